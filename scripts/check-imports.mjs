@@ -1,0 +1,82 @@
+// The import-direction check: one table says which folder may import which. Anything else fails CI.
+// Imports run one way (docs/architecture.md), so a newcomer can read any layer without the ones above it.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** Layer → the layers it may import, besides itself and Node's built-in modules. */
+const allowed = {
+  'server/protocol': [],
+  'server/base': ['server/protocol'],
+  'server/vhdx': ['server/base', 'server/protocol'],
+  'server/repository': ['server/base', 'server/protocol'],
+  'server/agent': ['server/vhdx', 'server/base', 'server/protocol'],
+  'server/agent/simulated': ['server/agent', 'server/vhdx', 'server/base', 'server/protocol'],
+  'server/daemon': ['server/repository', 'server/vhdx', 'server/base', 'server/protocol'],
+  'server/cli': ['server/base', 'server/protocol'],
+};
+
+/** Single files that may import more: the composition roots. */
+const exceptions = {
+  'server/agent/main.ts': ['server/agent/simulated'],
+  'server/cli/commands/sim.ts': ['server/agent/simulated', 'server/agent'],
+  'server/cli/commands/agent.ts': ['server/agent'],
+  'server/cli/commands/daemon.ts': ['server/daemon'],
+  'server/cli/commands/demo.ts': ['server/agent', 'server/agent/simulated', 'server/daemon'],
+};
+
+/** npm packages a layer may import. */
+const packages = {
+  'server/protocol': ['vscode-jsonrpc'],
+  'server/agent': ['vscode-jsonrpc'],
+  'server/daemon': ['vscode-jsonrpc'],
+  'server/cli': ['vscode-jsonrpc', 'commander'],
+};
+
+const layers = Object.keys(allowed).sort((a, b) => b.length - a.length);
+const layerOf = (file) => layers.find((layer) => file.startsWith(`${layer}/`));
+
+function* sources(directory) {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) yield* sources(path);
+    else if (entry.name.endsWith('.ts')) yield path;
+  }
+}
+
+const problems = [];
+for (const path of sources(join(root, 'server'))) {
+  const file = relative(root, path).split(sep).join('/');
+  const layer = layerOf(file);
+  if (layer === undefined) {
+    problems.push(`${file}: lies in no known layer`);
+    continue;
+  }
+  for (const [, specifier] of readFileSync(path, 'utf8').matchAll(/\b(?:from|import)\s*\(?\s*'([^']+)'/g)) {
+    if (specifier.startsWith('node:')) {
+      if (layer === 'server/protocol') problems.push(`${file}: protocol imports no Node module (${specifier})`);
+      continue;
+    }
+    if (!specifier.startsWith('.')) {
+      const name = specifier.split('/')[0];
+      if (!(packages[layer] ?? []).includes(name))
+        problems.push(`${file}: ${layer} may not import the package ${specifier}`);
+      continue;
+    }
+    const target = normalize(join(dirname(file), specifier))
+      .split(sep)
+      .join('/');
+    const targetLayer = layerOf(target);
+    if (targetLayer === layer) continue;
+    if (targetLayer !== undefined && allowed[layer].includes(targetLayer)) continue;
+    if (targetLayer !== undefined && (exceptions[file] ?? []).includes(targetLayer)) continue;
+    problems.push(`${file}: ${layer} may not import ${target}`);
+  }
+}
+
+if (problems.length > 0) {
+  console.error(problems.join('\n'));
+  process.exit(1);
+}
