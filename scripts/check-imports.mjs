@@ -15,7 +15,8 @@ const allowed = {
   'server/agent': ['server/vhdx', 'server/base', 'server/protocol'],
   'server/agent/simulated': ['server/agent', 'server/vhdx', 'server/base', 'server/protocol'],
   'server/daemon': ['server/repository', 'server/vhdx', 'server/base', 'server/protocol'],
-  'server/cli': ['server/base', 'server/protocol'],
+  'server/connect': ['server/base', 'server/protocol'],
+  'server/cli': ['server/connect', 'server/base', 'server/protocol'],
 };
 
 /** Single files that may import more: the composition roots. */
@@ -32,6 +33,8 @@ const packages = {
   'server/protocol': ['vscode-jsonrpc'],
   'server/agent': ['vscode-jsonrpc'],
   'server/daemon': ['vscode-jsonrpc'],
+  'server/base': ['vscode-jsonrpc'],
+  'server/connect': ['vscode-jsonrpc'],
   'server/cli': ['vscode-jsonrpc', 'commander'],
 };
 

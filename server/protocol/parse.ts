@@ -57,6 +57,7 @@ export function string(
 export function branded<T extends string>(pattern: RegExp, what: string): Parser<T> {
   return (value, path) => {
     if (typeof value !== 'string' || value.length > 1024 || !pattern.test(value)) return refuse(path, what);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place where a brand is given, after the check
     return value as T;
   };
 }
@@ -112,6 +113,7 @@ export function object<const S extends Fields>(shape: S): Parser<ObjectOf<S>> {
       const parsed = parser(input.get(name), path === '' ? name : `${path}.${name}`);
       if (parsed !== undefined) result[name] = parsed;
     }
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- built field by field from the shape
     return result as ObjectOf<S>;
   };
 }
@@ -129,8 +131,8 @@ export function nullable<T>(parser: Parser<T>): Parser<T | null> {
 }
 
 /** A discriminated union: `variants[value[key]]` parses the value. */
-export function union<K extends string, V extends Readonly<Record<string, Parser<unknown>>>>(
-  key: K,
+export function union<V extends Readonly<Record<string, Parser<unknown>>>>(
+  key: string,
   variants: V,
 ): Parser<Parsed<V[keyof V]>> {
   const names = Object.keys(variants);
@@ -139,6 +141,7 @@ export function union<K extends string, V extends Readonly<Record<string, Parser
     const tag: unknown = new Map<string, unknown>(Object.entries(value)).get(key);
     const parser = typeof tag === 'string' && Object.hasOwn(variants, tag) ? variants[tag] : undefined;
     if (parser === undefined) return refuse(`${path}.${key}`, `one of ${names.join(', ')}`);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parser is one of `variants`
     return parser(value, path) as Parsed<V[keyof V]>;
   };
 }
