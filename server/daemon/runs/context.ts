@@ -1,5 +1,5 @@
 /** What a run gets from the daemon, and what it must give back. Executors know nothing of sockets, SQLite or clients. */
-import type { RunId, OwnerId } from '../../protocol/ids.ts';
+import type { OwnerId, RunId, VmId } from '../../protocol/ids.ts';
 import type { RunOutcome, RunPhase, RunRequest } from '../../protocol/daemon.ts';
 import type { LogLevel } from '../../base/log.ts';
 import type { AgentConnection } from '../agent-client/connection.ts';
@@ -58,6 +58,8 @@ export interface RunServices {
     open(name: string, signal: AbortSignal): Promise<Repository>;
     names(): readonly string[];
   };
+  /** Removes what a crash left of this VM (or of all VMs) on the host: see `cleanUpHost`. Call it before a run on that host. */
+  cleanUp(host: RunHost, vmId: VmId | undefined, connection: AgentConnection, signal: AbortSignal): Promise<void>;
 }
 
 /** Carries out one kind of request. Throws on failure; returns only when the result is real and durable. */

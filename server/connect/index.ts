@@ -1,0 +1,5 @@
+/** How a client reaches a daemon. Used by the CLI and by the editor; knows nothing of the daemon's insides. */
+export type { DaemonClient } from './client.ts';
+export { connectDaemon } from './connect.ts';
+export type { ConnectOptions, StartCommand } from './connect.ts';
+export { resolveDataDirectory } from './data-directory.ts';
