@@ -47,6 +47,9 @@ export const hello = request(
   object({ protocol: integer(1), agentVersion: string({ maxLength: 64 }), host: model.hostInfo }),
 );
 
+/** Says only that the other side lives. The daemon sends it when nothing else was sent for a while; each side gives the other up after a minute of silence. */
+export const ping = request('tidemark/agent/ping', nothing, nothing);
+
 export const listVms = request('tidemark/vm/list', nothing, object({ vms: array(model.vmInfo, 65_536) }));
 
 /** Takes a recovery checkpoint of a VM. Job kind `checkpoint`. */

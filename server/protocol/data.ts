@@ -2,7 +2,8 @@
  * The binary data stream between daemon and agent, version 1. A connection begins as `GET /tidemark/data` with
  * `Upgrade: tidemark-data` and three headers: `tidemark-session` (the id `scramFinal` gave), `tidemark-nonce`
  * (32 hex digits, used once) and `tidemark-proof` (hex HMAC-SHA-256 of `"tidemark-data:" + nonce` under the session's
- * data key). The data key is HMAC-SHA-256(SCRAM ClientKey ‖ StoredKey ‖ … see security.md) and never crosses the wire.
+ * data key). The `101` answer carries the agent's own `tidemark-proof`, of `"tidemark-data-agent:" + nonce`. The data key is
+ * HMAC-SHA-256(SCRAM ClientKey, "tidemark data key" ‖ SCRAM AuthMessage) and never crosses the wire: docs/security.md says why both sides know it.
  *
  * After `101` both sides send frames: a 28-byte header, little endian, then `storedBytes` of payload.
  *
@@ -21,6 +22,7 @@
  * `data` frames that start on the range's grid of `chunkBytes` and are one chunk long, the last of a disk shorter. A chunk of zeros
  * is a `zero` frame without payload. Then `end`, or at any time `failed` (payload: JSON of an error report).
  * Several `read` requests may be outstanding; they are answered one after the other.
+ * An agent that is busy for long without a frame to send (a slow disk, a large flush) sends `wait` frames, which mean only that it lives.
  *
  * Writing (restore): the daemon sends `write` (payload: JSON of `writeRequest`) and then `data` frames and `end`;
  * the agent answers `end` when all of it is durable, or `failed`.
@@ -30,7 +32,7 @@ import { maxDiskBytes } from './model.ts';
 import { array, boolean, integer, object } from './parse.ts';
 import type { Parsed } from './parse.ts';
 
-export const frameType = { read: 1, write: 2, data: 3, zero: 4, end: 5, failed: 6 } as const;
+export const frameType = { read: 1, write: 2, data: 3, zero: 4, end: 5, failed: 6, wait: 7 } as const;
 /** First byte of a frame. */
 export type FrameType = (typeof frameType)[keyof typeof frameType];
 
@@ -45,6 +47,8 @@ export const maxRequestBytes = 1024 * 1024;
 export const sessionHeader = 'tidemark-session';
 export const nonceHeader = 'tidemark-nonce';
 export const proofHeader = 'tidemark-proof';
+/** What the daemon's and the agent's proof of a data connection begin with, before the nonce. */
+export const dataProofPrefix = { daemon: 'tidemark-data:', agent: 'tidemark-data-agent:' } as const;
 
 /** What a `read` frame asks for. `ranges` alternates offset and length; each lies on the chunk grid, its end clipped to the disk. */
 export const readRequest = object({
