@@ -56,7 +56,7 @@ export class BoundedMessageReader extends AbstractMessageReader {
     };
     const onError = (error: Error): void => this.fireError(error);
     const onClose = (): void => this.fireClose();
-    this.#stream.on('data', onData).on('error', onError).on('close', onClose);
+    this.#stream.on('data', onData).on('error', onError).on('close', onClose).resume();
     return {
       dispose: () => {
         this.#stream.off('data', onData).off('error', onError).off('close', onClose);
@@ -138,7 +138,7 @@ export function handleRequest<P, R>(
   message: RequestMessage<P, R>,
   handler: (params: P, signal: AbortSignal) => Promise<R> | R,
 ): void {
-  const type = new RequestType<unknown, R, unknown>(message.method, ParameterStructures.byName);
+  const type = new RequestType<unknown, unknown, unknown>(message.method, ParameterStructures.byName);
   connection.onRequest(type, async (params: unknown, token: CancellationToken) => {
     const controller = new AbortController();
     const listener = token.onCancellationRequested(() => controller.abort(cancelledError()));

@@ -1,0 +1,48 @@
+/**
+ * How a client finds a daemon and how both prove themselves before the first JSON-RPC byte. The proofs are made in
+ * `server/base/mutual-proof.ts`.
+ *
+ * The rendezvous file `DATA/run/daemon.json` says where the daemon listens; the token (32 random bytes, hex) lies beside it in
+ * `DATA/run/token`. Both are readable by their owner only and new at each start of the daemon.
+ *
+ * Then, on the socket, one line each (ASCII, ended by `\n`, at most `maxHandshakeLineBytes`), the client first; nonces and proofs are
+ * 32 bytes in lower-case hex and every proof is HMAC-SHA-256 under the token:
+ *
+ * 1. client: `tidemark-daemon 1 <client nonce>`
+ * 2. daemon: `<server nonce> <HMAC("tidemark-daemon server\n" + client nonce + "\n" + server nonce)>`
+ * 3. client: `<HMAC("tidemark-daemon client\n" + client nonce + "\n" + server nonce)>`
+ *
+ * Whoever sees a wrong line closes. The whole takes at most `handshakeTimeoutMs`.
+ */
+import { integer, literal, object, string } from './parse.ts';
+import { timestamp } from './model.ts';
+import type { Parsed } from './parse.ts';
+
+export const handshakeGreeting = 'tidemark-daemon 1';
+export const serverProofLabel = 'tidemark-daemon server';
+export const clientProofLabel = 'tidemark-daemon client';
+/** Bytes of a nonce, a proof and the token. */
+export const proofBytes = 32;
+/** Longest handshake line, with its line end. */
+export const maxHandshakeLineBytes = 256;
+export const handshakeTimeoutMs = 5000;
+
+/** Largest JSON-RPC message between client and daemon, bytes: a list of 100,000 restore points fits. */
+export const maxDaemonMessageBytes = 256 * 1024 * 1024;
+/** Largest JSON-RPC message a daemon takes from a client, bytes. */
+export const maxClientMessageBytes = 4 * 1024 * 1024;
+
+/** Content of `DATA/run/daemon.json`. */
+export const rendezvous = object({
+  format: literal(1),
+  /** Random id of the daemon process. */
+  instance: string({ maxLength: 64 }),
+  pid: integer(1),
+  startedAt: timestamp,
+  /** Path of a Unix socket, or of a named pipe on Windows. */
+  address: string({ maxLength: 1024 }),
+  protocol: object({ min: integer(1), max: integer(1) }),
+  version: string({ maxLength: 64 }),
+  logFile: string({ maxLength: 4096 }),
+});
+export type Rendezvous = Parsed<typeof rendezvous>;
