@@ -1,0 +1,77 @@
+/** The schema of the daemon's database, one step per version. Steps that were released never change; add new ones. */
+import type { DatabaseSync } from 'node:sqlite';
+
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { integer, nullable, object } from '../../protocol/parse.ts';
+
+interface Migration {
+  readonly description: string;
+  readonly sql: string;
+}
+
+const migrations: readonly Migration[] = [
+  {
+    description: 'hosts, repositories, runs, run logs and journals',
+    sql: `
+      CREATE TABLE hosts (
+        name TEXT PRIMARY KEY, url TEXT NOT NULL, threads INTEGER NOT NULL, certificate_sha256 TEXT
+      ) STRICT;
+      CREATE TABLE repositories (name TEXT PRIMARY KEY, location TEXT NOT NULL, id TEXT NOT NULL) STRICT;
+      CREATE TABLE runs (
+        id TEXT PRIMARY KEY, key TEXT UNIQUE, finished INTEGER NOT NULL, info TEXT NOT NULL
+      ) STRICT;
+      CREATE INDEX runs_unfinished ON runs (id) WHERE finished = 0;
+      CREATE TABLE run_log (
+        run TEXT NOT NULL, line INTEGER NOT NULL, time TEXT NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL,
+        PRIMARY KEY (run, line)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE journal (number INTEGER PRIMARY KEY, run TEXT NOT NULL, entry TEXT NOT NULL) STRICT;
+      CREATE INDEX journal_run ON journal (run, number);
+    `,
+  },
+];
+
+/** The schema version this build writes. */
+export const schemaVersion = migrations.length;
+
+const versionRow = object({ version: nullable(integer()) });
+const countRow = object({ count: integer() });
+
+/** Brings the database to `schemaVersion`, each step in a transaction. Throws `TM5004`, touching nothing, when it comes from a newer version. */
+export function migrate(database: DatabaseSync, path: string): void {
+  const current = readVersion(database);
+  if (current > schemaVersion) {
+    throw new TidemarkError(
+      errorCodes.daemonStartFailed,
+      `${path} was written by a newer version of Tidemark (schema ${current}; this version knows ${schemaVersion}).`,
+      { hint: 'Start the newer version, or choose another data directory with --data.' },
+    );
+  }
+  for (const [index, migration] of migrations.entries()) {
+    const version = index + 1;
+    if (version <= current) continue;
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      database.exec(
+        'CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL, description TEXT NOT NULL) STRICT',
+      );
+      database.exec(migration.sql);
+      database
+        .prepare('INSERT INTO schema_migrations (version, applied_at, description) VALUES (?, ?, ?)')
+        .run(version, new Date().toISOString(), migration.description);
+      database.exec('COMMIT');
+    } catch (error) {
+      database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}
+
+function readVersion(database: DatabaseSync): number {
+  const table = database
+    .prepare("SELECT count(*) AS count FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'")
+    .get();
+  if (countRow(table, 'schema').count === 0) return 0;
+  const row = database.prepare('SELECT max(version) AS version FROM schema_migrations').get();
+  return versionRow(row, 'schema_migrations').version ?? 0;
+}

@@ -1,0 +1,56 @@
+/** What the daemon remembers between starts. Everything is durable when a method returns, except log lines (see `appendLog`). */
+import type { LogLine, RunInfo } from '../../protocol/daemon.ts';
+import type { RunId } from '../../protocol/ids.ts';
+import type { JournalEntry } from '../runs/context.ts';
+
+/** A host as stored; its password is in the secrets file. */
+export interface HostRecord {
+  readonly name: string;
+  readonly url: string;
+  readonly threads: number;
+  readonly certificateSha256?: string | undefined;
+}
+
+/** A repository as stored; its password is in the secrets file. */
+export interface RepositoryRecord {
+  readonly name: string;
+  /** Absolute. */
+  readonly location: string;
+  readonly id: string;
+}
+
+/** The daemon's database. Methods are synchronous: small rows, one process. */
+export interface Store extends Disposable {
+  hosts(): readonly HostRecord[];
+  putHost(host: HostRecord): void;
+  deleteHost(name: string): void;
+
+  repositories(): readonly RepositoryRecord[];
+  putRepository(repository: RepositoryRecord): void;
+
+  /** Adds a run; `key` is the caller's idempotency key. */
+  insertRun(run: RunInfo, key: string | undefined): void;
+  /** Replaces what is stored of a run. */
+  updateRun(run: RunInfo): void;
+  run(id: RunId): RunInfo | undefined;
+  runByKey(key: string): RunInfo | undefined;
+  /** The newest runs first. Rows that this version cannot read are left out and told to `onUnreadable`. */
+  runs(limit: number): readonly RunInfo[];
+  /** Runs that were queued or active when they were last stored. */
+  unfinishedRuns(): readonly RunInfo[];
+  /** Deletes the oldest ended runs beyond `keep`, with their logs and journals. */
+  trimRuns(keep: number): void;
+
+  /** Adds log lines to a run, numbered on from `firstLine`. */
+  appendLog(run: RunId, firstLine: number, lines: readonly LogLine[]): void;
+  /** At most `limit` lines from line `from` on. */
+  log(run: RunId, from: number, limit: number): readonly LogLine[];
+
+  appendJournal(run: RunId, entry: JournalEntry): void;
+  /** In the order they were written. */
+  journal(run: RunId): readonly JournalEntry[];
+  /** Runs that have journal entries. */
+  journalledRuns(): readonly RunId[];
+  /** Forgets the journal of a run whose leftovers are cleaned up. */
+  clearJournal(run: RunId): void;
+}
