@@ -1,11 +1,21 @@
 /** The daemon's control connection to an agent: authenticated both ways, typed requests, loss noticed promptly. */
-import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import type { MessageConnection } from 'vscode-jsonrpc/node';
+
+import { certificateSha256, endPointBinding } from '../../base/channel-binding.ts';
+import { messageConnection } from '../../base/json-rpc.ts';
+import { silentLogger } from '../../base/log.ts';
+import { ScramClient } from '../../base/scram.ts';
+import { agentProtocol, controlPath, controlUpgrade, hello, scramFinal, scramFirst } from '../../protocol/agent.ts';
 import type { JobKind } from '../../protocol/agent.ts';
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { OwnerId } from '../../protocol/ids.ts';
 import type { RequestMessage } from '../../protocol/message.ts';
 import type { HostInfo } from '../../protocol/model.ts';
 import type { Logger } from '../../base/log.ts';
+import { ControlChannel, limitUntilTrusted, maxControlMessageBytes } from './control-channel.ts';
 import type { DataAccess } from './data-access.ts';
+import { dial, notAnAgent, parseAgentUrl } from './dial.ts';
+import type { AgentAddress, Dialled } from './dial.ts';
 
 /** Which agent to talk to, and how to know that it is the right one. */
 export interface AgentTarget {
@@ -58,10 +68,81 @@ export interface AgentConnection {
   close(): Promise<void>;
 }
 
+/** What every plain connection is warned of. */
+export const plainHttpWarning =
+  'This connection uses plain http: passwords are never sent, but data and commands are not encrypted and can be read and changed on the way. Use https for anything but tests.';
+
 /**
  * Connects and authenticates. Throws `TM2001` (unreachable), `TM2002` (wrong password, or an agent that does not know it),
  * `TM2003` (certificate), `TM2004` (not an agent), `TM2005` (lost), `TM2006` (version).
  */
-export async function connectAgent(target: AgentTarget, _options: ConnectOptions): Promise<AgentConnection> {
-  throw new TidemarkError(errorCodes.internal, `Not connected to ${target.url}.`);
+export async function connectAgent(target: AgentTarget, options: ConnectOptions): Promise<AgentConnection> {
+  const address = parseAgentUrl(target.url);
+  const timeoutMs = options.timeoutMs ?? 15_000;
+  const deadline = new AbortController();
+  const timer = setTimeout(
+    () => deadline.abort(notAnAgent(target.url, 'it does not finish the authentication in time')),
+    timeoutMs,
+  );
+  try {
+    const dialled = await dial(address, {
+      path: controlPath,
+      upgrade: controlUpgrade,
+      signal: options.signal,
+      timeoutMs,
+      certificateSha256: target.certificateSha256,
+    });
+    return await authenticate(target, address, dialled, options, AbortSignal.any([deadline.signal, options.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function authenticate(
+  target: AgentTarget,
+  address: AgentAddress,
+  { socket, certificate }: Dialled,
+  options: ConnectOptions,
+  signal: AbortSignal,
+): Promise<AgentConnection> {
+  const trust = limitUntilTrusted(socket);
+  const rpc: MessageConnection = messageConnection(socket, maxControlMessageBytes);
+  const channel = new ControlChannel(target.url, socket, rpc, options.log ?? silentLogger);
+  try {
+    const scram = new ScramClient(
+      target.password,
+      certificate === undefined ? { type: 'none' } : endPointBinding(certificate),
+    );
+    const first = await channel.exchange(scramFirst, { message: scram.first() }, signal);
+    const final = await channel.exchange(scramFinal, { message: await scram.final(first.message) }, signal);
+    const dataKey = scram.verify(final.message);
+    trust();
+    const greeting = await channel.request(
+      hello,
+      { protocol: agentProtocol, client: options.client, owner: options.owner },
+      { signal },
+    );
+    if (greeting.protocol < agentProtocol.min || greeting.protocol > agentProtocol.max) {
+      throw new TidemarkError(
+        errorCodes.agentVersionMismatch,
+        `The agent at ${target.url} (version ${greeting.agentVersion}) speaks protocol ${greeting.protocol}, which this daemon does not.`,
+        { hint: 'Update the older one of daemon and agent.' },
+      );
+    }
+    channel.establish(options.onClose);
+    const pin = certificate === undefined ? {} : { certificateSha256: certificateSha256(certificate) };
+    return {
+      host: greeting.host,
+      agentVersion: greeting.agentVersion,
+      ...pin,
+      warnings: address.tls ? [] : [plainHttpWarning],
+      closed: channel.closed,
+      request: async (message, params, requestOptions) => channel.request(message, params, requestOptions),
+      data: { ...address, sessionId: final.sessionId, dataKey, ...pin },
+      close: async () => channel.close(),
+    };
+  } catch (error) {
+    channel.drop();
+    throw error;
+  }
 }
