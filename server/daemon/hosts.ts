@@ -1,0 +1,139 @@
+/** The registry of hosts. */
+import { Mutex } from '../base/concurrency.ts';
+import type { HostEntry } from '../protocol/daemon.ts';
+import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+import { ManagedHost } from './managed-host.ts';
+import type { AgentIdentity } from './managed-host.ts';
+import type { SecretStore } from './secrets.ts';
+import type { HostRecord, Store } from './store/store.ts';
+
+/** A host as the user gives it. */
+export interface NewHost {
+  readonly name: string;
+  readonly url: string;
+  readonly password: string;
+  readonly threads: number;
+  readonly replace: boolean;
+}
+
+/** Hosts by name. */
+export class HostRegistry {
+  readonly #store: Store;
+  readonly #secrets: SecretStore;
+  readonly #identity: AgentIdentity;
+  /** Whether a run works with the host of that name. */
+  readonly #inUse: (name: string) => boolean;
+  readonly #hosts = new Map<string, ManagedHost>();
+  readonly #mutex = new Mutex();
+
+  constructor(store: Store, secrets: SecretStore, identity: AgentIdentity, inUse: (name: string) => boolean) {
+    this.#store = store;
+    this.#secrets = secrets;
+    this.#identity = identity;
+    this.#inUse = inUse;
+    for (const record of store.hosts()) this.#hosts.set(record.name, this.#managed(record));
+  }
+
+  /** Throws `TM5201`. */
+  get(name: string): ManagedHost {
+    const host = this.#hosts.get(name);
+    if (host !== undefined) return host;
+    throw new TidemarkError(errorCodes.hostNotFound, `There is no host named ${name}.`, {
+      hint: '`tidemark host list` shows them; `tidemark host add` adds one.',
+    });
+  }
+
+  /** By name. */
+  list(): readonly ManagedHost[] {
+    return [...this.#hosts.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Adds a host once a connection to it succeeded; an https certificate is pinned to the one it showed. Throws `TM5202` and what connecting throws. */
+  async add(host: NewHost, signal: AbortSignal): Promise<HostEntry> {
+    const url = checkedUrl(host.url);
+    return this.#mutex.run(async () => {
+      this.#refuseTaken(host, url);
+      this.#secrets.keepOutOfLogs(host.password);
+      const { owner, client, connect, log } = this.#identity;
+      const connection = await connect({ url, password: host.password }, { owner, client, signal, log });
+      try {
+        // Asked again: a run may have begun while the connection was tested.
+        this.#refuseInUse(host.name);
+        const { certificateSha256 } = connection;
+        const record: HostRecord = { name: host.name, url, threads: host.threads, certificateSha256 };
+        await this.#secrets.set('hosts', host.name, host.password);
+        this.#store.putHost(record);
+        const managed = this.#managed(record);
+        managed.adopt(connection);
+        const old = this.#hosts.get(host.name);
+        this.#hosts.set(host.name, managed);
+        await old?.close();
+        log.log('info', `Added host ${host.name} at ${url}`);
+        return managed.entry();
+      } catch (error) {
+        await connection.close();
+        throw error;
+      }
+    });
+  }
+
+  /** Throws `TM5201`, and `TM5005` while a run works with the host. */
+  async remove(name: string): Promise<void> {
+    await this.#mutex.run(async () => {
+      const host = this.get(name);
+      this.#refuseInUse(name);
+      this.#store.deleteHost(name);
+      this.#hosts.delete(name);
+      await this.#secrets.delete('hosts', name);
+      await host.close();
+      this.#identity.log.log('info', `Removed host ${name}`);
+    });
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.list().map((host) => host.close()));
+  }
+
+  #managed(record: HostRecord): ManagedHost {
+    return new ManagedHost(record, () => this.#secrets.get('hosts', record.name), this.#identity);
+  }
+
+  #refuseTaken(host: NewHost, url: string): void {
+    if (this.#hosts.has(host.name) && !host.replace) {
+      throw new TidemarkError(errorCodes.hostExists, `A host named ${host.name} exists already.`, {
+        hint: 'Choose another name, or replace it with --replace.',
+      });
+    }
+    const same = this.list().find((other) => other.record.url === url && other.name !== host.name);
+    if (same !== undefined) {
+      throw new TidemarkError(errorCodes.hostExists, `${url} is known already, as host ${same.name}.`, {
+        hint: `Use ${same.name}, or remove it first.`,
+      });
+    }
+    this.#refuseInUse(host.name);
+  }
+
+  #refuseInUse(name: string): void {
+    if (!this.#inUse(name)) return;
+    throw new TidemarkError(errorCodes.daemonBusy, `A run is using host ${name}.`, {
+      hint: 'Wait for it to end, or cancel it (`tidemark run list`).',
+    });
+  }
+}
+
+/** The URL of an agent, normalized: scheme, host and port only. */
+function checkedUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain = url !== undefined && ['http:', 'https:'].includes(url.protocol) && url.pathname === '/';
+  if (!plain || url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
+    throw new TidemarkError(
+      errorCodes.invalidInput,
+      'The address of a host must be http://NAME:PORT or https://NAME:PORT.',
+      {
+        hint: 'The password is given apart from it, in a file: --password-file.',
+      },
+    );
+  }
+  return url.origin;
+}

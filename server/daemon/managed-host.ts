@@ -1,0 +1,125 @@
+/** One known host: its control connection, shared by all runs, and what was last heard of it. */
+import type { Logger } from '../base/log.ts';
+import type { HostEntry, HostState } from '../protocol/daemon.ts';
+import { cancelledError, TidemarkError } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import type { AgentConnection, AgentTarget, ConnectOptions } from './agent-client/connection.ts';
+import { abortable } from './deadline.ts';
+import type { RunHost } from './runs/context.ts';
+import type { HostRecord } from './store/store.ts';
+
+/** Opens a control connection: `connectAgent`, or a stand-in in tests. */
+export type AgentConnector = (target: AgentTarget, options: ConnectOptions) => Promise<AgentConnection>;
+
+/** What the daemon says about itself to agents. */
+export interface AgentIdentity {
+  readonly owner: OwnerId;
+  /** `tidemark 0.1.0`. */
+  readonly client: string;
+  readonly connect: AgentConnector;
+  readonly log: Logger;
+}
+
+/** Limits of `hostEntry` in protocol/daemon.ts. */
+const maxWarnings = 16;
+const maxWarningLength = 1024;
+
+/** A host of the registry. */
+export class ManagedHost implements RunHost {
+  readonly record: HostRecord;
+  readonly #identity: AgentIdentity;
+  readonly #password: () => string;
+  readonly #lifetime = new AbortController();
+  #connection: AgentConnection | undefined;
+  #connecting: Promise<AgentConnection> | undefined;
+  #status: HostState = { state: 'unknown' };
+  #warnings: readonly string[] = [];
+
+  constructor(record: HostRecord, password: () => string, identity: AgentIdentity) {
+    this.record = record;
+    this.#password = password;
+    this.#identity = identity;
+  }
+
+  get name(): string {
+    return this.record.name;
+  }
+
+  get threads(): number {
+    return this.record.threads;
+  }
+
+  /** The one connection; a lost one is replaced. A caller that gives up does not stop the connecting for the others. */
+  async connect(signal: AbortSignal): Promise<AgentConnection> {
+    if (this.#connection !== undefined && !this.#connection.closed.aborted) return this.#connection;
+    this.#connecting ??= this.#open().finally(() => (this.#connecting = undefined));
+    return abortable(this.#connecting, signal);
+  }
+
+  /** What clients see. */
+  entry(): HostEntry {
+    const { name, url, threads, certificateSha256 } = this.record;
+    return {
+      name,
+      url,
+      threads,
+      ...(certificateSha256 === undefined ? {} : { certificateSha256 }),
+      status: this.#status,
+      warnings: this.#warnings,
+    };
+  }
+
+  /** Connects anew with what is stored, to learn whether that works now. The answer is in `entry()`. */
+  async test(signal: AbortSignal): Promise<void> {
+    try {
+      const connection = await this.#connectOnce(signal);
+      this.#heardFrom(connection);
+      await connection.close();
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.#unreachable(error);
+    }
+  }
+
+  /** Takes over a connection that was made to test a new host. */
+  adopt(connection: AgentConnection): void {
+    this.#connection = connection;
+    this.#heardFrom(connection);
+  }
+
+  /** Ends the connection; the host cannot be used any more. */
+  async close(): Promise<void> {
+    this.#lifetime.abort(cancelledError());
+    const connecting = this.#connecting?.catch(() => undefined);
+    const connection = this.#connection ?? (await connecting);
+    await connection?.close();
+  }
+
+  async #open(): Promise<AgentConnection> {
+    try {
+      const connection = await this.#connectOnce(this.#lifetime.signal);
+      this.#connection = connection;
+      this.#heardFrom(connection);
+      return connection;
+    } catch (error) {
+      if (!this.#lifetime.signal.aborted) this.#unreachable(error);
+      throw error;
+    }
+  }
+
+  async #connectOnce(signal: AbortSignal): Promise<AgentConnection> {
+    const { url, certificateSha256 } = this.record;
+    const { owner, client, connect, log } = this.#identity;
+    return connect({ url, password: this.#password(), certificateSha256 }, { owner, client, signal, log });
+  }
+
+  #heardFrom(connection: AgentConnection): void {
+    this.#status = { state: 'reachable', info: connection.host, agentVersion: connection.agentVersion };
+    this.#warnings = connection.warnings.slice(0, maxWarnings).map((text) => text.slice(0, maxWarningLength));
+  }
+
+  #unreachable(error: unknown): void {
+    const since = this.#status.state === 'unreachable' ? this.#status.since : new Date().toISOString();
+    this.#status = { state: 'unreachable', since, error: TidemarkError.from(error).report() };
+  }
+}

@@ -1,0 +1,208 @@
+/** One run from its start to its end: what executors report goes in, snapshots for clients come out, bounded in rate and size. */
+import type { Logger, LogLevel } from '../../base/log.ts';
+import { redact } from '../../base/log.ts';
+import type { LogLine, RunInfo, RunOutcome, RunPhase, RunRequest, RunState } from '../../protocol/daemon.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import { TidemarkError } from '../../protocol/errors.ts';
+import type { RunId } from '../../protocol/ids.ts';
+import type { JournalEntry, RunContext } from './context.ts';
+import { ProgressCounter } from './progress.ts';
+import { RunLog } from './run-log.ts';
+import { isFinished } from './state.ts';
+import type { Store } from '../store/store.ts';
+
+/** Milliseconds between two updates of one run: ten a second. */
+export const updateIntervalMs = 100;
+/** How often the throughput is looked at again while nothing is reported. */
+const tickMs = 1000;
+/** Limits of `runInfo` in protocol/daemon.ts. */
+const maxWarnings = 1024;
+const maxWarningLength = 4096;
+
+/** What a run needs from its manager. */
+export interface RunSurroundings {
+  readonly store: Store;
+  readonly log: Logger;
+  /** Called at most ten times a second, and at once with the last state. */
+  readonly onUpdate: (run: RunInfo) => void;
+  /** Called before an entry is written; throws when the run may not go on. */
+  readonly onJournal: (run: ActiveRun, entry: JournalEntry) => void;
+}
+
+/** How a run ended. */
+export type RunEnd =
+  | { readonly state: 'succeeded'; readonly outcome: RunOutcome }
+  | { readonly state: 'failed' | 'cancelled' | 'interrupted'; readonly error: ErrorReport };
+
+/** A run that is queued, running or cancelling. */
+export class ActiveRun implements RunContext {
+  readonly id: RunId;
+  readonly request: RunRequest;
+  readonly title: string;
+  readonly #surroundings: RunSurroundings;
+  readonly #controller = new AbortController();
+  readonly #progress = new ProgressCounter();
+  readonly #warnings: string[] = [];
+  readonly #log: RunLog;
+  readonly #queuedAt: string;
+  #state: RunState = 'queued';
+  #startedAt: string | undefined;
+  #finishedAt: string | undefined;
+  #error: ErrorReport | undefined;
+  #outcome: RunOutcome | undefined;
+  #sequence = 0;
+  #lastUpdate = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #ticker: NodeJS.Timeout | undefined;
+
+  constructor(id: RunId, request: RunRequest, title: string, surroundings: RunSurroundings) {
+    this.id = id;
+    this.request = request;
+    this.title = title;
+    this.#surroundings = surroundings;
+    this.#queuedAt = new Date().toISOString();
+    this.#log = new RunLog(id, surroundings.store, surroundings.log);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get state(): RunState {
+    return this.#state;
+  }
+
+  /** The state now. */
+  info(): RunInfo {
+    return {
+      id: this.id,
+      request: this.request,
+      title: this.title,
+      state: this.#state,
+      queuedAt: this.#queuedAt,
+      ...(this.#startedAt === undefined ? {} : { startedAt: this.#startedAt }),
+      ...(this.#finishedAt === undefined ? {} : { finishedAt: this.#finishedAt }),
+      progress: this.#progress.snapshot(performance.now()),
+      warnings: [...this.#warnings],
+      ...(this.#error === undefined ? {} : { error: this.#error }),
+      ...(this.#outcome === undefined ? {} : { outcome: this.#outcome }),
+      sequence: this.#sequence,
+    };
+  }
+
+  /** Queued → running. */
+  begin(): void {
+    this.#state = 'running';
+    this.#startedAt = new Date().toISOString();
+    this.#ticker = setInterval(() => this.#changed(), tickMs).unref();
+    this.#persist();
+    this.#changed();
+  }
+
+  /** Asks the run to stop; `reason` is what its signal is aborted with. */
+  cancel(reason: TidemarkError): void {
+    if (isFinished(this.#state) || this.signal.aborted) return;
+    if (this.#state === 'running') {
+      this.#state = 'cancelling';
+      this.#persist();
+      this.#changed();
+    }
+    this.log('info', `Cancelling: ${reason.message}`);
+    this.#controller.abort(reason);
+  }
+
+  /** The end; after this nothing of the run changes. The state is durable before anybody hears of it; false when it could not be recorded. */
+  finish(end: RunEnd): boolean {
+    clearInterval(this.#ticker);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#progress.setPhase('finished');
+    this.#state = end.state;
+    this.#finishedAt = new Date().toISOString();
+    if (end.state === 'succeeded') this.#outcome = end.outcome;
+    else this.#error = end.error;
+    this.#sequence += 1;
+    this.#log.close();
+    let recorded = true;
+    try {
+      this.#persist();
+    } catch (error) {
+      // What the run did is real all the same; only the history will call it interrupted after a restart.
+      recorded = false;
+      this.#surroundings.log.log('error', `The end of run ${this.id} (${end.state}) could not be recorded`, error);
+      this.#pushWarning(`The end of this run could not be recorded: ${TidemarkError.from(error).message}`);
+    }
+    this.#emit();
+    return recorded;
+  }
+
+  phase(phase: RunPhase): void {
+    if (isFinished(this.#state)) return;
+    this.#progress.setPhase(phase);
+    this.#log.add('debug', `Phase: ${phase}`);
+    this.#persist();
+    this.#changed();
+  }
+
+  jobPercent(percent: number | undefined): void {
+    this.#progress.setJobPercent(percent);
+    this.#changed();
+  }
+
+  setDisks(disks: readonly { readonly name: string; readonly totalBytes: number }[]): void {
+    this.#progress.setDisks(disks, performance.now());
+    this.#changed();
+  }
+
+  advance(disk: string, bytes: number): void {
+    this.#progress.advance(disk, bytes);
+    this.#changed();
+  }
+
+  warn(text: string): void {
+    this.#pushWarning(text);
+    this.log('warning', text);
+    this.#changed();
+  }
+
+  log(level: LogLevel, text: string, error?: unknown): void {
+    this.#log.add(level, text);
+    this.#surroundings.log.log(level, `[run ${this.id}] ${text}`, error);
+  }
+
+  async journal(entry: JournalEntry): Promise<void> {
+    this.#surroundings.onJournal(this, entry);
+    this.#surroundings.store.appendJournal(this.id, entry);
+  }
+
+  /** Log lines from `from` on, also those that are not stored yet. */
+  logLines(from: number, limit: number): readonly LogLine[] {
+    return this.#log.lines(from, limit);
+  }
+
+  #pushWarning(text: string): void {
+    if (this.#warnings.length < maxWarnings) this.#warnings.push(redact(text).slice(0, maxWarningLength));
+  }
+
+  #persist(): void {
+    this.#surroundings.store.updateRun(this.info());
+  }
+
+  #changed(): void {
+    if (this.#timer !== undefined || isFinished(this.#state)) return;
+    const wait = this.#lastUpdate + updateIntervalMs - performance.now();
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#sequence += 1;
+        this.#emit();
+      },
+      Math.max(0, wait),
+    );
+  }
+
+  #emit(): void {
+    this.#lastUpdate = performance.now();
+    this.#surroundings.onUpdate(this.info());
+  }
+}

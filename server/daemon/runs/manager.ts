@@ -1,0 +1,297 @@
+/** Queue, life cycle and history of runs. A run belongs to the daemon: no client's coming or going changes it. */
+import type { Logger } from '../../base/log.ts';
+import { ulid } from '../../base/ulid.ts';
+import type { LogLine, RunInfo, RunOutcome, RunRequest } from '../../protocol/daemon.ts';
+import { cancelledError, errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { runId } from '../../protocol/ids.ts';
+import type { RunId } from '../../protocol/ids.ts';
+import type { Store } from '../store/store.ts';
+import { ActiveRun } from './active-run.ts';
+import type { RunEnd } from './active-run.ts';
+import { maxRunning, mustWait, repositoryOf, sameVm, titleOf } from './conflicts.ts';
+import type { VmIdentity } from './conflicts.ts';
+import type { JournalEntry, RunExecutor, RunServices } from './context.ts';
+import { disownPartialFile, removePartialFiles } from './partial-files.ts';
+import { isFinished } from './state.ts';
+
+/** One executor for each kind of request. */
+export type RunExecutors = {
+  readonly [K in RunRequest['kind']]: RunExecutor<Extract<RunRequest, { readonly kind: K }>>;
+};
+
+/** What a run manager needs. */
+export interface RunManagerOptions {
+  readonly store: Store;
+  readonly log: Logger;
+  readonly executors: RunExecutors;
+  readonly services: RunServices;
+  /** Knows VMs by name; answers from memory. */
+  readonly identifyVm: VmIdentity;
+  /** Called after a run ended, however it ended. */
+  readonly onEnd: (run: RunInfo) => void;
+}
+
+/** Runs kept in the history. */
+const historyLimit = 10_000;
+
+/** Starts, cancels and remembers runs. */
+export class RunManager {
+  readonly #options: RunManagerOptions;
+  /** Queued, running and cancelling runs, in the order they came. */
+  readonly #active = new Map<RunId, ActiveRun>();
+  /** The executors at work. */
+  readonly #work = new Map<RunId, Promise<void>>();
+  /** Which VM (GUID) a backup has taken hold of on its host. */
+  readonly #vmOf = new Map<RunId, string>();
+  /** Ended runs whose end the store did not take. */
+  readonly #unrecorded = new Map<RunId, RunInfo>();
+  readonly #listeners = new Set<(run: RunInfo) => void>();
+  #stopping = false;
+
+  constructor(options: RunManagerOptions) {
+    this.#options = options;
+    options.store.trimRuns(historyLimit);
+  }
+
+  /** Queues a run, or returns the run that was started with the same key. Throws `TM5102` when the VM is in a run already. */
+  start(request: RunRequest, key: string | undefined): RunInfo {
+    const known = key === undefined ? undefined : this.#options.store.runByKey(key);
+    if (known !== undefined) return this.#live(known.id) ?? known;
+    if (this.#stopping) throw stoppingError();
+    this.#refuseUnknownNames(request);
+    for (const other of this.#active.values()) {
+      if (sameVm(request, other.request, this.#options.identifyVm)) throw vmTaken(other);
+    }
+    const run = new ActiveRun(runId(ulid(), 'id'), request, titleOf(request), {
+      store: this.#options.store,
+      log: this.#options.log,
+      onUpdate: (info) => this.#listeners.forEach((listener) => listener(info)),
+      onJournal: (from, entry) => this.#beforeJournal(from, entry),
+    });
+    this.#options.store.insertRun(run.info(), key);
+    this.#active.set(run.id, run);
+    run.log('info', `Queued: ${run.title}`);
+    this.#startNext();
+    return run.info();
+  }
+
+  /** Asks a run to stop. Throws `TM5101`. */
+  cancel(id: RunId): RunInfo {
+    const run = this.#active.get(id);
+    if (run === undefined) return this.get(id);
+    this.#cancelRun(run, cancelledError());
+    return run.info();
+  }
+
+  /** Throws `TM5101` when there is no such run. */
+  get(id: RunId): RunInfo {
+    const run = this.#live(id) ?? this.#options.store.run(id);
+    if (run === undefined) {
+      throw new TidemarkError(errorCodes.runNotFound, `There is no run ${id}.`, {
+        hint: '`tidemark run list` shows them.',
+      });
+    }
+    return run;
+  }
+
+  /** The newest runs first. */
+  list(limit: number): readonly RunInfo[] {
+    return this.#options.store.runs(limit).map((stored) => this.#live(stored.id) ?? stored);
+  }
+
+  active(): readonly RunInfo[] {
+    return [...this.#active.values()].map((run) => run.info());
+  }
+
+  isActive(id: RunId): boolean {
+    return this.#active.has(id);
+  }
+
+  /** The GUID of the VM that an active run backs up, once it has found it. */
+  vmOf(id: RunId): string | undefined {
+    return this.#vmOf.get(id);
+  }
+
+  /** Throws `TM5101`. */
+  logLines(id: RunId, from: number, limit: number): readonly LogLine[] {
+    const run = this.#active.get(id);
+    if (run !== undefined) return run.logLines(from, limit);
+    this.get(id);
+    return this.#options.store.log(id, from, limit);
+  }
+
+  /** Calls `listener` with each state of each run until disposed. */
+  onChange(listener: (run: RunInfo) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  /** Takes no new runs from now on. Throws `TM5005` when runs are active and `cancelRuns` is not set. */
+  beginStop(cancelRuns: boolean): void {
+    if (this.#active.size > 0 && !cancelRuns) {
+      const one = this.#active.size === 1;
+      throw new TidemarkError(
+        errorCodes.daemonBusy,
+        one ? 'A run is active.' : `${this.#active.size} runs are active.`,
+        { hint: 'Wait for them to end (`tidemark run list`), or stop with --cancel-runs.' },
+      );
+    }
+    this.#stopping = true;
+  }
+
+  /** Cancels all runs and waits for them to clean up, at most `timeoutMs`. What does not end by then is recorded as interrupted. */
+  async stop(timeoutMs: number): Promise<void> {
+    this.#stopping = true;
+    for (const run of this.#active.values()) this.#cancelRun(run, stoppingError());
+    const timeout = Promise.withResolvers<void>();
+    const timer = setTimeout(timeout.resolve, timeoutMs);
+    await Promise.race([Promise.all(this.#work.values()), timeout.promise]);
+    clearTimeout(timer);
+    for (const run of this.#active.values()) {
+      this.#options.log.log('error', `Run ${run.id} did not stop in time; the next start of the daemon cleans up`);
+      this.#end(run, { state: 'interrupted', error: stoppingError().report() });
+    }
+  }
+
+  #live(id: RunId): RunInfo | undefined {
+    return this.#active.get(id)?.info() ?? this.#unrecorded.get(id);
+  }
+
+  #refuseUnknownNames(request: RunRequest): void {
+    const { hosts, repositories } = this.#options.services;
+    const repository = repositoryOf(request);
+    if (repository !== undefined && !repositories.names().includes(repository)) {
+      throw new TidemarkError(errorCodes.repositoryUnknown, `There is no repository named ${repository}.`, {
+        hint: '`tidemark repo list` shows them; `tidemark repo init` adds one.',
+      });
+    }
+    if ('host' in request && request.host !== undefined) hosts.get(request.host);
+  }
+
+  #startNext(): void {
+    if (this.#stopping) return;
+    let running = this.#work.size;
+    const earlier: ActiveRun[] = [];
+    for (const run of this.#active.values()) {
+      const free = run.state === 'queued' && !this.#work.has(run.id) && !run.signal.aborted;
+      const blocked = earlier.some((other) => mustWait(run.request, other.request));
+      if (free && !blocked && running < maxRunning) {
+        running += 1;
+        this.#work.set(run.id, this.#execute(run));
+      }
+      earlier.push(run);
+    }
+  }
+
+  async #execute(run: ActiveRun): Promise<void> {
+    let end: RunEnd;
+    try {
+      run.begin();
+      end = { state: 'succeeded', outcome: await this.#dispatch(run) };
+    } catch (error) {
+      end = failureOf(run, error);
+    }
+    await this.#settleJournal(run);
+    this.#end(run, end);
+    this.#work.delete(run.id);
+    this.#startNext();
+  }
+
+  #dispatch(run: ActiveRun): Promise<RunOutcome> {
+    const { executors, services } = this.#options;
+    const { request } = run;
+    switch (request.kind) {
+      case 'backup':
+        return executors.backup(request, run, services);
+      case 'restore-disk':
+        return executors['restore-disk'](request, run, services);
+      case 'restore-vm':
+        return executors['restore-vm'](request, run, services);
+      case 'verify':
+        return executors.verify(request, run, services);
+      case 'prune':
+        return executors.prune(request, run, services);
+      case 'gc':
+        return executors.gc(request, run, services);
+    }
+  }
+
+  #cancelRun(run: ActiveRun, reason: TidemarkError): void {
+    run.cancel(reason);
+    if (this.#work.has(run.id)) return;
+    this.#end(run, failureOf(run, reason));
+    this.#startNext();
+  }
+
+  /** Takes the run out first: whoever hears of its end may start the next run of the VM at once. */
+  #end(run: ActiveRun, end: RunEnd): void {
+    if (isFinished(run.state)) return;
+    this.#active.delete(run.id);
+    this.#vmOf.delete(run.id);
+    const recorded = run.finish(end);
+    if (!recorded) this.#unrecorded.set(run.id, run.info());
+    try {
+      this.#options.onEnd(run.info());
+    } catch (error) {
+      this.#options.log.log('error', `After run ${run.id} something failed`, error);
+    }
+  }
+
+  #beforeJournal(run: ActiveRun, entry: JournalEntry): void {
+    if (entry.type === 'checkpoint-requested') {
+      for (const [id, vm] of this.#vmOf) {
+        const other = this.#active.get(id);
+        if (vm === entry.vmId && other !== undefined && id !== run.id) throw vmTaken(other);
+      }
+      this.#vmOf.set(run.id, entry.vmId);
+    }
+    // The path is this run's now: no older journal may have it deleted.
+    if (entry.type === 'partial-file') disownPartialFile(this.#options.store, entry.path, run.id);
+  }
+
+  /** What the executor left half-written goes before the run's end is told. */
+  async #settleJournal(run: ActiveRun): Promise<void> {
+    const { store, log } = this.#options;
+    try {
+      if (await removePartialFiles(store.journal(run.id), log)) store.clearJournal(run.id);
+      else run.warn('An unfinished file could not be removed; the next start of the daemon tries again.');
+    } catch (error) {
+      log.log(
+        'error',
+        `The journal of run ${run.id} could not be settled; the next start of the daemon does it`,
+        error,
+      );
+    }
+  }
+}
+
+/** How a run ends that threw: a cancelled run is cancelled whatever it threw on its way out. */
+function failureOf(run: ActiveRun, error: unknown): RunEnd {
+  const failure = TidemarkError.from(error);
+  if (!run.signal.aborted) {
+    run.log('error', failure.message, error);
+    return { state: 'failed', error: failure.report() };
+  }
+  const reason = TidemarkError.from(run.signal.reason);
+  if (failure !== reason && failure.code !== errorCodes.cancelled) {
+    run.log('warning', `While the run was being cancelled: ${failure.message}`, error);
+  }
+  const interrupted = reason.code === errorCodes.runInterrupted;
+  return { state: interrupted ? 'interrupted' : 'cancelled', error: reason.report() };
+}
+
+function vmTaken(other: ActiveRun): TidemarkError {
+  return new TidemarkError(
+    errorCodes.vmAlreadyRunning,
+    `Run ${other.id} (${other.title}) is backing up this VM already.`,
+    {
+      hint: `Follow it with: tidemark run watch ${other.id}`,
+    },
+  );
+}
+
+function stoppingError(): TidemarkError {
+  return new TidemarkError(errorCodes.runInterrupted, 'The daemon is stopping.', {
+    hint: 'Start the run again when the daemon is up.',
+  });
+}

@@ -1,0 +1,64 @@
+/** The log of one run: numbered lines, stored in batches, bounded. */
+import type { Logger, LogLevel } from '../../base/log.ts';
+import { redact } from '../../base/log.ts';
+import type { LogLine } from '../../protocol/daemon.ts';
+import type { RunId } from '../../protocol/ids.ts';
+import type { Store } from '../store/store.ts';
+
+/** Lines of one run that are kept; the log file of the daemon has them all. */
+const maxLines = 50_000;
+const maxTextLength = 16_384;
+/** Lines wait this long for others, so that a chatty run does not flush the disk for each of them. */
+const flushMs = 200;
+const maxBatch = 256;
+
+/** Collects the lines of a run. */
+export class RunLog {
+  readonly #run: RunId;
+  readonly #store: Store;
+  readonly #daemonLog: Logger;
+  /** Number of the next line. */
+  #next = 0;
+  #batch: LogLine[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(run: RunId, store: Store, daemonLog: Logger) {
+    this.#run = run;
+    this.#store = store;
+    this.#daemonLog = daemonLog;
+  }
+
+  add(level: LogLevel, text: string): void {
+    if (this.#next > maxLines) return;
+    const last = this.#next === maxLines;
+    const shown = last ? 'More lines follow in the log file of the daemon only.' : redact(text).slice(0, maxTextLength);
+    this.#batch.push({ time: new Date().toISOString(), level, text: shown });
+    this.#next += 1;
+    if (this.#batch.length >= maxBatch) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), flushMs).unref();
+  }
+
+  /** At most `limit` lines from line `from` on. */
+  lines(from: number, limit: number): readonly LogLine[] {
+    this.flush();
+    return this.#store.log(this.#run, from, limit);
+  }
+
+  /** Stores what waits. A log that cannot be stored is no reason to fail a backup: the daemon's log file says so. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    this.#batch = [];
+    try {
+      this.#store.appendLog(this.#run, this.#next - batch.length, batch);
+    } catch (error) {
+      this.#daemonLog.log('error', `${batch.length} log lines of run ${this.#run} could not be stored`, error);
+    }
+  }
+
+  close(): void {
+    this.flush();
+  }
+}
