@@ -58,7 +58,7 @@ export class HostRegistry {
       const connection = await connect({ url, password: host.password }, { owner, client, signal, log });
       try {
         // Asked again: a run may have begun while the connection was tested.
-        this.#refuseInUse(host.name);
+        this.#refuseTaken(host, url);
         const { certificateSha256 } = connection;
         const record: HostRecord = { name: host.name, url, threads: host.threads, certificateSha256 };
         await this.#secrets.set('hosts', host.name, host.password);
@@ -111,7 +111,7 @@ export class HostRegistry {
         hint: `Use ${same.name}, or remove it first.`,
       });
     }
-    this.#refuseInUse(host.name);
+    if (this.#hosts.has(host.name)) this.#refuseInUse(host.name);
   }
 
   #refuseInUse(name: string): void {

@@ -23,17 +23,13 @@ export function mustWait(later: RunRequest, earlier: RunRequest): boolean {
   const b = repositoryOf(earlier);
   // A restore that names no repository may read any.
   if (a !== b && a !== undefined && b !== undefined) return false;
-  // Deleting at once is safe only while nobody writes or reads; it must not be overtaken either.
-  if (deletesAtOnce(later) || deletesAtOnce(earlier)) return true;
-  return isMaintenance(later) && isMaintenance(earlier);
+  if (isExclusive(later) || isExclusive(earlier)) return true;
+  return later.kind === 'gc' && earlier.kind === 'gc';
 }
 
-function deletesAtOnce(request: RunRequest): boolean {
-  return request.kind === 'gc' && request.now;
-}
-
-function isMaintenance(request: RunRequest): boolean {
-  return request.kind === 'gc' || request.kind === 'prune';
+/** Deleting is safe only while nobody writes or reads: a prune could take the base of a backup, a collection without grace its chunks. */
+function isExclusive(request: RunRequest): boolean {
+  return request.kind === 'prune' || (request.kind === 'gc' && request.now);
 }
 
 /** The repository a request works on; undefined when it is found by the restore point only. */

@@ -1,0 +1,242 @@
+/** Puts the parts of a daemon together, serves, and takes them apart in the right order. */
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { acquireFileLock } from '../base/file-lock.ts';
+import { lineLogger } from '../base/log.ts';
+import type { Logger } from '../base/log.ts';
+import { rendezvousPaths } from '../base/rendezvous.ts';
+import { daemonProtocol } from '../protocol/daemon.ts';
+import type { RunInfo } from '../protocol/daemon.ts';
+import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+import { registerHandlers } from './handlers.ts';
+import type { DaemonServices } from './handlers.ts';
+import { HostCleaner } from './host-cleaner.ts';
+import { HostRegistry } from './hosts.ts';
+import { Inventory } from './inventory.ts';
+import { listen } from './listener.ts';
+import { LogFile } from './log-file.ts';
+import type { AgentConnector } from './managed-host.ts';
+import { openOwner } from './owner.ts';
+import { RepositoryRegistry } from './repositories.ts';
+import type { RepositoryLibrary } from './repositories.ts';
+import { RestorePoints } from './restore-points.ts';
+import type { RunServices } from './runs/context.ts';
+import { RunManager } from './runs/manager.ts';
+import type { RunExecutors } from './runs/manager.ts';
+import { recoverRuns } from './runs/recovery.ts';
+import { SecretStore } from './secrets.ts';
+import { Session } from './session.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import type { Store } from './store/store.ts';
+
+/** What a daemon needs. */
+export interface DaemonOptions {
+  /** Absolute; created when missing, readable by its owner only. */
+  readonly dataDirectory: string;
+  /** Version text of this build. */
+  readonly version: string;
+  /** Aborting it stops the daemon as SIGTERM does: runs are cancelled and clean up first, for a bounded time. */
+  readonly signal: AbortSignal;
+  /** Gets every log line besides the log file; for `tidemark daemon run` on a terminal. */
+  readonly log?: Logger | undefined;
+  /** Called once when clients can connect. */
+  readonly onReady?: (() => void) | undefined;
+}
+
+/** What the daemon does its work with; tests put in their own. */
+export interface DaemonParts {
+  readonly executors: RunExecutors;
+  readonly connectAgent: AgentConnector;
+  readonly library: RepositoryLibrary;
+  /** Protocols to speak; this build's own when absent. */
+  readonly protocol?: { readonly min: number; readonly max: number };
+  /** First wait before a host is cleaned again, ms. */
+  readonly cleanRetryMs?: number;
+}
+
+/** How long runs may clean up when the daemon stops. */
+const stopTimeoutMs = 30_000;
+/** A second start waits this long: longer than a client's glance at the lock. */
+const lockTimeoutMs = 1000;
+
+/** Serves until stopped by a client or `signal`. Throws `TM5004` when another daemon serves the data directory or its state cannot be used. */
+export async function serveDaemon(options: DaemonOptions, parts: DaemonParts): Promise<void> {
+  const { dataDirectory } = options;
+  const { directory, lock: lockPath } = rendezvousPaths(dataDirectory);
+  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  using _lock = await acquireFileLock(lockPath, {
+    timeoutMs: lockTimeoutMs,
+    onTimeout: () =>
+      new TidemarkError(errorCodes.daemonStartFailed, `Another daemon serves ${dataDirectory} already.`, {
+        hint: '`tidemark daemon status` shows it.',
+      }),
+  });
+  using logFile = new LogFile(dataDirectory);
+  const secrets = await SecretStore.open(dataDirectory);
+  const log = teeLogger(
+    lineLogger((line) => logFile.write(secrets.redact(line))),
+    options.log,
+  );
+  const monitor = (error: unknown): void => log.log('error', 'The daemon dies of an unexpected error', error);
+  process.on('uncaughtExceptionMonitor', monitor);
+  try {
+    using store = openSqliteStore(join(dataDirectory, 'tidemark.db'), log);
+    log.log('info', `Daemon ${options.version} starts, process ${process.pid}, Node ${process.versions.node}`);
+    await new Daemon(options, parts, store, secrets, log, logFile.path).serve();
+    log.log('info', 'Daemon stopped');
+  } catch (error) {
+    log.log('error', 'The daemon failed', error);
+    throw error;
+  } finally {
+    process.off('uncaughtExceptionMonitor', monitor);
+  }
+}
+
+function teeLogger(file: Logger, terminal: Logger | undefined): Logger {
+  return {
+    log(level, message, error) {
+      file.log(level, message, error);
+      terminal?.log(level, message, error);
+    },
+  };
+}
+
+class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #parts: DaemonParts;
+  readonly #store: Store;
+  readonly #secrets: SecretStore;
+  readonly #log: Logger;
+  readonly #logFile: string;
+  readonly #instance = randomBytes(8).toString('hex');
+  readonly #startedAt = new Date().toISOString();
+  readonly #sessions = new Set<Session>();
+  readonly #stopRequested = Promise.withResolvers<void>();
+
+  constructor(
+    options: DaemonOptions,
+    parts: DaemonParts,
+    store: Store,
+    secrets: SecretStore,
+    log: Logger,
+    logFile: string,
+  ) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#store = store;
+    this.#secrets = secrets;
+    this.#log = log;
+    this.#logFile = logFile;
+  }
+
+  async serve(): Promise<void> {
+    await recoverRuns(this.#store, this.#log);
+    const services = await this.#build();
+    const changes = services.runs.onChange((run) => this.#sessions.forEach((session) => session.feed.push(run)));
+    const protocol = this.#parts.protocol ?? daemonProtocol;
+    const { version, dataDirectory, signal } = this.#options;
+    const listener = await listen({
+      dataDirectory,
+      instance: this.#instance,
+      version,
+      logFile: this.#logFile,
+      protocol,
+      log: this.#log,
+      onClient: (socket) => {
+        const session = new Session(socket, { version, instance: this.#instance, protocol, log: this.#log });
+        this.#sessions.add(session);
+        session.closed.addEventListener('abort', () => this.#sessions.delete(session), { once: true });
+        registerHandlers(session, services);
+      },
+    });
+    for (const host of services.hosts.list()) services.cleaner.request(host.name);
+    const onAbort = (): void => this.#stopRequested.resolve();
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    this.#options.onReady?.();
+    await this.#stopRequested.promise;
+    signal.removeEventListener('abort', onAbort);
+
+    this.#log.log('info', 'Daemon stops');
+    await listener.close();
+    await services.runs.stop(stopTimeoutMs);
+    changes[Symbol.dispose]();
+    await Promise.all([...this.#sessions].map((session) => session.end()));
+    await services.cleaner.close();
+    await services.hosts.close();
+    await services.repositories.close();
+  }
+
+  async #build(): Promise<DaemonServices> {
+    const { dataDirectory, version } = this.#options;
+    const { executors, connectAgent, library, cleanRetryMs } = this.#parts;
+    const owner = await openOwner(dataDirectory);
+    const identity = { owner, client: `tidemark ${version}`, connect: connectAgent, log: this.#log };
+    const usesHost = (name: string): boolean =>
+      runs.active().some(({ request }) => {
+        // A backup that names no host may find its VM on any.
+        if (request.kind === 'backup') return request.host === undefined || request.host === name;
+        return request.kind === 'restore-vm' && request.host === name;
+      });
+    const hosts = new HostRegistry(this.#store, this.#secrets, identity, usesHost);
+    const repositories = new RepositoryRegistry(this.#store, this.#secrets, library, dataDirectory, this.#log);
+    const restorePoints = new RestorePoints(repositories, this.#log);
+    const inventory = new Inventory(hosts, restorePoints);
+    const cleaner = new HostCleaner({
+      owner,
+      isActive: (run) => runs.isActive(run),
+      knownReferencePoints: (signal) => restorePoints.knownReferencePoints(signal),
+      host: (name) => hosts.list().find((host) => host.name === name),
+      log: this.#log,
+      ...(cleanRetryMs === undefined ? {} : { retryMs: cleanRetryMs }),
+    });
+    const runServices: RunServices = {
+      owner,
+      version,
+      hosts,
+      repositories,
+      cleanUp: (host, vmId, connection, signal) => cleaner.cleanUp(host, vmId, connection, signal),
+    };
+    const runs: RunManager = new RunManager({
+      store: this.#store,
+      log: this.#log,
+      executors,
+      services: runServices,
+      identifyVm: (host, vm) => inventory.identify(host, vm),
+      onEnd: (run) => afterRun(run, restorePoints, cleaner, hosts),
+    });
+    return {
+      hosts,
+      inventory,
+      repositories,
+      restorePoints,
+      runs,
+      cleaner,
+      status: () => ({
+        version,
+        pid: process.pid,
+        startedAt: this.#startedAt,
+        dataDirectory,
+        logFile: this.#logFile,
+        activeRuns: runs.active().length,
+        hosts: hosts.list().length,
+        repositories: repositories.names().length,
+      }),
+      requestStop: (cancelRuns) => {
+        runs.beginStop(cancelRuns);
+        setImmediate(() => this.#stopRequested.resolve());
+      },
+    };
+  }
+}
+
+/** What the end of a run changes elsewhere. */
+function afterRun(run: RunInfo, restorePoints: RestorePoints, cleaner: HostCleaner, hosts: HostRegistry): void {
+  restorePoints.invalidate();
+  const pruned = run.outcome?.kind === 'prune' && !run.outcome.dryRun;
+  const failedBackup = run.request.kind === 'backup' && run.state !== 'succeeded';
+  if (pruned || failedBackup) for (const host of hosts.list()) cleaner.request(host.name);
+}

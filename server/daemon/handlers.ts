@@ -1,0 +1,143 @@
+/** What each request does: the one place where the protocol meets the daemon's parts. */
+import * as protocol from '../protocol/daemon.ts';
+import type { DaemonStatus, RunInfo } from '../protocol/daemon.ts';
+import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+import type { RestorePointId } from '../protocol/ids.ts';
+import type { RestorePointInfo } from '../protocol/model.ts';
+import type { HostCleaner } from './host-cleaner.ts';
+import type { HostRegistry } from './hosts.ts';
+import type { Inventory } from './inventory.ts';
+import type { RepositoryRegistry } from './repositories.ts';
+import type { RestorePoints } from './restore-points.ts';
+import type { RunManager } from './runs/manager.ts';
+import type { Register, Session } from './session.ts';
+
+/** The parts of a daemon that requests work with. */
+export interface DaemonServices {
+  readonly hosts: HostRegistry;
+  readonly inventory: Inventory;
+  readonly repositories: RepositoryRegistry;
+  readonly restorePoints: RestorePoints;
+  readonly runs: RunManager;
+  readonly cleaner: HostCleaner;
+  readonly status: () => DaemonStatus;
+  /** Begins to stop once the answer is on its way. Throws `TM5005`. */
+  readonly requestStop: (cancelRuns: boolean) => void;
+}
+
+/** Ended runs that a new subscriber is shown besides the active ones. */
+const recentRuns = 100;
+const logLinesPerAnswer = 2000;
+
+/** Registers every request of the protocol on a session. */
+export function registerHandlers(session: Session, services: DaemonServices): void {
+  session.serve((register) => {
+    registerDaemon(register, services);
+    registerHosts(register, services);
+    registerRepositories(register, services);
+    registerRuns(register, services, session);
+  });
+}
+
+function registerDaemon(register: Register, services: DaemonServices): void {
+  register(protocol.getDaemonStatus, () => services.status());
+  register(protocol.stopDaemon, ({ cancelRuns }) => {
+    services.requestStop(cancelRuns);
+    return {};
+  });
+}
+
+function registerHosts(register: Register, { hosts, inventory, cleaner }: DaemonServices): void {
+  register(protocol.addHost, async (params, signal) => {
+    const host = await hosts.add(params, signal);
+    cleaner.request(host.name);
+    return { host };
+  });
+  register(protocol.listHosts, () => ({ hosts: hosts.list().map((host) => host.entry()) }));
+  register(protocol.testHost, async ({ name }, signal) => {
+    const host = hosts.get(name);
+    await host.test(signal);
+    return { host: host.entry() };
+  });
+  register(protocol.removeHost, async ({ name }) => {
+    await hosts.remove(name);
+    return {};
+  });
+  register(protocol.listVms, async ({ host }, signal) => inventory.list(host, signal));
+}
+
+function registerRepositories(register: Register, services: DaemonServices): void {
+  const { repositories, restorePoints, cleaner, hosts } = services;
+  register(protocol.initRepository, async (params, signal) => {
+    const { repository, recoveryKey } = await repositories.init(params, signal);
+    restorePoints.invalidate();
+    return recoveryKey === undefined ? { repository } : { repository, recoveryKey };
+  });
+  register(protocol.listRepositories, () => ({ repositories: repositories.entries() }));
+  register(protocol.getRepositoryStatus, async ({ name }, signal) => repositories.status(name, signal));
+  register(protocol.listRestorePoints, async (filter, signal) => restorePoints.list(filter, signal));
+  register(protocol.getRestorePoint, async ({ id, repository }, signal) => ({
+    restorePoint: await restorePoints.get(id, repository, signal),
+  }));
+  register(protocol.deleteRestorePoint, async ({ id, repository }, signal) => {
+    await restorePoints.delete(id, repository, (point) => refuseInUse(id, point, services), signal);
+    // Its reference point is of no use any more, wherever the VM is now.
+    for (const host of hosts.list()) cleaner.request(host.name);
+    return {};
+  });
+}
+
+function registerRuns(register: Register, { runs }: DaemonServices, session: Session): void {
+  register(protocol.startRun, ({ request, key }) => ({ run: runs.start(request, key) }));
+  register(protocol.listRuns, ({ limit }) => ({ runs: runs.list(limit) }));
+  register(protocol.getRun, ({ id }) => ({ run: runs.get(id) }));
+  register(protocol.cancelRun, ({ id }) => ({ run: runs.cancel(id) }));
+  register(protocol.getRunLog, ({ id, fromLine }) => {
+    const lines = runs.logLines(id, fromLine, logLinesPerAnswer);
+    return { lines, nextLine: fromLine + lines.length };
+  });
+  register(protocol.subscribeRuns, ({ id }) => {
+    const now = id === undefined ? runs.list(recentRuns) : [runs.get(id)];
+    session.feed.subscribe(id);
+    const missing = id === undefined ? runs.active().filter((run) => now.every((shown) => shown.id !== run.id)) : [];
+    return { runs: [...now, ...missing] };
+  });
+}
+
+/** Refuses to delete what an active run reads: a restore its restore point, a backup perhaps its base. */
+function refuseInUse(id: RestorePointId, point: RestorePointInfo | undefined, services: DaemonServices): void {
+  const user = services.runs.active().find((run) => uses(run, id, point, services));
+  if (user === undefined) return;
+  throw new TidemarkError(
+    errorCodes.restorePointProtected,
+    `Run ${user.id} (${user.title}) is using restore point ${id}.`,
+    {
+      hint: 'Wait for the run to end, or cancel it.',
+    },
+  );
+}
+
+function uses(
+  run: RunInfo,
+  id: RestorePointId,
+  point: RestorePointInfo | undefined,
+  services: DaemonServices,
+): boolean {
+  const { request } = run;
+  switch (request.kind) {
+    case 'restore-disk':
+    case 'restore-vm':
+      return request.restorePoint === id;
+    case 'backup': {
+      if (point === undefined) return true;
+      const vm = services.runs.vmOf(run.id) ?? services.inventory.identify(request.host, request.vm);
+      const names = [point.vmId, point.vmName.toUpperCase()];
+      return vm === point.vmId || names.includes(request.vm.toUpperCase());
+    }
+    case 'verify':
+    case 'prune':
+      return point === undefined || request.repository === point.repository;
+    case 'gc':
+      return false;
+  }
+}
