@@ -58,8 +58,9 @@ export interface DaemonParts {
 
 /** How long runs may clean up when the daemon stops. */
 const stopTimeoutMs = 30_000;
-/** A second start waits this long: longer than a client's glance at the lock. */
-const lockTimeoutMs = 1000;
+const releaseTimeoutMs = 10_000;
+/** A start waits this long for a daemon that is just stopping, and for a client's glance at the lock. */
+const lockTimeoutMs = 5000;
 
 /** Serves until stopped by a client or `signal`. Throws `TM5004` when another daemon serves the data directory or its state cannot be used. */
 export async function serveDaemon(options: DaemonOptions, parts: DaemonParts): Promise<void> {
@@ -164,10 +165,30 @@ class Daemon {
     await listener.close();
     await services.runs.stop(stopTimeoutMs);
     changes[Symbol.dispose]();
+    await this.#release(services);
+    // Last, so that a client that waits for the end finds the data directory free.
     await Promise.all([...this.#sessions].map((session) => session.end()));
-    await services.cleaner.close();
-    await services.hosts.close();
-    await services.repositories.close();
+  }
+
+  /** Gives back what others hold for us; a host or a disk that does not answer does not keep the daemon. */
+  async #release(services: DaemonServices): Promise<void> {
+    const timeout = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      this.#log.log('warning', 'Hosts or repositories did not close in time');
+      timeout.resolve();
+    }, releaseTimeoutMs);
+    const released = async (): Promise<void> => {
+      await services.cleaner.close();
+      await services.hosts.close();
+      await services.repositories.close();
+    };
+    try {
+      await Promise.race([released(), timeout.promise]);
+    } catch (error) {
+      this.#log.log('warning', 'Something could not be closed', error);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #build(): Promise<DaemonServices> {

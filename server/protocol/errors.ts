@@ -33,6 +33,7 @@ export const errorCodes = {
   hostLocked: 'TM2113',
   vmExists: 'TM2114',
   hostDiskFull: 'TM2115',
+  restoreSessionNotFound: 'TM2116',
   agentFailed: 'TM2199',
   // TM3xxx: virtual disk files
   diskFormatUnknown: 'TM3001',

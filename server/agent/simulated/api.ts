@@ -37,7 +37,7 @@ export interface GuestWriteOptions {
 export interface GuestLoadOptions {
   /** Percent of the disk to change, above 0 and at most 100. */
   readonly percent: number;
-  /** Same seed, same disk: same writes. Default 1. */
+  /** Same seed, same disk: same writes. Default: a random one. */
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }

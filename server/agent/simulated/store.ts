@@ -138,14 +138,31 @@ export async function readVm(directory: string, name: string): Promise<VmDocumen
   return document === undefined ? undefined : { ...document, name };
 }
 
-/** Every VM of the host, by name. A VM that has moved away is not one. */
+/** Every VM of the host, by name. A VM that has moved away is not one. Throws `TM2112` when the state of any is damaged. */
 export async function listVmDocuments(root: string): Promise<readonly VmDocument[]> {
-  const found: VmDocument[] = [];
+  const { vms, damaged } = await scanVms(root);
+  if (damaged[0] !== undefined) throw damaged[0];
+  return vms;
+}
+
+/** The VMs of the host that can be read, those that have moved away but whose files are still here, and what is wrong with the others. */
+export async function scanVms(root: string): Promise<{
+  readonly vms: readonly VmDocument[];
+  readonly moved: readonly VmDocument[];
+  readonly damaged: readonly TidemarkError[];
+}> {
+  const vms: VmDocument[] = [];
+  const moved: VmDocument[] = [];
+  const damaged: TidemarkError[] = [];
   for (const name of await vmNames(root)) {
-    const document = await readVm(folderPath(root, 'vms', name), name);
-    if (document !== undefined && document.movedTo === undefined) found.push(document);
+    try {
+      const document = await readVm(folderPath(root, 'vms', name), name);
+      if (document !== undefined) (document.movedTo === undefined ? vms : moved).push(document);
+    } catch (error) {
+      damaged.push(TidemarkError.from(error));
+    }
   }
-  return found;
+  return { vms, moved, damaged };
 }
 
 /** The names of the folders in `vms`. */
@@ -164,27 +181,21 @@ export async function vmNames(root: string): Promise<readonly string[]> {
 
 /** The VM of that name or id. Throws `TM2101`; a VM whose state is damaged does not hide the others. */
 async function findVm(root: string, reference: string): Promise<VmDocument> {
-  let damaged: unknown;
-  const names = await vmNames(root);
-  const documents: VmDocument[] = [];
-  for (const name of names) {
-    try {
-      const document = await readVm(folderPath(root, 'vms', name), name);
-      if (document !== undefined && document.movedTo === undefined) documents.push(document);
-    } catch (error) {
-      damaged ??= error;
-    }
-  }
-  const found =
-    documents.find((document) => document.id === reference.toUpperCase()) ??
-    documents.find((document) => sameName(document.name, reference));
+  const { vms, damaged } = await scanVms(root);
+  const found = vms.find((vm) => vm.id === reference.toUpperCase()) ?? vms.find((vm) => sameName(vm.name, reference));
   if (found !== undefined) return found;
-  if (damaged !== undefined) throw damaged;
+  if (damaged[0] !== undefined) throw damaged[0];
   await readHost(root);
   throw new TidemarkError(errorCodes.vmNotFound, `There is no VM ${reference} on this host.`, {
-    hint: names.length === 0 ? 'The host has no VMs.' : `Its VMs are: ${names.slice(0, 20).join(', ')}.`,
+    hint: vms.length === 0 ? 'The host has no VMs.' : `Its VMs are: ${namesOf(vms)}.`,
   });
 }
+
+const namesOf = (vms: readonly VmDocument[]): string =>
+  vms
+    .slice(0, 20)
+    .map((vm) => vm.name)
+    .join(', ');
 
 /** Finds a VM by name or id, takes its lock, and hands over its state as it is then. Throws `TM2101`, `TM2113`. */
 export async function withVm<T>(

@@ -123,15 +123,7 @@ export class ActiveRun implements RunContext {
     else this.#error = end.error;
     this.#sequence += 1;
     this.#log.close();
-    let recorded = true;
-    try {
-      this.#persist();
-    } catch (error) {
-      // What the run did is real all the same; only the history will call it interrupted after a restart.
-      recorded = false;
-      this.#surroundings.log.log('error', `The end of run ${this.id} (${end.state}) could not be recorded`, error);
-      this.#pushWarning(`The end of this run could not be recorded: ${TidemarkError.from(error).message}`);
-    }
+    const recorded = this.#persist();
     this.#emit();
     return recorded;
   }
@@ -184,8 +176,16 @@ export class ActiveRun implements RunContext {
     if (this.#warnings.length < maxWarnings) this.#warnings.push(redact(text).slice(0, maxWarningLength));
   }
 
-  #persist(): void {
-    this.#surroundings.store.updateRun(this.info());
+  /** Stores the state. Failing to is no reason to fail a backup or not to cancel it: only the journal is strict. */
+  #persist(): boolean {
+    try {
+      this.#surroundings.store.updateRun(this.info());
+      return true;
+    } catch (error) {
+      this.#surroundings.log.log('error', `The state of run ${this.id} (${this.#state}) could not be recorded`, error);
+      this.#pushWarning(`The history could not record this run: ${TidemarkError.from(error).message}`);
+      return false;
+    }
   }
 
   #changed(): void {

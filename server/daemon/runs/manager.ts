@@ -228,6 +228,7 @@ export class RunManager {
     if (isFinished(run.state)) return;
     this.#active.delete(run.id);
     this.#vmOf.delete(run.id);
+    run.log('info', `Ended: ${end.state}`);
     const recorded = run.finish(end);
     if (!recorded) this.#unrecorded.set(run.id, run.info());
     try {

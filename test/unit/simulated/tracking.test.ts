@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import { DiskTracker } from '../../../server/agent/simulated/tracking/disk-tracker.ts';
 import type { TrackerMoment, TrackerQuery } from '../../../server/agent/simulated/tracking/disk-tracker.ts';
@@ -182,11 +182,11 @@ test('a missing, damaged, shortened or foreign .rct or .mrt makes every id unkno
     await tracker.mark([{ offset: 0, length: 1 }]);
     await tracker.powerOff();
     const good = await readFile(path);
-    for (let at_ = 0; at_ < good.length; at_ += 257) {
+    for (let byte = 0; byte < good.length; byte += 257) {
       const bad = Buffer.from(good);
-      bad[at_] = (bad[at_] ?? 0) ^ 0x10;
+      bad[byte] = (bad[byte] ?? 0) ^ 0x10;
       await writeFile(path, bad);
-      assert.equal(await DiskTracker.open(query), undefined, `${file} with byte ${at_} flipped`);
+      assert.equal(await DiskTracker.open(query), undefined, `${file} with byte ${byte} flipped`);
     }
     const kept = await readFile(query.paths[file === 'rct' ? 'mrt' : 'rct']);
     await DiskTracker.start(query);

@@ -59,7 +59,7 @@ export class EpochSet {
   retain(needed: ReadonlySet<number>): void {
     const live = this.live;
     let previous: PagedBitmap | undefined;
-    for (const [ordinal, bitmap] of [...this.#epochs]) {
+    for (const [ordinal, bitmap] of this.#epochs) {
       if (ordinal === live || needed.has(ordinal)) {
         previous = bitmap;
         continue;

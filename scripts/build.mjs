@@ -1,0 +1,42 @@
+// Bundles the server side with esbuild: the `tidemark` command and every worker, flat in dist/server.
+// Flat, because a running bundle finds its workers beside itself (server/base/worker-url.ts).
+import { readFileSync, readdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { build } from 'esbuild';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+const workers = readdirSync(join(root, 'server'), { recursive: true })
+  .map(String)
+  .filter((file) => file.endsWith('-worker.ts'))
+  .map((file) => join(root, 'server', file));
+
+rmSync(join(root, 'dist/server'), { recursive: true, force: true });
+const result = await build({
+  entryPoints: [
+    { in: join(root, 'server/cli/main.ts'), out: 'tidemark' },
+    ...workers.map((file) => ({ in: file, out: basename(file, '.ts') })),
+  ],
+  outdir: join(root, 'dist/server'),
+  bundle: true,
+  splitting: true,
+  chunkNames: 'chunk-[hash]',
+  format: 'esm',
+  platform: 'node',
+  target: 'node22.15',
+  sourcemap: true,
+  metafile: true,
+  logLevel: 'warning',
+  define: { TIDEMARK_VERSION: JSON.stringify(version) },
+  // vscode-jsonrpc is CommonJS and calls require() for Node's own modules.
+  banner: {
+    js: "import { createRequire as tidemarkCreateRequire } from 'node:module';\nconst require = tidemarkCreateRequire(import.meta.url);",
+  },
+});
+
+for (const [file, { bytes }] of Object.entries(result.metafile.outputs)) {
+  if (!file.endsWith('.map')) console.log(`${relative(root, file).padEnd(40)} ${(bytes / 1024).toFixed(0).padStart(6)} KiB`);
+}

@@ -1,0 +1,49 @@
+// `npm test`: set-up, then types, lint, import directions and format, then all tests with the project's own Node.
+import { spawnSync } from 'node:child_process';
+
+import { buildServer, installDependencies, node, run } from './setup.mjs';
+
+/** The judges that nobody here wrote: Debian package of each tool that the tests call. */
+const tools = {
+  'qemu-img': 'qemu-utils',
+  vhdiinfo: 'libvhdi-utils',
+  'mkfs.ext4': 'e2fsprogs',
+  'mkfs.ntfs': 'ntfs-3g',
+  openssl: 'openssl',
+};
+
+function missingTools() {
+  const found = (tool) => spawnSync('sh', ['-c', `PATH="$PATH:/usr/sbin:/sbin" command -v ${tool}`]).status === 0;
+  return Object.keys(tools).filter((tool) => !found(tool));
+}
+
+function installTools() {
+  if (process.platform !== 'linux') return;
+  const missing = missingTools();
+  if (missing.length === 0) return;
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot && spawnSync('sh', ['-c', 'command -v apt-get']).status === 0) {
+    console.log(`Installing test tools: ${missing.join(', ')} …`);
+    const quiet = { stdio: ['ignore', 'ignore', 'inherit'], env: { DEBIAN_FRONTEND: 'noninteractive' } };
+    run('apt-get', ['update', '-qq'], quiet);
+    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...new Set(missing.map((tool) => tools[tool]))], quiet);
+  }
+  const still = missingTools();
+  if (still.length > 0) console.log(`Not installed: ${still.join(', ')}. The tests that need them are skipped.`);
+}
+
+installDependencies();
+installTools();
+buildServer({ quiet: true });
+const only = process.argv.slice(2);
+const steps =
+  only.length > 0
+    ? [[node, ['--test', ...only]]]
+    : [
+        ['npm', ['run', '-s', 'check']],
+        [node, ['--test', '--test-concurrency=2', 'test/unit/**/*.test.ts', 'test/integration/**/*.test.ts']],
+      ];
+for (const [command, args] of steps) {
+  const status = run(command, args, { env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin` } });
+  if (status !== 0) process.exit(status);
+}

@@ -1,0 +1,196 @@
+/** One control connection: SCRAM first, then hello, then everything else. */
+import type { Socket } from 'node:net';
+
+import type { MessageConnection } from 'vscode-jsonrpc/node';
+
+import { handleRequest, messageConnection } from '../base/json-rpc.ts';
+import type { Logger } from '../base/log.ts';
+import { ScramServer } from '../base/scram.ts';
+import type { ChannelBinding, ScramCredential } from '../base/scram.ts';
+import { agentProtocol, hello, ping, scramFinal, scramFirst } from '../protocol/agent.ts';
+import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import type { Parsed } from '../protocol/parse.ts';
+import type { ConnectionGate } from './gate.ts';
+import { providerError, registerHandlers } from './handlers.ts';
+import type { HostProvider } from './provider.ts';
+import { Session } from './session.ts';
+
+/** All that a daemon may send before it has authenticated. */
+const maxUntrustedBytes = 16 * 1024;
+/** Largest message after that: a VM configuration with its files, base64. */
+const maxMessageBytes = 64 * 1024 * 1024;
+/** A daemon sends something at least every 15 s. */
+const silenceMs = 60_000;
+
+/** What control connections of one agent share. */
+export interface ControlServices {
+  readonly provider: HostProvider;
+  readonly credential: ScramCredential;
+  readonly binding: ChannelBinding;
+  readonly gate: ConnectionGate;
+  readonly sessions: Map<string, Session>;
+  readonly version: string;
+  readonly log: Logger;
+}
+
+type State =
+  | { readonly phase: 'first' | 'proving' | 'refused' }
+  | { readonly phase: 'final'; readonly scram: ScramServer }
+  | { readonly phase: 'greeting' }
+  | { readonly phase: 'ready'; readonly session: Session; readonly owner: OwnerId };
+
+/** Serves an upgraded socket; resolves when it is closed and everything it had open is closed too. */
+export async function serveControl(socket: Socket, key: string, services: ControlServices): Promise<void> {
+  await new ControlServer(socket, key, services).run();
+}
+
+class ControlServer {
+  readonly #socket: Socket;
+  readonly #key: string;
+  readonly #services: ControlServices;
+  readonly #rpc: MessageConnection;
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #stopCounting: () => void;
+  #state: State = { phase: 'first' };
+  /** From authentication to the end of the connection, whatever else happens. */
+  #session: Session | undefined;
+
+  constructor(socket: Socket, key: string, services: ControlServices) {
+    this.#socket = socket;
+    this.#key = key;
+    this.#services = services;
+    let received = 0;
+    const count = (bytes: Buffer): void => {
+      received += bytes.length;
+      if (received > maxUntrustedBytes) socket.destroy();
+    };
+    socket.on('data', count).pause();
+    this.#stopCounting = () => socket.off('data', count);
+    this.#rpc = messageConnection(socket, maxMessageBytes);
+  }
+
+  async run(): Promise<void> {
+    const { provider, log, sessions } = this.#services;
+    handleRequest(this.#rpc, scramFirst, ({ message }) => this.#first(message));
+    handleRequest(this.#rpc, scramFinal, async ({ message }) => this.#final(message));
+    handleRequest(this.#rpc, hello, async (params, signal) => this.#hello(params, signal));
+    handleRequest(this.#rpc, ping, () => ({}));
+    registerHandlers({ rpc: this.#rpc, provider, log, running: this.#running, ready: () => this.#ready() });
+    const closed = new Promise<void>((resolve) => {
+      this.#socket.once('close', () => resolve());
+    });
+    this.#socket.setKeepAlive(true, 30_000);
+    this.#rpc.listen();
+    const silence = this.#watchSilence();
+    await closed;
+    clearInterval(silence);
+    this.#rpc.dispose();
+    const session = this.#session;
+    if (session === undefined) return;
+    sessions.delete(session.id);
+    await session.end(provider, log);
+    await Promise.allSettled(this.#running);
+    // A request that was still running may have opened something after all; what it kept was closed by `keepExport` and `keepRestore`,
+    // but a commit that failed put its restore back.
+    await session.end(provider, log);
+    log.log('info', `the daemon at ${this.#key} is gone; its checkpoints, if any, stay until it comes back`);
+  }
+
+  #watchSilence(): NodeJS.Timeout {
+    let seen = -1;
+    let quiet = 0;
+    return setInterval(() => {
+      const { bytesRead } = this.#socket;
+      quiet = bytesRead === seen ? quiet + 1 : 0;
+      seen = bytesRead;
+      if (quiet < 4) return;
+      this.#services.log.log('warning', `the daemon at ${this.#key} has been silent for a minute`);
+      this.#socket.destroy();
+    }, silenceMs / 4);
+  }
+
+  #ready(): { readonly session: Session; readonly owner: OwnerId } {
+    const state = this.#state;
+    if (state.phase === 'ready') return state;
+    this.#hangUpSoon();
+    throw new TidemarkError(errorCodes.agentAuthenticationFailed, 'The connection is not authenticated.');
+  }
+
+  /** Ends the connection after the answer that is being made has been sent. */
+  #hangUpSoon(): void {
+    this.#state = { phase: 'refused' };
+    setTimeout(() => this.#socket.destroy(), 200).unref();
+    setImmediate(() => this.#socket.end());
+  }
+
+  #outOfTurn(): TidemarkError {
+    const session = this.#session;
+    if (session === undefined) this.#hangUpSoon();
+    return new TidemarkError(errorCodes.agentProtocolViolation, 'An authentication message came out of turn.');
+  }
+
+  #first(message: string): { readonly message: string } {
+    if (this.#state.phase !== 'first') throw this.#outOfTurn();
+    const { credential, binding } = this.#services;
+    try {
+      const scram = new ScramServer(credential, binding);
+      const answer = scram.first(message);
+      this.#state = { phase: 'final', scram };
+      return { message: answer };
+    } catch (error) {
+      this.#hangUpSoon();
+      throw error;
+    }
+  }
+
+  async #final(message: string): Promise<{ readonly message: string; readonly sessionId: string }> {
+    const { gate, sessions, log } = this.#services;
+    if (this.#state.phase !== 'final') throw this.#outOfTurn();
+    const { scram } = this.#state;
+    this.#state = { phase: 'proving' };
+    try {
+      const { message: answer, dataKey } = scram.final(message);
+      this.#stopCounting();
+      gate.pass(this.#key);
+      const session = new Session(dataKey);
+      sessions.set(session.id, session);
+      this.#session = session;
+      this.#state = { phase: 'greeting' };
+      return { message: answer, sessionId: session.id };
+    } catch (error) {
+      log.log('warning', `a daemon at ${this.#key} was refused: ${TidemarkError.from(error).message}`);
+      await gate.penalty(this.#key);
+      this.#hangUpSoon();
+      throw error;
+    }
+  }
+
+  async #hello(
+    { protocol, client, owner }: Parsed<typeof hello.params>,
+    signal: AbortSignal,
+  ): Promise<Parsed<typeof hello.result>> {
+    const { provider, version, log } = this.#services;
+    const session = this.#session;
+    if (session === undefined) {
+      this.#hangUpSoon();
+      throw new TidemarkError(errorCodes.agentAuthenticationFailed, 'The connection is not authenticated.');
+    }
+    const chosen = Math.min(protocol.max, agentProtocol.max);
+    if (chosen < Math.max(protocol.min, agentProtocol.min)) {
+      throw new TidemarkError(
+        errorCodes.agentVersionMismatch,
+        `This agent (version ${version}) speaks protocol ${agentProtocol.min} to ${agentProtocol.max}, the daemon ${protocol.min} to ${protocol.max}.`,
+        { hint: 'Update the older one of daemon and agent.' },
+      );
+    }
+    try {
+      const host = await provider.describe(AbortSignal.any([signal, session.ended]));
+      this.#state = { phase: 'ready', session, owner };
+      log.log('info', `${JSON.stringify(client)} connected from ${this.#key}`);
+      return { protocol: chosen, agentVersion: version, host };
+    } catch (error) {
+      throw providerError(error, hello.method, log);
+    }
+  }
+}

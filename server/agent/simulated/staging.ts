@@ -1,0 +1,108 @@
+/** Folders for what is not finished. Whoever makes one holds its lock; one whose lock is free was left by a crash. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+import { tryFileLock } from '../../base/file-lock.ts';
+import type { FileLock } from '../../base/file-lock.ts';
+import { syncDirectory, systemCode } from '../../base/files.ts';
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { folderPath, sameName } from './layout.ts';
+import type { folders } from './layout.ts';
+import { listVmDocuments, removeFolder, vmNames, withHost } from './store.ts';
+
+/** The kinds of folders that a crash may leave. */
+export type StagingFolder = Extract<keyof typeof folders, 'exports' | 'restoring' | 'creating' | 'incoming'>;
+
+const lockFile = 'owner.lock';
+
+/** A folder in use by this process. */
+export interface Staging {
+  readonly id: string;
+  readonly path: string;
+  /** Removes the folder with everything in it, then gives up the lock. Does nothing the second time. */
+  remove(): Promise<void>;
+  /** Gives up the lock and leaves the folder to `recover`. */
+  release(): void;
+}
+
+/** Makes a new folder and holds its lock. */
+export async function openStaging(root: string, folder: StagingFolder, id: string = randomUUID()): Promise<Staging> {
+  const path = folderPath(root, folder, id);
+  await mkdir(path, { recursive: true });
+  const lock = tryFileLock(join(path, lockFile));
+  if (lock === undefined) {
+    throw new TidemarkError(errorCodes.hostLocked, `${path} is in use by another process.`);
+  }
+  return { id, path, remove: () => removeStaging(path, lock), release: () => lock.release() };
+}
+
+async function removeStaging(path: string, lock: FileLock): Promise<void> {
+  // Windows deletes no open file, so the lock goes first there; nobody else may want a folder that is being removed.
+  lock.release();
+  await removeFolder(path);
+}
+
+/** The folders of a kind: names and whether a living process uses each. */
+export async function listStaging(
+  root: string,
+  folder: StagingFolder,
+): Promise<readonly { readonly id: string; readonly path: string; readonly inUse: boolean }[]> {
+  const found = [];
+  for (const id of await namesIn(folderPath(root, folder))) {
+    const path = folderPath(root, folder, id);
+    found.push({ id, path, inUse: isInUse(path) });
+  }
+  return found;
+}
+
+function isInUse(path: string): boolean {
+  try {
+    const lock = tryFileLock(join(path, lockFile));
+    lock?.release();
+    return lock === undefined;
+  } catch (error) {
+    // The folder went away meanwhile, or its lock file is no such file: nobody holds it.
+    if (error instanceof Error) return false;
+    throw error;
+  }
+}
+
+async function namesIn(path: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(path)).sort();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Refuses a name or id that a VM of the host has already. Throws `TM2114`. */
+export async function checkFree(root: string, name: string, id?: string): Promise<void> {
+  const names = await vmNames(root);
+  if (names.some((existing) => sameName(existing, name))) throw vmExists(name);
+  if (id === undefined) return;
+  const twin = (await listVmDocuments(root)).find((vm) => vm.id === id);
+  if (twin !== undefined) throw vmExists(twin.name);
+}
+
+function vmExists(name: string): TidemarkError {
+  return new TidemarkError(errorCodes.vmExists, `This host has a VM ${name} already.`, {
+    hint: 'Choose another name, or remove that VM first.',
+  });
+}
+
+/** Makes a finished VM folder a VM of the host, in one step. Throws `TM2114` when its name is taken. */
+export async function publishVm(
+  root: string,
+  from: string,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await withHost(root, signal, async () => {
+    await checkFree(root, name);
+    await rename(from, folderPath(root, 'vms', name));
+    await syncDirectory(folderPath(root, 'vms'));
+    await syncDirectory(dirname(from));
+  });
+}

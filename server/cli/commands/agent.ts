@@ -1,0 +1,89 @@
+/** `tidemark agent`: serves a host to daemons. */
+import { readFile } from 'node:fs/promises';
+import { once } from 'node:events';
+
+import { Option } from 'commander';
+import type { Command } from 'commander';
+
+import { serveAgent } from '../../agent/main.ts';
+import type { ProviderChoice } from '../../agent/main.ts';
+import { lineLogger } from '../../base/log.ts';
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { readPassword } from '../context.ts';
+import type { CliContext } from '../context.ts';
+import { version } from '../version.ts';
+
+interface AgentOptions {
+  readonly provider: 'hyperv' | 'simulated';
+  readonly root?: string;
+  readonly listen: string;
+  readonly passwordFile?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+}
+
+/** Adds the command. */
+export function addAgentCommand(program: Command, context: CliContext): void {
+  program
+    .command('agent')
+    .description('serve a host to daemons until stopped (SIGTERM or Ctrl-C)')
+    .addOption(
+      new Option('--provider <kind>', 'what drives the host').choices(['hyperv', 'simulated']).makeOptionMandatory(),
+    )
+    .option('--root <dir>', 'directory of the simulated host')
+    .requiredOption('--listen <url>', 'where to listen: https://ADDRESS:PORT or http://ADDRESS:PORT; port 0 takes a free one')
+    .option('--password-file <file>', 'file whose first line is the password that daemons must know; - for standard input')
+    .option('--tls-cert <file>', 'certificate (PEM), for https')
+    .option('--tls-key <file>', "the certificate's key (PEM), for https")
+    .addHelpText(
+      'after',
+      '\nExample:\n  tidemark sim init hostdir\n  tidemark agent --provider simulated --root hostdir --listen http://127.0.0.1:8440 --password-file agent.pw\n\nIt prints `listening on URL` when it is ready.',
+    )
+    .action(async (options: AgentOptions) => {
+      const password = await readPassword(context, options.passwordFile, 'Password that daemons must know');
+      const agent = await serveAgent({
+        provider: providerOf(options),
+        listen: options.listen,
+        password,
+        tls: await readTls(options),
+        version,
+        log: lineLogger((line) => context.terminal.error(`${line}\n`)),
+        signal: context.signal,
+      });
+      context.terminal.out(`listening on ${agent.url}\n`);
+      if (agent.url.startsWith('http:')) {
+        context.terminal.error(
+          `${context.style.warn('warning')}: plain http: passwords are never sent, but commands and disk data are not encrypted. Use https outside of this machine.\n`,
+        );
+      }
+      if (!context.signal.aborted) await once(context.signal, 'abort');
+      await agent.close();
+    });
+}
+
+function providerOf(options: AgentOptions): ProviderChoice {
+  if (options.provider === 'hyperv') return { kind: 'hyperv' };
+  if (options.root === undefined) {
+    throw new TidemarkError(errorCodes.invalidUsage, 'The simulated provider needs --root DIR.', {
+      hint: 'Make a host directory with: tidemark sim init DIR',
+    });
+  }
+  return { kind: 'simulated', root: options.root };
+}
+
+async function readTls(options: AgentOptions): Promise<{ readonly cert: string; readonly key: string } | undefined> {
+  const { tlsCert, tlsKey } = options;
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new TidemarkError(errorCodes.invalidUsage, '--tls-cert and --tls-key belong together.');
+  }
+  return { cert: await readText(tlsCert), key: await readText(tlsKey) };
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new TidemarkError(errorCodes.invalidFile, `The file ${path} cannot be read.`, { cause: error });
+  }
+}

@@ -1,0 +1,119 @@
+/** `tidemark run`: what the daemon does and did. */
+import type { Command } from 'commander';
+
+import { formatBytes, formatDuration } from '../../base/format.ts';
+import * as daemon from '../../protocol/daemon.ts';
+import type { LogLine, RunInfo } from '../../protocol/daemon.ts';
+import { runId } from '../../protocol/ids.ts';
+import { globalOptions, printResult, withDaemon } from '../context.ts';
+import type { CliContext } from '../context.ts';
+import { followRun, jsonLines, throwUnlessSucceeded } from '../follow.ts';
+import { phaseText } from '../progress.ts';
+import { localTime, table } from '../table.ts';
+import { wholeNumber } from '../values.ts';
+import { backupText } from './backup.ts';
+
+/** Adds the commands. */
+export function addRunCommands(program: Command, context: CliContext): void {
+  const run = program.command('run').description('runs: backups, restores and checks, active and past');
+
+  run
+    .command('list')
+    .description('list runs, newest first')
+    .option('--limit <n>', 'how many', wholeNumber(1, 10_000), 20)
+    .action(async (options: { limit: number }, command: Command) => {
+      const globals = globalOptions(command);
+      const { runs } = await withDaemon(context, globals, async (client) =>
+        client.request(daemon.listRuns, { limit: options.limit }, { signal: context.signal }),
+      );
+      printResult(context, globals, runs, runs.length === 0 ? 'No runs yet.\n' : runTable(runs));
+    });
+
+  run
+    .command('show')
+    .description('show one run')
+    .argument('<id>')
+    .action(async (id: string, _options: object, command: Command) => {
+      const globals = globalOptions(command);
+      const { run: shown } = await withDaemon(context, globals, async (client) =>
+        client.request(daemon.getRun, { id: runId(id, 'The run') }, { signal: context.signal }),
+      );
+      printResult(context, globals, shown, runText(shown));
+    });
+
+  run
+    .command('cancel')
+    .description('cancel a run; it cleans up first')
+    .argument('<id>')
+    .action(async (id: string, _options: object, command: Command) => {
+      const globals = globalOptions(command);
+      const { run: cancelled } = await withDaemon(context, globals, async (client) =>
+        client.request(daemon.cancelRun, { id: runId(id, 'The run') }, { signal: context.signal }),
+      );
+      printResult(context, globals, cancelled, `Run ${cancelled.id} is ${cancelled.state}.\n`);
+    });
+
+  run
+    .command('watch')
+    .description('follow a run to its end')
+    .argument('<id>')
+    .action(async (id: string, _options: object, command: Command) => {
+      const globals = globalOptions(command);
+      await withDaemon(context, globals, async (client) => {
+        const view = globals.json ? jsonLines(context) : undefined;
+        const watched = await followRun(context, client, runId(id, 'The run'), view);
+        throwUnlessSucceeded(watched);
+        if (!globals.json) context.terminal.out(runText(watched));
+      });
+    });
+
+  run
+    .command('log')
+    .description("show a run's log")
+    .argument('<id>')
+    .action(async (id: string, _options: object, command: Command) => {
+      const globals = globalOptions(command);
+      const lines = await withDaemon(context, globals, async (client) => {
+        const all: LogLine[] = [];
+        for (let fromLine = 0; ; ) {
+          const page = await client.request(
+            daemon.getRunLog,
+            { id: runId(id, 'The run'), fromLine },
+            { signal: context.signal },
+          );
+          all.push(...page.lines);
+          if (page.lines.length === 0) return all;
+          fromLine = page.nextLine;
+        }
+      });
+      const text = lines.map((line) => `${localTime(line.time)} ${line.level.padEnd(7)} ${line.text}\n`).join('');
+      printResult(context, globals, lines, text);
+    });
+}
+
+function runTable(runs: readonly RunInfo[]): string {
+  return table(
+    [{ title: 'RUN' }, { title: 'WHAT' }, { title: 'STATE' }, { title: 'BEGAN' }, { title: 'TOOK', align: 'right' }],
+    runs.map((run) => [run.id, run.title, run.state, localTime(run.startedAt ?? run.queuedAt), took(run)]),
+  );
+}
+
+function took(run: RunInfo): string {
+  if (run.startedAt === undefined || run.finishedAt === undefined) return '';
+  return formatDuration(Date.parse(run.finishedAt) - Date.parse(run.startedAt));
+}
+
+function runText(run: RunInfo): string {
+  const { progress } = run;
+  const rows = [
+    ['what', run.title],
+    ['state', run.finishedAt === undefined ? `${run.state}: ${phaseText(progress.phase)}` : run.state],
+    ['began', localTime(run.startedAt ?? run.queuedAt)],
+    ...(run.finishedAt === undefined ? [] : [['ended', `${localTime(run.finishedAt)}, after ${took(run)}`]]),
+    ['data', `${formatBytes(progress.doneBytes)} of ${formatBytes(progress.totalBytes)}`],
+    ...run.warnings.map((warning) => ['warning', warning]),
+    ...(run.error === undefined ? [] : [['error', `${run.error.message} (${run.error.code})`]]),
+    ...(run.error?.hint === undefined ? [] : [['hint', run.error.hint]]),
+  ];
+  return `${table([{ title: 'RUN' }, { title: run.id }], rows)}${backupText(run)}`;
+}

@@ -1,0 +1,88 @@
+/** The command line: all commands, and how errors end the process. */
+import { Command, CommanderError } from 'commander';
+
+import { describeError } from '../base/log.ts';
+import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+import { addAgentCommand } from './commands/agent.ts';
+import { addBackupCommands } from './commands/backup.ts';
+import { addDaemonCommands } from './commands/daemon.ts';
+import { addDemoCommand } from './commands/demo.ts';
+import { addHostCommands } from './commands/host.ts';
+import { addPolicyCommand } from './commands/policy.ts';
+import { addRepoCommands } from './commands/repo.ts';
+import { addRestoreCommands } from './commands/restore.ts';
+import { addRestorePointCommands } from './commands/restore-point.ts';
+import { addRunCommands } from './commands/run.ts';
+import { addSimCommands } from './commands/sim.ts';
+import { addVmCommands } from './commands/vm.ts';
+import type { CliContext } from './context.ts';
+import { version } from './version.ts';
+
+const helpAfter = `
+Begin here:
+  tidemark demo                                        everything once, on a simulated host
+  tidemark host add hv01 https://hv01:8440 --password-file FILE
+  tidemark repo init main /backup/main --password-file FILE
+  tidemark backup run --vm hv01/sql01 --repo main --wait
+  tidemark restore-point list
+  tidemark restore disk ID DISK --to FILE
+
+Every command explains itself with --help.`;
+
+/** Exit codes: the command did it, it failed, it was not understood. */
+export const exitCodes = { success: 0, failure: 1, usage: 2 } as const;
+
+/** The whole command line. */
+export function buildProgram(context: CliContext): Command {
+  const program = new Command('tidemark')
+    .description('Backs up Hyper-V virtual machines, full and by changed blocks, and restores them bit for bit.')
+    .version(version)
+    .option('--data <dir>', "the daemon's data directory (default: TIDEMARK_DATA, else one of your own)")
+    .option('--json', 'print JSON instead of text')
+    .showHelpAfterError('(add --help for help)')
+    .addHelpText('after', helpAfter)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.terminal.out(text),
+      writeErr: (text) => context.terminal.error(text),
+    });
+  addDemoCommand(program, context);
+  addHostCommands(program, context);
+  addVmCommands(program, context);
+  addRepoCommands(program, context);
+  addBackupCommands(program, context);
+  addRunCommands(program, context);
+  addRestorePointCommands(program, context);
+  addRestoreCommands(program, context);
+  addPolicyCommand(program);
+  addDaemonCommands(program, context);
+  addAgentCommand(program, context);
+  addSimCommands(program, context);
+  return program;
+}
+
+/** Runs a command line (without `node` and script) and gives its exit code. Errors are printed, never thrown. */
+export async function runCli(context: CliContext, args: readonly string[]): Promise<number> {
+  try {
+    await buildProgram(context).parseAsync([...args], { from: 'user' });
+    return exitCodes.success;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
+    }
+    return reportError(context, args.includes('--json'), error);
+  }
+}
+
+function reportError(context: CliContext, asJson: boolean, error: unknown): number {
+  const known = TidemarkError.from(error);
+  if (asJson) {
+    context.terminal.error(`${JSON.stringify({ error: known.report() })}\n`);
+  } else {
+    const hint = known.hint === undefined ? '' : `\n  ${known.hint}`;
+    context.terminal.error(`${context.style.bad('tidemark')}: ${known.message} (${known.code})${hint}\n`);
+    if (known.code === errorCodes.internal) context.terminal.error(`${context.style.quiet(describeError(error))}\n`);
+  }
+  const usage = known.code === errorCodes.invalidUsage || known.code === errorCodes.invalidInput;
+  return usage ? exitCodes.usage : exitCodes.failure;
+}

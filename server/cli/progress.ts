@@ -1,0 +1,116 @@
+/** Shows a run: bars that redraw in place on a terminal, one line per event where there is none. */
+import { formatBytes, formatDuration } from '../base/format.ts';
+import type { RunInfo, RunPhase, RunProgress } from '../protocol/daemon.ts';
+import type { Style, Terminal } from './terminal.ts';
+
+const phaseTexts: Readonly<Record<RunPhase, string>> = {
+  queued: 'waiting for its turn',
+  connecting: 'connecting',
+  checkpoint: 'taking the recovery checkpoint',
+  extents: 'asking what changed',
+  transfer: 'reading disks',
+  sealing: 'sealing packs',
+  'reference-point': 'making the reference point',
+  committing: 'committing',
+  'cleaning-up': 'cleaning up',
+  reading: 'restoring',
+  verifying: 'verifying',
+  collecting: 'collecting garbage',
+  finished: 'finished',
+};
+
+/** What a phase means, for people. */
+export function phaseText(phase: RunPhase): string {
+  return phaseTexts[phase];
+}
+
+const fewestBarColumns = 10;
+
+/** One line of a bar: name, bar, percent. Never wider than `columns`. */
+export function barLine(name: string, done: number, total: number, columns: number): string {
+  const share = total === 0 ? 1 : Math.min(1, done / total);
+  const percent = `${Math.floor(share * 100)}%`.padStart(4);
+  const figures = ` ${percent}  ${formatBytes(done)} of ${formatBytes(total)}`;
+  const label = name.length > 16 ? `${name.slice(0, 15)}…` : name.padEnd(16);
+  const width = columns - label.length - figures.length - 4;
+  if (width < fewestBarColumns) return `${label}${percent}`.slice(0, Math.max(1, columns - 1));
+  const filled = Math.round(share * width);
+  return `${label} ${'█'.repeat(filled)}${'░'.repeat(width - filled)}${figures}`;
+}
+
+/** The lines that show a run now. */
+export function progressLines(progress: RunProgress, columns: number): string[] {
+  const job = progress.jobPercent === undefined ? '' : ` ${progress.jobPercent}%`;
+  const moving = progress.phase === 'transfer' || progress.phase === 'reading' || progress.phase === 'verifying';
+  const rate = moving && progress.bytesPerSecond > 0 ? `, ${formatBytes(progress.bytesPerSecond)}/s` : '';
+  const eta = moving && progress.etaSeconds !== undefined ? `, ${formatDuration(progress.etaSeconds * 1000)} left` : '';
+  const head = `${phaseText(progress.phase)}${job}${rate}${eta}`.slice(0, columns - 1);
+  return [head, ...progress.disks.map((disk) => barLine(disk.name, disk.doneBytes, disk.totalBytes, columns))];
+}
+
+/** Shows the states of one run, one after the other. */
+export interface ProgressView {
+  update(run: RunInfo): void;
+  /** Removes what was drawn; nothing follows. */
+  end(): void;
+}
+
+/** Draws at the bottom of a terminal and takes itself away at the end. */
+class DrawnProgress implements ProgressView {
+  readonly #terminal: Terminal;
+  #drawn = 0;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  update(run: RunInfo): void {
+    const lines = progressLines(run.progress, this.#terminal.columns());
+    this.#terminal.error(`${this.#erase()}${lines.join('\n')}\n`);
+    this.#drawn = lines.length;
+  }
+
+  end(): void {
+    this.#terminal.error(this.#erase());
+    this.#drawn = 0;
+  }
+
+  /** ECMA-48: cursor up, then erase to the end of the screen. */
+  #erase(): string {
+    return this.#drawn === 0 ? '' : `\u001B[${this.#drawn}A\u001B[0J`;
+  }
+}
+
+/** Writes a line when a phase begins or a warning comes, not for every tick. */
+class LoggedProgress implements ProgressView {
+  readonly #terminal: Terminal;
+  readonly #style: Style;
+  #phase: RunPhase | undefined;
+  #warnings = 0;
+
+  constructor(terminal: Terminal, style: Style) {
+    this.#terminal = terminal;
+    this.#style = style;
+  }
+
+  update(run: RunInfo): void {
+    for (const warning of run.warnings.slice(this.#warnings)) {
+      this.#terminal.error(`${this.#style.warn('warning')}: ${warning}\n`);
+    }
+    this.#warnings = run.warnings.length;
+    const { phase, totalBytes } = run.progress;
+    if (phase === this.#phase || phase === 'finished') return;
+    this.#phase = phase;
+    const amount = phase === 'transfer' || phase === 'reading' ? ` (${formatBytes(totalBytes)})` : '';
+    this.#terminal.error(`${phaseText(phase)}${amount}\n`);
+  }
+
+  end(): void {
+    this.#phase = undefined;
+  }
+}
+
+/** The view that fits the terminal. */
+export function progressView(terminal: Terminal, style: Style): ProgressView {
+  return terminal.interactive ? new DrawnProgress(terminal) : new LoggedProgress(terminal, style);
+}

@@ -1,0 +1,46 @@
+/** Questions on the terminal. */
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+
+import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+
+/** The first line of standard input. Throws `TM1002` when there is none. */
+export async function readStandardInputLine(): Promise<string> {
+  const lines = createInterface({ input: process.stdin });
+  try {
+    for await (const line of lines) {
+      if (line !== '') return line;
+      break;
+    }
+  } finally {
+    lines.close();
+  }
+  throw new TidemarkError(errorCodes.invalidUsage, 'Standard input gave no password.', {
+    hint: 'Its first line must be the password.',
+  });
+}
+
+/** Asks without showing what is typed. */
+export async function readHiddenLine(question: string): Promise<string> {
+  const hidden = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: hidden, terminal: true });
+  process.stderr.write(`${question}: `);
+  try {
+    const answer = await lines.question('');
+    if (answer === '') throw new TidemarkError(errorCodes.invalidUsage, 'No password was typed.');
+    return answer;
+  } finally {
+    process.stderr.write('\n');
+    lines.close();
+  }
+}
+
+/** Asks a yes-or-no question; anything but `y` or `yes` is no. */
+export async function confirm(question: string): Promise<boolean> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
+  } finally {
+    lines.close();
+  }
+}

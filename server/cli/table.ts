@@ -1,0 +1,42 @@
+/** Aligned tables and ages, for people. */
+
+/** A column: its title and which side its cells keep to. */
+export interface Column {
+  readonly title: string;
+  readonly align?: 'left' | 'right';
+}
+
+/** Rows as lines, columns as wide as their widest cell, two spaces between. No trailing blanks. */
+export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  const widths = columns.map((column, index) =>
+    Math.max(column.title.length, ...rows.map((row) => (row[index] ?? '').length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    columns
+      .map((column, index) => {
+        const cell = cells[index] ?? '';
+        const width = widths[index] ?? 0;
+        return column.align === 'right' ? cell.padStart(width) : cell.padEnd(width);
+      })
+      .join('  ')
+      .trimEnd();
+  return [columns.map((column) => column.title), ...rows].map((cells) => `${line(cells)}\n`).join('');
+}
+
+/** How long ago a moment (RFC 3339) was: `just now`, `5 min ago`, `3 h ago`, `2 days ago`. */
+export function age(timestamp: string, now: number = Date.now()): string {
+  const minutes = Math.floor((now - Date.parse(timestamp)) / 60_000);
+  if (minutes < 1) return 'just now';
+  if (minutes < 60) return `${minutes} min ago`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ago`;
+  return `${Math.floor(hours / 24)} days ago`;
+}
+
+/** A moment in local time, to the second. */
+export function localTime(timestamp: string): string {
+  const date = new Date(timestamp);
+  const two = (value: number): string => value.toString().padStart(2, '0');
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}

@@ -1,0 +1,49 @@
+/** Parsers of option values. What they refuse is wrong usage (exit code 2). */
+import { InvalidArgumentError } from 'commander';
+
+import { parseBytes } from '../base/format.ts';
+
+/** A whole number from `min` to `max`. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}
+
+/** Disk parts at a time. */
+export const parseThreads = wholeNumber(1, 16);
+
+/** A size in bytes, with or without a unit. */
+export function parseSize(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes === undefined) throw new InvalidArgumentError('It must be a size such as 4GiB, 512MiB or 65536.');
+  return bytes;
+}
+
+/** `NAME=VALUE`, gathered over repeated options. */
+export function namedValue(
+  text: string,
+  previous: readonly { readonly name: string; readonly value: string }[] = [],
+): readonly { readonly name: string; readonly value: string }[] {
+  const equals = text.indexOf('=');
+  if (equals < 1 || equals === text.length - 1) throw new InvalidArgumentError('It must be NAME=VALUE.');
+  return [...previous, { name: text.slice(0, equals), value: text.slice(equals + 1) }];
+}
+
+/** A text, gathered over repeated options. */
+export function repeated(text: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, text];
+}
+
+/** A percentage above 0 and at most 100. */
+export function parsePercent(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0 || value > 100) {
+    throw new InvalidArgumentError('It must be above 0 and at most 100.');
+  }
+  return value;
+}
