@@ -1,4 +1,6 @@
 /** The main thread's side of a transfer: hands out parts, answers which chunks are new, gathers what was stored. */
+import { runWorkers } from '../../base/worker-group.ts';
+import type { WorkerEnd } from '../../base/worker-group.ts';
 import { workerFile } from '../../base/worker-url.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { WriteSession } from '../../repository/index.ts';
@@ -7,8 +9,6 @@ import type { ChangedChunks } from './ordered-changes.ts';
 import { partBytes, partsOf } from './parts.ts';
 import type { TransferDisk } from './transfer-disk.ts';
 import { WireCompression } from './wire-compression.ts';
-import { runWorkers } from './worker-group.ts';
-import type { WorkerEnd } from './worker-group.ts';
 
 /** What a transfer needs. */
 export interface TransferOptions {
@@ -68,10 +68,7 @@ class ExportPool {
     });
   }
 
-  #receive(
-    message: ExportReport,
-    send: (message: ToExportWorker) => void,
-  ): void {
+  #receive(message: ExportReport, send: (message: ToExportWorker) => void): void {
     switch (message.type) {
       case 'idle': {
         const next = this.#parts.next();

@@ -1,9 +1,15 @@
 /** The main thread's side of a restore: walks a block map in the order of the packs and hands out reads. */
+import { runWorkers } from '../../base/worker-group.ts';
+import type { WorkerEnd } from '../../base/worker-group.ts';
 import { workerFile } from '../../base/worker-url.ts';
 import type { LocatedChunk } from '../../repository/index.ts';
-import type { FromRestoreWorker, RestoreBlob, RestoreTask, RestoreWorkerData, ToRestoreWorker } from './restore-messages.ts';
-import { runWorkers } from './worker-group.ts';
-import type { WorkerEnd } from './worker-group.ts';
+import type {
+  FromRestoreWorker,
+  RestoreBlob,
+  RestoreTask,
+  RestoreWorkerData,
+  ToRestoreWorker,
+} from './restore-messages.ts';
 
 /** Threads of a restore: hashing and unpacking keep two cores busy. */
 const restoreThreads = 2;
@@ -73,7 +79,12 @@ export function* tasksOf(chunks: Iterable<LocatedChunk>, chunkBytes: number): Ge
 
 function finishTask(
   task: number,
-  read: { readonly pack: string; readonly offset: number; readonly end: number; readonly blobs: readonly RestoreBlob[] },
+  read: {
+    readonly pack: string;
+    readonly offset: number;
+    readonly end: number;
+    readonly blobs: readonly RestoreBlob[];
+  },
 ): RestoreTask {
   return { task, pack: read.pack, offset: read.offset, bytes: read.end - read.offset, blobs: read.blobs };
 }

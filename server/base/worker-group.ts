@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
-import { cancelledError, errorCodes, errorFromReport, TidemarkError } from '../../protocol/errors.ts';
-import type { ErrorReport } from '../../protocol/errors.ts';
+import { cancelledError, errorCodes, errorFromReport, TidemarkError } from '../protocol/errors.ts';
+import type { ErrorReport } from '../protocol/errors.ts';
 
 /** How long an aborted worker has to close its connection and remove what it was writing, ms. */
 const abortGraceMs = 700;
