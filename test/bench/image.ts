@@ -64,7 +64,7 @@ export function diskRegions(sizeBytes: number, seed: string): Region[] {
   const regions: Region[] = [];
   const used = { hole: 0, text: 0, noise: 0 };
   const share = { hole: 0.4, text: 0.3, noise: 0.3 };
-  for (let offset = 0; offset < sizeBytes; ) {
+  for (let offset = 0; offset < sizeBytes;) {
     const wanted = 256 * kib * 2 ** (random() * 7);
     const length = Math.min(sizeBytes - offset, Math.ceil(wanted / (4 * kib)) * 4 * kib);
     const kinds = (['hole', 'text', 'noise'] as const).toSorted(
@@ -94,7 +94,7 @@ export async function writeRegions(path: string, regions: readonly Region[], fil
   const handle: FileHandle = await open(path, 'r+');
   try {
     for (const region of regions) {
-      for (let done = 0; done < region.length; ) {
+      for (let done = 0; done < region.length;) {
         const piece = filler.bytes(region.kind, Math.min(mib, region.length - done));
         await handle.write(piece, 0, piece.length, region.offset + done);
         done += piece.length;

@@ -1,6 +1,6 @@
 /** Measures commands and long-lived processes: wall time, CPU seconds, peak memory. Linux only, from `/proc` and GNU time. */
 import { spawn } from 'node:child_process';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 
 /** What one operation cost. */
 export interface Cost {
@@ -15,8 +15,8 @@ const clockTicks = 100;
 
 /** CPU seconds so far of a process and its ended children (proc(5), fields 14 to 17 of `stat`). */
 async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const line = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
   return [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field] ?? 0), 0) / clockTicks;
 }
 
@@ -28,7 +28,6 @@ async function peakBytes(pid: number): Promise<number> {
 
 /** Starts the peak of a process anew (proc(5), `clear_refs` value 5). */
 async function resetPeak(pid: number): Promise<void> {
-  const { writeFile } = await import('node:fs/promises');
   await writeFile(`/proc/${pid}/clear_refs`, '5').catch(() => undefined);
 }
 
@@ -70,7 +69,6 @@ export async function measure(
 
 /** Bytes of all files in a folder. */
 export async function folderBytes(folder: string): Promise<number> {
-  const { stat } = await import('node:fs/promises');
   let total = 0;
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (entry.isFile()) total += (await stat(`${entry.parentPath}/${entry.name}`)).size;

@@ -68,7 +68,8 @@ export async function benchBorg(
 ): Promise<ToolResult> {
   const repository = `${folder}/borg`;
   const env = { BORG_PASSPHRASE: 'bench', BORG_BASE_DIR: `${folder}/borg-base` };
-  const borg = async (...args: readonly string[]): Promise<Cost> => measure('borg', args, { env, cwd: `${folder}/out` });
+  const borg = async (...args: readonly string[]): Promise<Cost> =>
+    measure('borg', args, { env, cwd: `${folder}/out` });
   await mkdir(`${folder}/out`, { recursive: true });
   await borg('init', '-e', 'repokey-blake2', repository);
   const create = ['create', '--compression', 'zstd,1', '--chunker-params', 'fixed,1048576'] as const;

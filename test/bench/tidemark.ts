@@ -18,16 +18,18 @@ export class TidemarkBench implements AsyncDisposable {
   readonly #folder: string;
   readonly #data: string;
   readonly #agent: ChildProcess;
+  readonly #wrapper: readonly string[];
   #daemons: readonly number[] = [];
 
-  private constructor(folder: string, agent: ChildProcess) {
+  private constructor(folder: string, agent: ChildProcess, wrapper: readonly string[]) {
     this.#folder = folder;
     this.#data = `${folder}/data`;
     this.#agent = agent;
+    this.#wrapper = wrapper;
   }
 
-  /** Sets everything up; `disk` is a VHDX file that becomes the VM's disk. */
-  static async start(folder: string, disk: string): Promise<TidemarkBench> {
+  /** Sets everything up; `disk` is a VHDX file that becomes the VM's disk. `wrapper` is a command that all processes are started by. */
+  static async start(folder: string, disk: string, wrapper: readonly string[] = []): Promise<TidemarkBench> {
     await mkdir(folder, { recursive: true });
     const password = `${folder}/password`;
     await writeFile(password, 'bench\n', { mode: 0o600 });
@@ -35,8 +37,9 @@ export class TidemarkBench implements AsyncDisposable {
     await measure(process.execPath, [cli, 'sim', 'init', root]);
     await measure(process.execPath, [cli, 'sim', 'create-vm', root, 'vm', '--import-disk', `disk=${disk}`]);
     const agentArgs = ['agent', '--provider', 'simulated', '--root', root, '--listen', 'http://127.0.0.1:0'];
-    const agent = spawn(process.execPath, [cli, ...agentArgs, '--password-file', password], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+    const [command, ...before] = [...wrapper, process.execPath];
+    const agent = spawn(command, [...before, cli, ...agentArgs, '--password-file', password], {
+      stdio: ['ignore', 'pipe', 'ignore'],
     });
     const url = await new Promise<string>((resolve, reject) => {
       agent.once('exit', () => reject(new Error('the agent ended')));
@@ -47,7 +50,7 @@ export class TidemarkBench implements AsyncDisposable {
         if (match?.[1] !== undefined) resolve(match[1]);
       });
     });
-    const bench = new TidemarkBench(folder, agent);
+    const bench = new TidemarkBench(folder, agent, wrapper);
     await bench.#run('host', 'add', 'bench', url, '--password-file', password);
     await bench.#run('repo', 'init', 'main', `${folder}/repository`, '--password-file', password);
     const status = await bench.#run('daemon', 'status', '--json');
@@ -77,16 +80,32 @@ export class TidemarkBench implements AsyncDisposable {
     return { ...result, restore, verify };
   }
 
+  /** A first full backup. */
+  async full(): Promise<Cost> {
+    return this.#backup('full');
+  }
+
   /** The raw file that `run` restored. */
   get restored(): string {
     return `${this.#folder}/restored.raw`;
   }
 
-  async #backup(type: 'full' | 'incremental'): Promise<
-    Cost & { readonly stored: number; readonly id: string; readonly readBytes: number }
-  > {
+  async #backup(
+    type: 'full' | 'incremental',
+  ): Promise<Cost & { readonly stored: number; readonly id: string; readonly readBytes: number }> {
     const before = await folderBytes(`${this.#folder}/repository`);
-    const cost = await this.#run('backup', 'run', '--vm', 'bench/vm', '--repo', 'main', '--type', type, '--wait', '--json');
+    const cost = await this.#run(
+      'backup',
+      'run',
+      '--vm',
+      'bench/vm',
+      '--repo',
+      'main',
+      '--type',
+      type,
+      '--wait',
+      '--json',
+    );
     const last: unknown = JSON.parse(cost.stdout.trim().split('\n').at(-1) ?? '{}');
     const text = JSON.stringify(last);
     const id = /"restorePoint":\{"id":"([0-9A-Z]{26})"/.exec(text)?.[1];
@@ -96,7 +115,8 @@ export class TidemarkBench implements AsyncDisposable {
   }
 
   async #run(...args: readonly string[]): Promise<Cost & { readonly stdout: string }> {
-    return measure(process.execPath, [cli, '--data', this.#data, ...args], { daemons: this.#daemons });
+    const [command, ...before] = [...this.#wrapper, process.execPath];
+    return measure(command, [...before, cli, '--data', this.#data, ...args], { daemons: this.#daemons });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
