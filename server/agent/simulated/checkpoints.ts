@@ -4,9 +4,7 @@
  * too; the merge after it can be interrupted anywhere and done again.
  */
 import { randomUUID } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
 
-import { temporarySuffix } from '../../base/files.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { checkpointId as parseCheckpointId, referencePointId as parseReferencePointId } from '../../protocol/ids.ts';
 import type { CheckpointId, OwnerId, ReferencePointId, RunId, VmId } from '../../protocol/ids.ts';
@@ -18,9 +16,11 @@ import { createLeaf, diskFacts } from './disk-files.ts';
 import { JobProgress, pause } from './jobs.ts';
 import { finishMerge } from './merge.ts';
 import { neededIds } from './needed-ids.ts';
+import { removeOrphans } from './orphans.ts';
 import type { CheckpointState, DiskState, VmDocument } from './state.ts';
+import type { StepHook } from './steps.ts';
 import { scanVms, withVm } from './store.ts';
-import type { LockedVm, StepHook } from './store.ts';
+import type { LockedVm } from './store.ts';
 import { DiskTracker } from './tracking/disk-tracker.ts';
 
 /** Reference points a VM may have; each keeps its own change bitmaps. */
@@ -65,7 +65,12 @@ export async function createCheckpoint(
     checkEligible(vm.document);
     if (request.consistency === 'application' && vm.document.state !== 'running') throw notRunning(vm.document);
     if (vm.document.merge !== undefined) throw busy(vm.document);
-    return freeze(vm, request, step);
+    try {
+      return await freeze(vm, request, step);
+    } catch (error) {
+      await removeOrphans(vm);
+      throw error;
+    }
   });
   progress.report(100);
   return checkpoint;
@@ -169,21 +174,6 @@ function frozenDisk(disk: DiskState): FrozenDisk {
   return { id, name, sizeBytes, logicalSectorBytes, physicalSectorBytes };
 }
 
-/** Removes differencing disks that the VM's state does not name, and temporary files: what a crash left. Returns how many. */
-export async function removeOrphans(vm: LockedVm): Promise<number> {
-  const { disks, checkpoint, merge } = vm.document;
-  const named = new Set(disks.map((disk) => disk.leaf));
-  for (const entry of [...(checkpoint?.disks ?? []), ...(merge?.checkpoint.disks ?? [])]) named.add(entry.leaf);
-  let removed = 0;
-  for (const file of await readdir(vm.directory)) {
-    const orphan = file.endsWith(temporarySuffix) || (file.endsWith('.avhdx') && !named.has(file));
-    if (!orphan) continue;
-    await rm(vm.path(file), { force: true });
-    removed += 1;
-  }
-  return removed;
-}
-
 /** The VM that holds a checkpoint, or is still merging one. Throws `TM2106`. */
 export async function vmOfCheckpoint(root: string, checkpoint: CheckpointId): Promise<VmId> {
   const { vms, damaged } = await scanVms(root);
@@ -229,24 +219,28 @@ async function endCheckpoint(
   const vmId = await vmOfCheckpoint(root, id);
   const progress = new JobProgress(job, how === 'remove' ? 'remove-checkpoint' : 'convert');
   await progress.elapse(settings.jobMs / 2, 90);
-  return withVm(root, vmId, job.signal, async (vm) => {
-    const { checkpoint } = vm.document;
-    let pointId: ReferencePointId | undefined;
-    if (checkpoint?.id === id) {
-      await settings.closeExports(id);
-      step(`${how}:before`);
-      if (how === 'convert') pointId = parseReferencePointId(`Microsoft:${newId()}`, 'referencePointId');
-      await decide(vm, checkpoint, pointId);
-      step(`${how}:decided`);
-    } else {
-      const { merge } = vm.document;
-      pointId = merge?.referencePointId;
-      if (merge?.checkpoint.id !== id || (pointId === undefined) !== (how === 'remove')) throw checkpointNotFound(id);
+  const pointId = await withVm(root, vmId, job.signal, async (vm) => {
+    const { checkpoint, merge } = vm.document;
+    if (checkpoint?.id !== id) {
+      const done = merge?.referencePointId;
+      if (merge?.checkpoint.id !== id || (done === undefined) !== (how === 'remove')) throw checkpointNotFound(id);
+      return done;
     }
-    progress.report(100);
-    const merging = new JobProgress(job, 'merge');
-    await merging.elapse(settings.jobMs / 2, 10);
-    await finishMerge(vm, merging, step);
+    await settings.closeExports(id);
+    step(`${how}:before`);
+    const made = how === 'remove' ? undefined : parseReferencePointId(`Microsoft:${newId()}`, 'referencePointId');
+    await decide(vm, checkpoint, made);
+    step(`${how}:decided`);
+    return made;
+  });
+  progress.report(100);
+  const merging = new JobProgress(job, 'merge');
+  // The guest goes on writing until the bytes are moved; only for that must it wait.
+  await merging.elapse(settings.jobMs / 2, 10);
+  return withVm(root, vmId, job.signal, async (vm) => {
+    // Somebody else may have merged meanwhile, and even taken the next checkpoint: that one's merge is not ours.
+    if (vm.document.merge?.checkpoint.id === id) await finishMerge(vm, merging, step);
+    merging.report(100);
     return vm.document.referencePoints.find((point) => point.id === pointId);
   });
 }
@@ -269,39 +263,4 @@ async function decide(vm: LockedVm, checkpoint: CheckpointState, pointId: Refere
     // The merge writes to the disk files: until it is done their DataWriteGuid says nothing.
     disks: document.disks.map((disk) => ({ ...disk, dataWriteGuid: undefined })),
   });
-}
-
-/** Removes a reference point; the ids that only it held are forgotten. Throws `TM2109`. */
-export async function removeReferencePoint(
-  settings: CheckpointSettings,
-  point: ReferencePointId,
-  job: JobContext,
-): Promise<void> {
-  const { root, step } = settings;
-  const missing = new TidemarkError(
-    errorCodes.referencePointNotFound,
-    `There is no reference point ${point} on this host.`,
-    {
-      hint: 'It was removed, or its VM moved to another host.',
-    },
-  );
-  const { vms, damaged } = await scanVms(root);
-  const owner = vms.find((vm) => vm.referencePoints.some((entry) => entry.id === point));
-  if (owner === undefined) throw damaged[0] ?? missing;
-  await pause(settings.jobMs / 4, job.signal);
-  await withVm(root, owner.id, job.signal, async (vm) => {
-    const points = vm.document.referencePoints.filter((entry) => entry.id !== point);
-    if (points.length === vm.document.referencePoints.length) throw missing;
-    await vm.save({ referencePoints: points });
-    step('reference-point:removed');
-    await forgetIds(vm);
-  });
-}
-
-/** Drops the changes that no id needs any more. */
-async function forgetIds(vm: LockedVm): Promise<void> {
-  for (const disk of vm.document.disks) {
-    const tracker = await vm.tracker(disk);
-    await tracker?.retain(neededIds(vm.document));
-  }
 }

@@ -16,6 +16,7 @@ import type { ChainReader } from './disk-files.ts';
 import { JobProgress } from './jobs.ts';
 import { listStaging, openStaging } from './staging.ts';
 import type { Staging } from './staging.ts';
+import type { StepHook } from './steps.ts';
 import { readHost, withVm } from './store.ts';
 import type { LockedVm } from './store.ts';
 import type { PagedBitmap } from './tracking/paged-bitmap.ts';
@@ -42,13 +43,15 @@ interface OpenExport {
 export class Exports {
   readonly #root: string;
   readonly #jobMs: number;
+  readonly #step: StepHook;
   readonly #open = new Map<ExportId, OpenExport>();
   /** Exports that ended with their checkpoint: who opened them may still close them. */
   readonly #ended = new Set<ExportId>();
 
-  constructor(root: string, jobMs: number) {
+  constructor(root: string, jobMs: number, step: StepHook) {
     this.#root = root;
     this.#jobMs = jobMs;
+    this.#step = step;
   }
 
   /** Throws `TM2106` for a checkpoint that is not open, `TM2102` for an excluded disk it does not have. */
@@ -57,9 +60,10 @@ export class Exports {
     const host = await readHost(this.#root);
     const vmId = await vmOfCheckpoint(this.#root, checkpoint);
     await using undo = new AsyncDisposableStack();
-    const staging = await openStaging(this.#root, 'exports');
+    const staging = await openStaging(this.#root, 'exports', job.signal);
     undo.defer(() => staging.remove());
     await writeFileDurably(join(staging.path, recordFile), JSON.stringify({ checkpointId: checkpoint }));
+    this.#step('export:staged');
     const disks = new Map<DiskId, OpenDisk>();
     const warnings: string[] = [];
     // From here, whoever wants to merge the checkpoint sees the record above, or was first and the checkpoint is gone.
@@ -80,6 +84,7 @@ export class Exports {
     const id = parseExportId(staging.id, 'exportId');
     this.#open.set(id, { staging, vmId, checkpointId: checkpoint, disks, closed: false });
     undo.move();
+    this.#step('export:opened');
     progress.report(100);
     return { id, disks: [...disks.values()].map((disk) => disk.frozen), configuration, warnings };
   }
@@ -181,7 +186,12 @@ export class Exports {
       sizeBytes: frozen.sizeBytes,
       read: async (target, offset) => {
         if (closed || open.closed) throw exportNotFound(exportId);
-        await reader.read(target, offset);
+        this.#step('export:read');
+        try {
+          await reader.read(target, offset);
+        } catch (error) {
+          throw open.closed ? exportNotFound(exportId) : error;
+        }
         // A merge may have begun while the bytes were read.
         if (open.closed) throw exportNotFound(exportId);
       },

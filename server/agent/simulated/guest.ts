@@ -9,6 +9,7 @@ import { withLeaf } from './disk-files.ts';
 import type { LeafWriter } from './disk-files.ts';
 import { fillLoad, loadWriteBytes, shuffled } from './load-pattern.ts';
 import type { DiskState } from './state.ts';
+import { failAtStep } from './steps.ts';
 import { withVm } from './store.ts';
 import type { LockedVm } from './store.ts';
 import type { GuestLoadOptions, GuestLoadResult, GuestWriteOptions } from './api.ts';
@@ -32,7 +33,11 @@ async function writeSlice(
     const writes = plan(disk);
     const tracker = await vm.tracker(disk);
     await tracker?.mark(writes);
-    await withLeaf(vm.path(disk.leaf), (writer) => carryOut(writer, writes));
+    failAtStep('guest:marked');
+    await withLeaf(vm.path(disk.leaf), async (writer) => {
+      await carryOut(writer, writes);
+      failAtStep('guest:written');
+    });
   });
 }
 

@@ -62,7 +62,7 @@ export async function createVm(root: string, options: CreateVmOptions): Promise<
   checkDisks(name, options);
   await checkFree(root, name);
   await using cleanup = new AsyncDisposableStack();
-  const staging = await openStaging(root, 'creating');
+  const staging = await openStaging(root, 'creating', signal);
   cleanup.defer(() => staging.remove());
   const directory = join(staging.path, 'vm');
   await mkdir(directory);

@@ -27,6 +27,8 @@ export const memoryPath = (root: string, vmId: string): string => folderPath(roo
 export const vmLockPath = (root: string, vmId: string): string => folderPath(root, 'locks', `vm-${vmId}.lock`);
 /** Guards the list of VMs: names and ids are taken under it. Never taken before a VM's lock is waited for. */
 export const hostLockPath = (root: string): string => folderPath(root, 'locks', 'host.lock');
+/** Guards the making and removing of unfinished folders. Nothing else is waited for while it is held. */
+export const stagingLockPath = (root: string): string => folderPath(root, 'locks', 'staging.lock');
 
 /** Longest name in UTF-8 bytes: leaves room for `_<GUID>.avhdx` and temporary suffixes within the 255 of file systems. */
 const maxNameBytes = 128;

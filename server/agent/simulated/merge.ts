@@ -7,7 +7,8 @@ import { mergeLeaf } from './disk-files.ts';
 import type { JobProgress } from './jobs.ts';
 import { neededIds } from './needed-ids.ts';
 import type { CheckpointState, MergeState } from './state.ts';
-import type { LockedVm, StepHook } from './store.ts';
+import type { StepHook } from './steps.ts';
+import type { LockedVm } from './store.ts';
 
 /** Finishes the VM's pending merge, if it has one; afterwards each disk is one file again. */
 export async function finishMerge(vm: LockedVm, progress: JobProgress, step: StepHook): Promise<void> {

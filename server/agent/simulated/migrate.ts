@@ -18,8 +18,10 @@ import { JobProgress } from './jobs.ts';
 import { folderPath, memoryPath, plainFileName } from './layout.ts';
 import { finishMerge } from './merge.ts';
 import { checkFree, openStaging } from './staging.ts';
+import { failAtStep } from './steps.ts';
+import type { StepHook } from './steps.ts';
 import { readHost, removeFolder, withHost, withVm, writeVm } from './store.ts';
-import type { LockedVm, StepHook } from './store.ts';
+import type { LockedVm } from './store.ts';
 
 /** `move.json`: what is coming in, and from where. */
 export const moveRecord = object({
@@ -35,7 +37,7 @@ export async function migrate(
   vm: string,
   otherRoot: string,
   signal: AbortSignal = new AbortController().signal,
-  step: StepHook = () => undefined,
+  step: StepHook = failAtStep,
 ): Promise<void> {
   await readHost(root);
   await readHost(otherRoot);
@@ -90,7 +92,7 @@ export async function moveByCopy(
   step: StepHook,
 ): Promise<void> {
   await using cleanup = new AsyncDisposableStack();
-  const staging = await openStaging(to, 'incoming');
+  const staging = await openStaging(to, 'incoming', signal);
   let decided = false;
   let arrived = false;
   // Between the decision and the arrival the incoming folder is the VM: only `recover` may touch it.

@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { checkDisks, stampedDisks } from './disk-check.ts';
 import { memoryPath } from './layout.ts';
+import { failAtStep } from './steps.ts';
 import { removeFolder, withVm } from './store.ts';
 import type { LockedVm } from './store.ts';
 import type { PowerAction, VssBehaviour } from './api.ts';
@@ -36,6 +37,7 @@ async function powerOn(vm: LockedVm): Promise<void> {
     const tracker = await vm.tracker(disk);
     await tracker?.powerOn();
   }
+  failAtStep('power-on:tracked');
   await vm.save({ state: 'running', disks: vm.document.disks.map((disk) => ({ ...disk, dataWriteGuid: undefined })) });
 }
 
@@ -44,12 +46,15 @@ async function powerOff(vm: LockedVm): Promise<void> {
     const tracker = await vm.tracker(disk);
     await tracker?.powerOff();
   }
+  failAtStep('power-off:tracked');
   await vm.save({ state: 'off', lastShutdown: 'clean', disks: await stampedDisks(vm) });
+  failAtStep('power-off:saved');
   await removeFolder(memoryPath(vm.root, vm.document.id));
 }
 
 async function powerFail(vm: LockedVm): Promise<void> {
   await vm.save({ state: 'off', lastShutdown: 'failed', disks: await stampedDisks(vm) });
+  failAtStep('power-fail:saved');
   await removeFolder(memoryPath(vm.root, vm.document.id));
 }
 

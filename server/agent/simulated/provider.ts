@@ -3,25 +3,27 @@ import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors
 import type { VmInfo } from '../../protocol/model.ts';
 import type { HostProvider } from '../provider.ts';
 import type { SimulatedProviderOptions } from './api.ts';
-import { convertCheckpoint, createCheckpoint, removeCheckpoint, removeReferencePoint } from './checkpoints.ts';
+import { convertCheckpoint, createCheckpoint, removeCheckpoint } from './checkpoints.ts';
 import type { CheckpointSettings } from './checkpoints.ts';
 import { toCheckpoint, toHostInfo, toVmInfo, visibleCheckpoint } from './describe.ts';
 import { Exports } from './exports.ts';
 import { hostErrors } from './host-errors.ts';
 import { jobDuration } from './jobs.ts';
 import { recover } from './recover.ts';
+import { removeReferencePoint } from './reference-points.ts';
 import { Restores } from './restores.ts';
-import { listVmDocuments, readHost } from './store.ts';
 import type { VmDocument } from './state.ts';
+import { failAtStep } from './steps.ts';
+import { listVmDocuments, readHost, scanVms } from './store.ts';
 
 /** How long a hanging VSS may keep a checkpoint waiting, in milliseconds. */
 const defaultVssTimeoutMs = 60_000;
 
 /** The hypervisor simulated in `root`. Its methods throw `TM2112` when that is no host directory. */
 export function createSimulatedProvider(root: string, options: SimulatedProviderOptions = {}): HostProvider {
-  const step = options.onStep ?? ((): void => undefined);
+  const step = options.onStep ?? failAtStep;
   const jobMs = jobDuration(options.jobMs);
-  const exported = new Exports(root, jobMs);
+  const exported = new Exports(root, jobMs, step);
   const restores = new Restores(root, jobMs, step);
   const settings: CheckpointSettings = {
     root,
@@ -32,10 +34,12 @@ export function createSimulatedProvider(root: string, options: SimulatedProvider
   };
   const vmsOf = async (vmId: string | undefined, signal: AbortSignal): Promise<readonly VmDocument[]> => {
     throwIfAborted(signal);
-    const vms = await listVmDocuments(root);
-    if (vmId === undefined) return vms;
+    if (vmId === undefined) return listVmDocuments(root);
+    const { vms, damaged } = await scanVms(root);
     const found = vms.filter((vm) => vm.id === vmId);
     if (found.length > 0) return found;
+    if (damaged[0] !== undefined) throw damaged[0];
+    await readHost(root);
     throw new TidemarkError(errorCodes.vmNotFound, `There is no VM ${vmId} on this host.`, {
       hint: 'It was removed, or moved to another host.',
     });

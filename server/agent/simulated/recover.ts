@@ -4,15 +4,15 @@ import { join } from 'node:path';
 
 import { readJsonFile, syncDirectory, systemCode, temporarySuffix } from '../../base/files.ts';
 import { throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
-import { removeOrphans } from './checkpoints.ts';
 import { JobProgress } from './jobs.ts';
 import { folderPath, memoryPath, sameName } from './layout.ts';
 import { finishMerge } from './merge.ts';
 import { moveRecord } from './migrate.ts';
-import { listStaging } from './staging.ts';
+import { removeOrphans } from './orphans.ts';
+import { listStaging, removeUnused } from './staging.ts';
 import type { StagingFolder } from './staging.ts';
 import { listVmDocuments, readHost, readVm, removeFolder, scanVms, vmNames, withHost, withVm } from './store.ts';
-import type { StepHook } from './store.ts';
+import type { StepHook } from './steps.ts';
 
 interface Arrival {
   readonly id: string;
@@ -31,11 +31,9 @@ export async function recover(root: string, step: StepHook, signal: AbortSignal)
   await readHost(root);
   const done: string[] = [];
   for (const [folder, text] of leftovers) {
-    for (const { id, path, inUse } of await listStaging(root, folder)) {
+    for (const { id } of await listStaging(root, folder)) {
       throwIfAborted(signal);
-      if (inUse) continue;
-      await removeFolder(path);
-      done.push(`${text} ${id}.`);
+      if (await removeUnused(root, folder, id, signal)) done.push(`${text} ${id}.`);
     }
   }
   done.push(...(await finishIncoming(root, signal)), ...(await finishOutgoing(root, signal)));
@@ -86,7 +84,7 @@ async function finishIncoming(root: string, signal: AbortSignal): Promise<readon
     if (inUse) continue;
     const record = await readJsonFile(join(path, 'move.json'), moveRecord);
     if (record === undefined) {
-      await removeFolder(path);
+      await removeUnused(root, 'incoming', id, signal);
       continue;
     }
     const source = await readSource(record.from, record.name);

@@ -19,7 +19,7 @@ import type { Staging } from './staging.ts';
 import { vmState } from './state.ts';
 import type { DiskState, VmDocument } from './state.ts';
 import { LockedVm, readHost, writeVm } from './store.ts';
-import type { StepHook } from './store.ts';
+import type { StepHook } from './steps.ts';
 
 interface Session {
   readonly id: RestoreSessionId;
@@ -50,7 +50,7 @@ export class Restores {
     checkDefinition(definition);
     await checkFree(this.#root, definition.name);
     await using undo = new AsyncDisposableStack();
-    const staging = await openStaging(this.#root, 'restoring');
+    const staging = await openStaging(this.#root, 'restoring', signal);
     undo.defer(() => staging.remove());
     const directory = join(staging.path, 'vm');
     await mkdir(directory);

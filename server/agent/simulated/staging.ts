@@ -1,20 +1,22 @@
 /** Folders for what is not finished. Whoever makes one holds its lock; one whose lock is free was left by a crash. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-import { tryFileLock } from '../../base/file-lock.ts';
+import { acquireFileLock, tryFileLock } from '../../base/file-lock.ts';
 import type { FileLock } from '../../base/file-lock.ts';
-import { syncDirectory, systemCode } from '../../base/files.ts';
+import { syncDirectory } from '../../base/files.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
-import { folderPath, sameName } from './layout.ts';
+import { folderPath, sameName, stagingLockPath } from './layout.ts';
 import type { folders } from './layout.ts';
-import { listVmDocuments, removeFolder, vmNames, withHost } from './store.ts';
+import { listVmDocuments, namesIn, removeFolder, vmNames, withHost, withLock } from './store.ts';
 
 /** The kinds of folders that a crash may leave. */
 export type StagingFolder = Extract<keyof typeof folders, 'exports' | 'restoring' | 'creating' | 'incoming'>;
 
 const lockFile = 'owner.lock';
+/** Longest that looking whether a folder is in use can take, in milliseconds. */
+const glanceMs = 10_000;
 
 /** A folder in use by this process. */
 export interface Staging {
@@ -27,14 +29,35 @@ export interface Staging {
 }
 
 /** Makes a new folder and holds its lock. */
-export async function openStaging(root: string, folder: StagingFolder, id: string = randomUUID()): Promise<Staging> {
-  const path = folderPath(root, folder, id);
-  await mkdir(path, { recursive: true });
-  const lock = tryFileLock(join(path, lockFile));
-  if (lock === undefined) {
-    throw new TidemarkError(errorCodes.hostLocked, `${path} is in use by another process.`);
-  }
-  return { id, path, remove: () => removeStaging(path, lock), release: () => lock.release() };
+export async function openStaging(
+  root: string,
+  folder: StagingFolder,
+  signal: AbortSignal | undefined,
+  id: string = randomUUID(),
+): Promise<Staging> {
+  // `recover` must not find the folder before its lock is taken.
+  return withLock(stagingLockPath(root), signal, async () => {
+    const path = folderPath(root, folder, id);
+    await mkdir(path, { recursive: true });
+    // Whoever looks whether the folder is in use holds the lock for that moment.
+    const lock = await acquireFileLock(join(path, lockFile), { timeoutMs: glanceMs });
+    return { id, path, remove: () => removeStaging(path, lock), release: () => lock.release() };
+  });
+}
+
+/** Removes a folder unless a living process uses it; whether it did. */
+export async function removeUnused(
+  root: string,
+  folder: StagingFolder,
+  id: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return withLock(stagingLockPath(root), signal, async () => {
+    const path = folderPath(root, folder, id);
+    if (isInUse(path)) return false;
+    await removeFolder(path);
+    return true;
+  });
 }
 
 async function removeStaging(path: string, lock: FileLock): Promise<void> {
@@ -64,15 +87,6 @@ function isInUse(path: string): boolean {
   } catch (error) {
     // The folder went away meanwhile, or its lock file is no such file: nobody holds it.
     if (error instanceof Error) return false;
-    throw error;
-  }
-}
-
-async function namesIn(path: string): Promise<readonly string[]> {
-  try {
-    return (await readdir(path)).sort();
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
     throw error;
   }
 }

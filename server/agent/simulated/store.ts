@@ -29,9 +29,6 @@ async function lockFile(path: string, signal: AbortSignal | undefined): Promise<
   }
 }
 
-/** Called at named steps; tests throw or kill the process in it. */
-export type StepHook = (step: string) => void;
-
 /** A VM while its lock is held. */
 export class LockedVm {
   readonly root: string;
@@ -222,11 +219,26 @@ export async function withVm<T>(
 /** Runs `work` while nobody else adds or removes VMs. */
 export async function withHost<T>(root: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   await readHost(root);
-  const lock = await lockFile(hostLockPath(root), signal);
+  return withLock(hostLockPath(root), signal, work);
+}
+
+/** Runs `work` while holding a lock file. */
+export async function withLock<T>(path: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  const lock = await lockFile(path, signal);
   try {
     return await work();
   } finally {
     lock.release();
+  }
+}
+
+/** The names in a folder, sorted; none when it is not there. */
+export async function namesIn(path: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(path)).sort();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
   }
 }
 
