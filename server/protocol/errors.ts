@@ -62,6 +62,7 @@ export const errorCodes = {
   repositoryUnavailable: 'TM4014',
   leaseLost: 'TM4015',
   repositoryDamaged: 'TM4016',
+  repositoryFileMissing: 'TM4017',
   // TM5xxx: daemon and runs
   daemonNotRunning: 'TM5001',
   daemonAuthenticationFailed: 'TM5002',

@@ -1,0 +1,13 @@
+/** The repository library. */
+export type * from './api.ts';
+export { openLocalBackend } from './local-backend.ts';
+export type { StorageBackend, StoredFile } from './backend.ts';
+export type { SealedBlob } from './blob.ts';
+export { BlobOpener } from './blob-opener.ts';
+export { ChunkSealer } from './blob-sealer.ts';
+export { defaultChunkBytes, isChunkBytes } from './chunk-size.ts';
+export type { RepositoryKeys } from './keys.ts';
+export type { BlobId, NewRestorePoint, StoredDisk, StoredMap, StoredRestorePoint } from './model.ts';
+export { createRepository, openRepository } from './open.ts';
+export { PackBuilder } from './pack-builder.ts';
+export type { FinishedPack } from './pack-builder.ts';
