@@ -257,7 +257,12 @@ class Daemon {
 /** What the end of a run changes elsewhere. */
 function afterRun(run: RunInfo, restorePoints: RestorePoints, cleaner: HostCleaner, hosts: HostRegistry): void {
   restorePoints.invalidate();
-  const pruned = run.outcome?.kind === 'prune' && !run.outcome.dryRun;
-  const failedBackup = run.request.kind === 'backup' && run.state !== 'succeeded';
-  if (pruned || failedBackup) for (const host of hosts.list()) cleaner.request(host.name);
+  if (leavesSomethingOnHosts(run)) for (const host of hosts.list()) cleaner.request(host.name);
+}
+
+/** A prune, also one that stopped half-way, frees reference points; a backup that made no reference point may have left one. */
+function leavesSomethingOnHosts({ request, outcome }: RunInfo): boolean {
+  if (request.kind === 'prune') return !request.dryRun;
+  if (request.kind !== 'backup') return false;
+  return outcome?.kind !== 'backup' || outcome.restorePoint.referencePointId === undefined;
 }

@@ -1,22 +1,41 @@
-/** The daemon: one process for one data directory. */
-import type { Logger } from '../base/log.ts';
+/** The daemon: one process for one data directory, made of its real parts. */
+import { createRepository, openRepository } from '../repository/index.ts';
+import { connectAgent } from './agent-client/connection.ts';
+import { serveDaemon } from './daemon.ts';
+import type { DaemonOptions, DaemonParts } from './daemon.ts';
+import { executeBackup } from './runs/backup.ts';
+import { executeGc } from './runs/gc.ts';
+import { executePrune } from './runs/prune.ts';
+import { executeRestoreDisk } from './runs/restore-disk.ts';
+import { executeRestoreVm } from './runs/restore-vm.ts';
+import { executeVerify } from './runs/verify.ts';
 
-/** What `runDaemon` needs. */
-export interface DaemonOptions {
-  /** Absolute; created when missing, readable by its owner only. */
-  readonly dataDirectory: string;
-  /** Version text of this build. */
-  readonly version: string;
-  /** Aborting it stops the daemon as SIGTERM does: runs are cancelled and clean up first, for a bounded time. */
-  readonly signal: AbortSignal;
-  /** Gets every log line besides the log file; for `tidemark daemon run` on a terminal. */
-  readonly log?: Logger | undefined;
-}
+export type { DaemonOptions } from './daemon.ts';
+
+const parts: DaemonParts = {
+  executors: {
+    backup: executeBackup,
+    'restore-disk': executeRestoreDisk,
+    'restore-vm': executeRestoreVm,
+    verify: executeVerify,
+    prune: executePrune,
+    gc: executeGc,
+  },
+  connectAgent,
+  library: { create: createRepository, open: openRepository },
+};
 
 /**
  * Serves until stopped (by a client, SIGTERM, SIGINT or `signal`), then resolves. Throws `TM5004` when another daemon serves
  * the data directory or the state there cannot be used.
  */
-export function runDaemon(options: DaemonOptions): Promise<void> {
-  return Promise.reject(new Error(options.dataDirectory));
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  try {
+    await serveDaemon({ ...options, signal: AbortSignal.any([options.signal, stop.signal]) }, parts);
+  } finally {
+    process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
+  }
 }

@@ -83,28 +83,35 @@ export class ManagedHost implements RunHost {
 
   /** Takes over a connection that was made to test a new host. */
   adopt(connection: AgentConnection): void {
-    this.#connection = connection;
-    this.#heardFrom(connection);
+    this.#keep(connection);
   }
 
   /** Ends the connection; the host cannot be used any more. */
   async close(): Promise<void> {
     this.#lifetime.abort(cancelledError());
-    const connecting = this.#connecting?.catch(() => undefined);
-    const connection = this.#connection ?? (await connecting);
-    await connection?.close();
+    await this.#connecting?.catch(() => undefined);
+    await this.#connection?.close();
   }
 
   async #open(): Promise<AgentConnection> {
     try {
       const connection = await this.#connectOnce(this.#lifetime.signal);
-      this.#connection = connection;
-      this.#heardFrom(connection);
+      this.#keep(connection);
       return connection;
     } catch (error) {
       if (!this.#lifetime.signal.aborted) this.#unreachable(error);
       throw error;
     }
+  }
+
+  #keep(connection: AgentConnection): void {
+    this.#connection = connection;
+    this.#heardFrom(connection);
+    const onClosed = (): void => {
+      if (this.#connection === connection && !this.#lifetime.signal.aborted)
+        this.#unreachable(connection.closed.reason);
+    };
+    connection.closed.addEventListener('abort', onClosed, { once: true });
   }
 
   async #connectOnce(signal: AbortSignal): Promise<AgentConnection> {

@@ -20,10 +20,6 @@ export interface RepositoryLibrary {
     options: { readonly password: string; readonly signal: AbortSignal },
   ): Promise<{ readonly repository: Repository; readonly recoveryKey?: string | undefined }>;
   open(location: string, options: { readonly password: string; readonly signal: AbortSignal }): Promise<Repository>;
-  /** Releases what an open repository holds. */
-  close(repository: Repository): Promise<void>;
-  /** The figures of `RepositoryStatus` besides the entry. */
-  status(repository: Repository, signal: AbortSignal): Promise<Omit<RepositoryStatus, 'entry'>>;
 }
 
 /** A repository as the user gives it. */
@@ -94,6 +90,7 @@ export class RepositoryRegistry {
       const made = asked.attach
         ? { repository: await this.#library.open(location, options), recoveryKey: undefined }
         : await this.#library.create(location, options);
+      if (made.recoveryKey !== undefined) this.#secrets.keepOutOfLogs(made.recoveryKey);
       try {
         const record = { name: asked.name, location, id: repositoryId(made.repository.id, 'id') };
         this.#refuseSameId(record);
@@ -104,7 +101,7 @@ export class RepositoryRegistry {
         this.#log.log('info', `${asked.attach ? 'Attached' : 'Created'} repository ${asked.name} at ${location}`);
         return { repository: this.#entry(record), recoveryKey: made.recoveryKey };
       } catch (error) {
-        await this.#library.close(made.repository);
+        await made.repository.close();
         throw error;
       }
     });
@@ -113,7 +110,7 @@ export class RepositoryRegistry {
   /** What `repo status` shows. */
   async status(name: string, signal: AbortSignal): Promise<RepositoryStatus> {
     const repository = await this.open(name, signal);
-    return { entry: this.#entry(this.#record(name)), ...(await this.#library.status(repository, signal)) };
+    return { entry: this.#entry(this.#record(name)), ...(await repository.status(signal)) };
   }
 
   /** Closes what is open. */
@@ -122,15 +119,18 @@ export class RepositoryRegistry {
     const opened = await Promise.allSettled(this.#open.values());
     this.#open.clear();
     for (const result of opened) {
-      if (result.status === 'fulfilled') await this.#library.close(result.value);
+      if (result.status === 'fulfilled') await result.value.close();
     }
   }
 
   async #openRecord(record: RepositoryRecord): Promise<Repository> {
     const password = this.#secrets.get('repositories', record.name);
     const repository = await this.#library.open(record.location, { password, signal: this.#lifetime.signal });
-    if (repository.id === record.id) return repository;
-    await this.#library.close(repository);
+    if (repository.id === record.id) {
+      for (const warning of repository.warnings) this.#log.log('warning', `Repository ${record.name}: ${warning}`);
+      return repository;
+    }
+    await repository.close();
     throw new TidemarkError(
       errorCodes.repositoryUnavailable,
       `${record.location} holds another repository than the one known as ${record.name}.`,

@@ -2,10 +2,15 @@
 import type { RunInfo } from '../protocol/daemon.ts';
 import type { RunId } from '../protocol/ids.ts';
 
+/** Runs whose newest state may wait for one client. One that has not read for so long is not looking any more. */
+const maxWaiting = 1024;
+
 /** The subscriptions of one connection. */
 export class RunFeed {
   /** Resolves when the client's socket has taken the update. */
   readonly #send: (run: RunInfo) => Promise<void>;
+  /** Called once when the client reads so slowly that it must be given up. */
+  readonly #onStalled: () => void;
   #all = false;
   readonly #runs = new Set<RunId>();
   /** The newest state of each run that waits to be sent. */
@@ -13,8 +18,9 @@ export class RunFeed {
   #sending = false;
   #closed = false;
 
-  constructor(send: (run: RunInfo) => Promise<void>) {
+  constructor(send: (run: RunInfo) => Promise<void>, onStalled: () => void) {
     this.#send = send;
+    this.#onStalled = onStalled;
   }
 
   /** From now on updates of that run, or of all runs, are sent. */
@@ -27,6 +33,11 @@ export class RunFeed {
   push(run: RunInfo): void {
     if (this.#closed || !(this.#all || this.#runs.has(run.id))) return;
     this.#waiting.set(run.id, run);
+    if (this.#waiting.size > maxWaiting) {
+      this.close();
+      this.#onStalled();
+      return;
+    }
     if (!this.#sending) void this.#drain();
   }
 

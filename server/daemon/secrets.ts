@@ -22,7 +22,7 @@ const minRedactLength = 6;
 export class SecretStore {
   readonly #path: string;
   readonly #mutex = new Mutex();
-  readonly #secrets: Readonly<Record<SecretKind, Map<string, string>>>;
+  #secrets: Readonly<Record<SecretKind, ReadonlyMap<string, string>>>;
   /** Everything that ever was a secret in this process. */
   readonly #seen = new Set<string>();
 
@@ -55,11 +55,11 @@ export class SecretStore {
   /** Durable when it resolves. */
   async set(kind: SecretKind, name: string, password: string): Promise<void> {
     this.keepOutOfLogs(password);
-    await this.#change(() => this.#secrets[kind].set(name, password));
+    await this.#change(kind, (secrets) => secrets.set(name, password));
   }
 
   async delete(kind: SecretKind, name: string): Promise<void> {
-    await this.#change(() => this.#secrets[kind].delete(name));
+    await this.#change(kind, (secrets) => secrets.delete(name));
   }
 
   /** From now on `redact` blanks `password`. */
@@ -74,15 +74,19 @@ export class SecretStore {
     return result;
   }
 
-  async #change(change: () => void): Promise<void> {
+  /** What could not be written is not remembered either: memory and file say the same. */
+  async #change(kind: SecretKind, change: (secrets: Map<string, string>) => void): Promise<void> {
     await this.#mutex.run(async () => {
-      change();
+      const changed = new Map(this.#secrets[kind]);
+      change(changed);
+      const secrets = { ...this.#secrets, [kind]: changed };
       const content = {
         format: 1,
-        hosts: Object.fromEntries(this.#secrets.hosts),
-        repositories: Object.fromEntries(this.#secrets.repositories),
+        hosts: Object.fromEntries(secrets.hosts),
+        repositories: Object.fromEntries(secrets.repositories),
       };
       await writeFileDurably(this.#path, `${JSON.stringify(content)}\n`, { mode: 0o600 });
+      this.#secrets = secrets;
     });
   }
 }

@@ -9,10 +9,8 @@ import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import type { RequestMessage } from '../protocol/message.ts';
 import { RunFeed } from './run-feed.ts';
 
-/** Requests of one client that are worked on at a time; more wait unread in its socket. */
+/** Requests of one client that are worked on, or whose answers it has not read, at a time; more wait unread in its socket. */
 const maxRequests = 64;
-/** Bytes of answers a client may leave unread before the daemon stops reading its requests. */
-const maxUnreadBytes = 4 * 1024 * 1024;
 
 /** What a session needs to know of its daemon. */
 export interface SessionOptions {
@@ -39,16 +37,19 @@ export class Session {
   readonly #connection: ReturnType<typeof messageConnection>;
   readonly #lifetime = new AbortController();
   #greeted = false;
-  #requests = 0;
 
   constructor(socket: Socket, options: SessionOptions) {
     this.#socket = socket;
     this.#options = options;
     this.closed = this.#lifetime.signal;
-    this.#connection = messageConnection(socket, maxClientMessageBytes);
-    this.feed = new RunFeed(async (run) => {
-      await this.#connection.sendNotification(protocol.runDidChange.method, { run });
-    });
+    this.#connection = messageConnection(socket, maxClientMessageBytes, maxRequests);
+    this.feed = new RunFeed(
+      async (run) => this.#connection.sendNotification(protocol.runDidChange.method, { run }),
+      () => {
+        options.log.log('warning', 'A client that does not read what it subscribed to is disconnected');
+        socket.destroy();
+      },
+    );
     this.#connection.onClose(() => {
       this.feed.close();
       this.#lifetime.abort();
@@ -64,7 +65,7 @@ export class Session {
         if (!this.#greeted) {
           throw new TidemarkError(errorCodes.daemonVersionMismatch, 'The client did not say hello first.');
         }
-        return this.#counted(() => handler(params, AbortSignal.any([signal, this.closed])));
+        return handler(params, AbortSignal.any([signal, this.closed]));
       });
     });
     this.#connection.listen();
@@ -103,21 +104,5 @@ export class Session {
     this.#greeted = true;
     log.log('debug', `Client connected: ${params.client}, protocol ${highest}`);
     return { protocol: highest, daemonVersion: version, instance };
-  }
-
-  async #counted<R>(work: () => Promise<R> | R): Promise<R> {
-    this.#requests += 1;
-    if (this.#requests >= maxRequests) this.#socket.pause();
-    try {
-      return await work();
-    } finally {
-      this.#requests -= 1;
-      if (this.#socket.writableLength > maxUnreadBytes) {
-        this.#socket.pause();
-        this.#socket.once('drain', () => this.#socket.resume());
-      } else if (this.#requests === maxRequests - 1) {
-        this.#socket.resume();
-      }
-    }
   }
 }

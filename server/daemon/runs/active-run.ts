@@ -11,8 +11,8 @@ import { RunLog } from './run-log.ts';
 import { isFinished } from './state.ts';
 import type { Store } from '../store/store.ts';
 
-/** Milliseconds between two updates of one run: ten a second. */
-export const updateIntervalMs = 100;
+/** Milliseconds between two updates of one run. Eight a second, so that the last state, which does not wait, is the ninth. */
+export const updateIntervalMs = 125;
 /** How often the throughput is looked at again while nothing is reported. */
 const tickMs = 1000;
 /** Limits of `runInfo` in protocol/daemon.ts. */

@@ -1,15 +1,25 @@
 /** Steps 4 to 6 of a backup: which chunks of each disk to read, reading them into packs, and the block maps that name them. */
+import { failpoint } from '../../base/failpoint.ts';
+import { matchesGlob } from '../../base/glob.ts';
 import * as agent from '../../protocol/agent.ts';
 import type { BackupRequest } from '../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { DiskId, TrackingId } from '../../protocol/ids.ts';
 import type { Checkpoint, FrozenDisk, RestorePointDisk } from '../../protocol/model.ts';
 import { defaultChunkBytes } from '../../repository/index.ts';
-import type { BlockMap, Repository, StoredDisk, StoredRestorePoint, WriteSession } from '../../repository/index.ts';
+import type {
+  BlockMap,
+  Repository,
+  StoredDisk,
+  StoredMap,
+  StoredRestorePoint,
+  WriteSession,
+} from '../../repository/index.ts';
 import { ChunkSet } from '../transfer/chunk-set.ts';
 import { transferDisks } from '../transfer/export-pool.ts';
 import { TransferDisk } from '../transfer/transfer-disk.ts';
 import type { OpenedExport } from './backup-host.ts';
+import { contradiction } from './check-agent.ts';
 import { planDisk } from './choose-base.ts';
 import type { Base } from './choose-base.ts';
 import type { RunContext } from './context.ts';
@@ -30,13 +40,21 @@ export interface StoreDisksOptions {
   readonly warn: (text: string) => void;
 }
 
-/** The ids of the checkpoint's disks that the request leaves out. `*` and `?` are wildcards; case does not count. */
+/** The ids of the checkpoint's disks that the request leaves out. Throws `TM1001` when that are all of them. */
 export function excludedDisks(request: Pick<BackupRequest, 'excludeDisks'>, checkpoint: Checkpoint): DiskId[] {
-  const patterns = request.excludeDisks.map((glob) => {
-    const source = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
-    return new RegExp(`^${source}$`, 'i');
-  });
-  return checkpoint.disks.filter((disk) => patterns.some((pattern) => pattern.test(disk.name))).map((disk) => disk.id);
+  const excluded = checkpoint.disks.filter((disk) =>
+    request.excludeDisks.some((pattern) => matchesGlob(pattern, disk.name)),
+  );
+  if (excluded.length > 0 && excluded.length === checkpoint.disks.length) {
+    throw new TidemarkError(
+      errorCodes.invalidInput,
+      'Every disk of the VM is excluded, so nothing would be backed up.',
+      {
+        hint: `Its disks are: ${checkpoint.disks.map((disk) => disk.name).join(', ')}.`,
+      },
+    );
+  }
+  return excluded.map((disk) => disk.id);
 }
 
 interface PlannedDisk {
@@ -48,53 +66,84 @@ interface PlannedDisk {
 
 /** Reads and stores all disks of the export. When it resolves, their chunks are in durable packs; their maps wait for the session's `flush`. */
 export async function storeDisks(options: StoreDisksOptions): Promise<readonly StoredDisk[]> {
-  const { context, located, opened, repository, session, signal } = options;
+  const { context, opened } = options;
   const planned: PlannedDisk[] = [];
   for (const disk of opened.disks) planned.push(await planTransfer(disk, options));
-
+  failpoint('backup.4-extents');
   context.setDisks(planned.map(({ transfer }) => ({ name: transfer.name, totalBytes: transfer.totalBytes })));
   context.phase('transfer');
-  const maps = planned.map(async ({ disk, base, transfer }) => {
-    const geometry = { sizeBytes: disk.sizeBytes, chunkBytes: transfer.chunks.chunkBytes };
-    return session.saveMap(base, geometry, transfer.changes, signal);
+
+  // Data and maps are written side by side; whichever fails first stops the other and is what went wrong.
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  let failure: { readonly error: unknown } | undefined;
+  const guarded = async <T>(work: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work;
+    } catch (error) {
+      failure ??= { error };
+      stop.abort(TidemarkError.from(error));
+      return undefined;
+    }
+  };
+  const maps = planned.map(async (one) => guarded(saveMap(one, options.session, signal)));
+  await guarded(transfer(planned, options, signal));
+  const saved = await Promise.all(maps);
+  if (failure !== undefined) throw failure.error;
+  return planned.map((one, index) => storedDisk(one, saved[index]));
+}
+
+async function saveMap(
+  { disk, base, transfer: { chunks, changes } }: PlannedDisk,
+  session: WriteSession,
+  signal: AbortSignal,
+): Promise<StoredMap> {
+  return session.saveMap(base, { sizeBytes: disk.sizeBytes, chunkBytes: chunks.chunkBytes }, changes, signal);
+}
+
+async function transfer(
+  planned: readonly PlannedDisk[],
+  { context, located, opened, repository, session }: StoreDisksOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  await transferDisks({
+    worker: {
+      access: located.connection.data,
+      exportId: opened.exportId,
+      repositoryId: repository.id,
+      keys: repository.exportKeys(),
+      location: repository.location,
+    },
+    threads: located.host.threads,
+    disks: planned.map((one) => one.transfer),
+    session,
+    signal,
+    onAdvance: (disk, bytes) => {
+      context.advance(disk.name, bytes);
+      failpoint('backup.5-streaming');
+    },
+    log: (text) => context.log('info', text),
   });
-  const [transferred, ...saved] = await Promise.allSettled([
-    transferDisks({
-      worker: {
-        access: located.connection.data,
-        exportId: opened.exportId,
-        repositoryId: repository.id,
-        keys: repository.exportKeys(),
-        location: repository.location,
-      },
-      threads: located.host.threads,
-      disks: planned.map(({ transfer }) => transfer),
-      session,
-      signal,
-      onAdvance: (disk, bytes) => context.advance(disk.name, bytes),
-      log: (text) => context.log('info', text),
-    }),
-    ...maps,
-  ]);
-  if (transferred.status === 'rejected') throw transferred.reason;
-  return planned.map(({ disk, kind, transfer }, index) => {
-    const map = saved[index];
-    if (map === undefined) throw new TidemarkError(errorCodes.internal, `Disk ${disk.name} has no block map.`);
-    if (map.status === 'rejected') throw map.reason;
-    const { readBytes, newBytes, storedBytes } = transfer;
-    return {
-      id: disk.id,
-      name: disk.name,
-      sizeBytes: disk.sizeBytes,
-      logicalSectorBytes: disk.logicalSectorBytes,
-      physicalSectorBytes: disk.physicalSectorBytes,
-      chunkBytes: transfer.chunks.chunkBytes,
-      kind,
-      ...(disk.trackingId === undefined ? {} : { trackingId: disk.trackingId }),
-      stats: { readBytes, newBytes, storedBytes, dataBytes: map.value.dataBytes },
-      map: map.value,
-    };
-  });
+}
+
+function storedDisk({ disk, kind, transfer: done }: PlannedDisk, map: StoredMap | undefined): StoredDisk {
+  if (map === undefined) throw new TidemarkError(errorCodes.internal, `Disk ${disk.name} has no block map.`);
+  const { readBytes, newBytes, storedBytes, totalBytes } = done;
+  if (readBytes !== totalBytes) {
+    throw new TidemarkError(errorCodes.internal, `Of disk ${disk.name} ${readBytes} of ${totalBytes} bytes were read.`);
+  }
+  return {
+    id: disk.id,
+    name: disk.name,
+    sizeBytes: disk.sizeBytes,
+    logicalSectorBytes: disk.logicalSectorBytes,
+    physicalSectorBytes: disk.physicalSectorBytes,
+    chunkBytes: done.chunks.chunkBytes,
+    kind,
+    ...(disk.trackingId === undefined ? {} : { trackingId: disk.trackingId }),
+    stats: { readBytes, newBytes, storedBytes, dataBytes: map.dataBytes },
+    map,
+  };
 }
 
 async function planTransfer(disk: FrozenDisk, options: StoreDisksOptions): Promise<PlannedDisk> {
@@ -151,10 +200,8 @@ async function collectExtents(
       chunks.addExtent(page.extents[index] ?? 0, page.extents[index + 1] ?? 0);
     }
     if (page.nextOffset === undefined) return;
-    if (page.nextOffset <= offset) {
-      throw new TidemarkError(errorCodes.agentProtocolViolation, `The extents of disk ${disk.name} do not advance.`, {
-        hint: 'Check that agent and daemon have the same version, then run the backup again.',
-      });
+    if (page.nextOffset <= offset || page.nextOffset > disk.sizeBytes) {
+      throw contradiction(`reported extents of disk ${disk.name} that do not advance or go past its end`);
     }
     offset = page.nextOffset;
   }

@@ -1,18 +1,21 @@
 /** The steps of a backup that happen on the host: checkpoint, export, reference point, and taking them back. */
-import { randomUUID } from 'node:crypto';
-
+import { failpoint } from '../../base/failpoint.ts';
 import * as agent from '../../protocol/agent.ts';
 import type { BackupRequest } from '../../protocol/daemon.ts';
-import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
 import type { DiskId, ExportId, ReferencePointId } from '../../protocol/ids.ts';
 import type { RequestMessage } from '../../protocol/message.ts';
 import type { Checkpoint, ReferencePoint } from '../../protocol/model.ts';
 import type { Parsed } from '../../protocol/parse.ts';
+import type { AgentConnection } from '../agent-client/connection.ts';
+import { checkCheckpoint, checkExport, contradiction, isFrom, isMadeBy } from './check-agent.ts';
+import type { Maker } from './check-agent.ts';
 import type { RunContext, RunServices } from './context.ts';
 import type { LocatedVm } from './locate-vm.ts';
 
-/** How long cleaning up after a failure may take, ms; what is left then, the next run on the host removes. */
+/** How long cleaning up after a failure may take, ms; what is left then, the daemon removes when the host answers again. */
 const cleanUpTimeoutMs = 60_000;
+const closeTimeoutMs = 10_000;
 
 /** An open export as the agent described it. */
 export type OpenedExport = Parsed<typeof agent.openExport.result>;
@@ -21,21 +24,22 @@ export type OpenedExport = Parsed<typeof agent.openExport.result>;
 export class BackupHost {
   readonly #located: LocatedVm;
   readonly #context: RunContext;
-  readonly #services: RunServices;
+  readonly #maker: Maker;
   /** Shown with the run and stored in the restore point. */
   readonly #warn: (text: string) => void;
 
   constructor(located: LocatedVm, context: RunContext, services: RunServices, warn: (text: string) => void) {
     this.#located = located;
     this.#context = context;
-    this.#services = services;
+    this.#maker = { vmId: located.vm.id, owner: services.owner, runId: context.id };
     this.#warn = warn;
   }
 
-  /** Takes the checkpoint at the consistency asked for. Falls back to crash consistency only where the request allows it, and says so. */
+  /**
+   * Takes the checkpoint at the consistency asked for. Falls back to crash consistency only where the request allows it, and
+   * says so. When it throws, no checkpoint of this run is left, or a warning says that it could not be removed.
+   */
   async takeCheckpoint(consistency: BackupRequest['consistency'], signal: AbortSignal): Promise<Checkpoint> {
-    const { host, vm } = this.#located;
-    await this.#context.journal({ type: 'checkpoint-requested', host: host.name, vmId: vm.id });
     if (consistency !== 'application-or-crash') return this.#createCheckpoint(consistency, signal);
     try {
       return await this.#createCheckpoint('application', signal);
@@ -51,10 +55,26 @@ export class BackupHost {
   }
 
   async #createCheckpoint(consistency: Checkpoint['consistency'], signal: AbortSignal): Promise<Checkpoint> {
-    const params = { vmId: this.#located.vm.id, runId: this.#context.id, consistency };
-    const { checkpoint } = await this.#request(agent.createCheckpoint, params, signal);
-    this.#context.log('info', `Checkpoint ${checkpoint.id}, ${checkpoint.consistency}-consistent.`);
-    return checkpoint;
+    const params = { vmId: this.#maker.vmId, runId: this.#maker.runId, consistency };
+    try {
+      const { checkpoint } = await this.#request(agent.createCheckpoint, params, signal);
+      checkCheckpoint(checkpoint, this.#maker);
+      if (consistency === 'application' && checkpoint.consistency !== 'application') {
+        throw new TidemarkError(
+          errorCodes.consistencyUnavailable,
+          'The host took a crash-consistent checkpoint only.',
+          {
+            hint: 'Look into the guest for VSS errors, or allow crash consistency.',
+          },
+        );
+      }
+      throwIfAborted(signal);
+      this.#context.log('info', `Checkpoint ${checkpoint.id}, ${checkpoint.consistency}-consistent.`);
+      return checkpoint;
+    } catch (error) {
+      await this.takeBack();
+      throw error;
+    }
   }
 
   /** Makes the checkpoint's disks readable. */
@@ -64,6 +84,12 @@ export class BackupHost {
     signal: AbortSignal,
   ): Promise<OpenedExport> {
     const opened = await this.#request(agent.openExport, { checkpointId: checkpoint.id, excludeDisks }, signal);
+    try {
+      checkExport(opened.disks, checkpoint, excludeDisks);
+    } catch (error) {
+      await this.closeExport(opened.exportId);
+      throw error;
+    }
     for (const warning of opened.warnings) this.#warn(warning);
     return opened;
   }
@@ -71,28 +97,31 @@ export class BackupHost {
   async closeExport(exportId: ExportId): Promise<void> {
     if (this.#located.connection.closed.aborted) return;
     try {
-      await this.#request(agent.closeExport, { exportId }, AbortSignal.timeout(cleanUpTimeoutMs));
+      await this.#request(agent.closeExport, { exportId }, AbortSignal.timeout(closeTimeoutMs));
     } catch (error) {
       this.#context.log('warning', 'The export could not be closed; the agent closes it with the connection.', error);
     }
   }
 
-  /** Turns the checkpoint into a reference point. A failure of only this step costs the next run its incremental, not this run its restore point. */
+  /**
+   * Turns the checkpoint into a reference point. A failure of only this step costs the next run its incremental, not this run
+   * its restore point: it gives undefined and a warning. Throws only when `signal` is aborted.
+   */
   async convert(checkpoint: Checkpoint, signal: AbortSignal): Promise<ReferencePoint | undefined> {
     if (checkpoint.disks.every((disk) => disk.trackingId === undefined)) {
-      await this.removeCheckpoint(checkpoint);
+      await this.takeBack();
       return undefined;
     }
     try {
-      const { referencePoint } = await this.#request(
-        agent.convertCheckpoint,
-        { checkpointId: checkpoint.id },
-        signal,
-      );
+      const params = { checkpointId: checkpoint.id };
+      const { referencePoint } = await this.#request(agent.convertCheckpoint, params, signal);
+      if (!isFrom(referencePoint, checkpoint, this.#maker)) {
+        throw contradiction('made a reference point that does not fit the checkpoint');
+      }
       this.#context.log('info', `Reference point ${referencePoint.id}.`);
       return referencePoint;
     } catch (error) {
-      await this.removeCheckpoint(checkpoint);
+      await this.takeBack();
       if (signal.aborted) throw error;
       const reason = TidemarkError.from(error).message;
       this.#warn(`No reference point could be made, so the next backup of this VM will be a full one: ${reason}`);
@@ -101,41 +130,75 @@ export class BackupHost {
     }
   }
 
-  /** Removes the checkpoint of a run that failed; the base of the next incremental stays as it is. */
-  async removeCheckpoint(checkpoint: Checkpoint): Promise<void> {
+  /**
+   * Removes what this run made on the host, also what it was never told of because the answer was lost with a connection. The base
+   * of the next incremental stays as it is. Never throws: a warning says what is left for later.
+   */
+  async takeBack(): Promise<void> {
+    const signal = AbortSignal.timeout(cleanUpTimeoutMs);
+    const { vmId } = this.#maker;
     try {
-      const signal = AbortSignal.timeout(cleanUpTimeoutMs);
-      const { connection, host } = this.#located;
-      const usable = connection.closed.aborted ? await host.connect(signal) : connection;
-      await usable.request(agent.removeCheckpoint, { checkpointId: checkpoint.id }, { signal });
-      this.#context.log('info', `Removed checkpoint ${checkpoint.id}.`);
+      const connection = await this.#usableConnection(signal);
+      const { checkpoints } = await connection.request(agent.listCheckpoints, { vmId }, { signal });
+      for (const { id } of checkpoints.filter((item) => isMadeBy(this.#maker, item))) {
+        await this.#remove(connection, agent.removeCheckpoint, { checkpointId: id }, signal);
+        this.#context.log('info', `Removed checkpoint ${id}.`);
+        failpoint('backup.taking-back');
+      }
+      const { referencePoints } = await connection.request(agent.listReferencePoints, { vmId }, { signal });
+      for (const { id } of referencePoints.filter((item) => isMadeBy(this.#maker, item))) {
+        await this.#remove(connection, agent.removeReferencePoint, { referencePointId: id }, signal);
+        this.#context.log('info', `Removed reference point ${id}.`);
+      }
     } catch (error) {
-      if (TidemarkError.is(error, errorCodes.checkpointNotFound)) return;
-      this.#warn('The checkpoint could not be removed now; the next run on this host removes it.');
-      this.#context.log('warning', `Checkpoint ${checkpoint.id} was not removed.`, error);
+      this.#warn('The checkpoint of this run could not be removed now; the daemon removes it when the host answers.');
+      this.#context.log('warning', `What run ${this.#context.id} made on the host was not removed.`, error);
     }
   }
 
-  /** Removes the VM's own reference points that are `obsolete`. What cannot be removed now, the next run on the host removes. */
-  async removeReferencePoints(obsolete: (id: ReferencePointId) => boolean): Promise<void> {
-    const signal = AbortSignal.timeout(cleanUpTimeoutMs);
+  /** Removes our reference points of the VM that are `superseded`. Never throws: the next run of the VM tries again. */
+  async removeReferencePoints(superseded: ReadonlySet<ReferencePointId>, cancelled: AbortSignal): Promise<void> {
+    if (superseded.size === 0) return;
+    const { vmId, owner } = this.#maker;
+    const signal = AbortSignal.any([cancelled, AbortSignal.timeout(cleanUpTimeoutMs)]);
     try {
-      const { vm } = this.#located;
-      const { referencePoints } = await this.#request(agent.listReferencePoints, { vmId: vm.id }, signal);
+      const connection = await this.#usableConnection(signal);
+      const { referencePoints } = await connection.request(agent.listReferencePoints, { vmId }, { signal });
       for (const old of referencePoints) {
-        if (old.owner !== this.#services.owner || !obsolete(old.id)) continue;
-        await this.#request(agent.removeReferencePoint, { referencePointId: old.id }, signal);
-        this.#context.log('info', `Removed the reference point ${old.id}: nothing counts from it any more.`);
+        if (old.vmId !== vmId || old.owner !== owner || !superseded.has(old.id)) continue;
+        await this.#remove(connection, agent.removeReferencePoint, { referencePointId: old.id }, signal);
+        this.#context.log('info', `Removed reference point ${old.id}: the next run counts from the new one.`);
       }
     } catch (error) {
-      this.#context.log('warning', 'A reference point was not removed; the next run tries again.', error);
+      this.#context.log('warning', 'A superseded reference point was not removed; the next run tries again.', error);
+    }
+  }
+
+  async #usableConnection(signal: AbortSignal): Promise<AgentConnection> {
+    const { connection, host } = this.#located;
+    return connection.closed.aborted ? host.connect(signal) : connection;
+  }
+
+  async #remove<P>(
+    connection: AgentConnection,
+    message: RequestMessage<P, unknown>,
+    params: P,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await connection.request(message, params, { signal });
+    } catch (error) {
+      const gone =
+        TidemarkError.is(error, errorCodes.checkpointNotFound) ||
+        TidemarkError.is(error, errorCodes.referencePointNotFound);
+      if (!gone) throw error;
     }
   }
 
   async #request<P, R>(message: RequestMessage<P, R>, params: P, signal: AbortSignal): Promise<R> {
     const onJob = (_kind: agent.JobKind, percent: number): void => this.#context.jobPercent(percent);
     try {
-      return await this.#located.connection.request(message, { ...params, job: randomUUID() }, { signal, onJob });
+      return await this.#located.connection.request(message, params, { signal, onJob });
     } finally {
       this.#context.jobPercent(undefined);
     }

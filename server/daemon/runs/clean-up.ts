@@ -1,4 +1,5 @@
 /** Removes from a host what a crash of this daemon left there: checkpoints and reference points nothing needs any more. */
+import { failpoint } from '../../base/failpoint.ts';
 import type { Logger } from '../../base/log.ts';
 import * as agent from '../../protocol/agent.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
@@ -32,14 +33,13 @@ export async function cleanUpHost(options: CleanUpOptions): Promise<void> {
 }
 
 async function removeCheckpoints(options: CleanUpOptions, failures: unknown[]): Promise<void> {
-  const { connection, log, signal } = options;
+  const { connection, signal } = options;
   const { checkpoints } = await connection.request(agent.listCheckpoints, vmFilter(options), { signal });
   for (const checkpoint of checkpoints) {
     if (!isLeftOver(options, checkpoint)) continue;
     await attempt(options, `checkpoint ${checkpoint.id} of VM ${checkpoint.vmId}`, failures, () =>
       connection.request(agent.removeCheckpoint, { checkpointId: checkpoint.id }, { signal }),
     );
-    log.log('debug', `Host ${connection.host.name}: checkpoint ${checkpoint.id} is dealt with`);
   }
 }
 
@@ -76,7 +76,8 @@ async function attempt(
   throwIfAborted(signal);
   try {
     await remove();
-    log.log('info', `Host ${connection.host.name}: removed ${what}, left by a run that ended early`);
+    log.log('info', `Host ${connection.host.name}: removed ${what}, which nothing needs any more`);
+    failpoint('clean-up.removed');
   } catch (error) {
     const gone =
       TidemarkError.is(error, errorCodes.checkpointNotFound) ||

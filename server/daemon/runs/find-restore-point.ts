@@ -35,9 +35,13 @@ export async function findRestorePoint(
     }
   }
   const unread = closed.length === 0 ? '' : ` Not searched: ${closed.join(', ')}.`;
-  throw new TidemarkError(errorCodes.restorePointNotFound, `There is no restore point ${wanted.restorePoint}.${unread}`, {
-    hint: '`tidemark restore-point list` shows all restore points.',
-  });
+  throw new TidemarkError(
+    errorCodes.restorePointNotFound,
+    `There is no restore point ${wanted.restorePoint}.${unread}`,
+    {
+      hint: '`tidemark restore-point list` shows all restore points.',
+    },
+  );
 }
 
 /** A disk of a restore point by name or id. Throws `TM2102`. */

@@ -16,13 +16,13 @@ export interface LocatedVm {
 type Search = Pick<RunContext, 'signal' | 'log'>;
 
 /**
- * Asks the named host first. When it has no such VM, the others are asked for the GUIDs that earlier backups knew under this
+ * Asks the named host first. When it has no such VM or does not answer, the others are asked for the GUIDs that earlier backups knew under this
  * name (`knownIds`): a VM that migrated is found where it is now, and a stranger of the same name is not taken for it.
  * Without a named host, names count too. Throws `TM2101` when no host has it, `TM2104` when more than one VM answers.
  */
 export async function locateVm(
   request: Pick<BackupRequest, 'host' | 'vm'>,
-  knownIds: ReadonlySet<string>,
+  knownIds: () => Promise<ReadonlySet<string>>,
   context: Search,
   services: Pick<RunServices, 'hosts'>,
 ): Promise<LocatedVm> {
@@ -31,12 +31,25 @@ export async function locateVm(
   if (request.host === undefined) return searchAll(request, services.hosts.list(), byIdOrName, context);
 
   const named = services.hosts.get(request.host);
-  const found = await searchHost(named, request.vm, byIdOrName, context);
-  if (found !== undefined) return found;
+  let unanswered: { readonly error: unknown } | undefined;
+  try {
+    const found = await searchHost(named, request.vm, byIdOrName, context);
+    if (found !== undefined) return found;
+  } catch (error) {
+    if (context.signal.aborted || TidemarkError.is(error, errorCodes.vmBusy)) throw error;
+    unanswered = { error };
+  }
+  const known = await knownIds();
   const others = services.hosts.list().filter((host) => host.name !== named.name);
-  const moved = await searchAll(request, others, (vm) => vm.id === wanted || knownIds.has(vm.id), context);
-  context.log('info', `The VM is on ${moved.host.name} now, no longer on ${named.name}.`);
-  return moved;
+  try {
+    const moved = await searchAll(request, others, (vm) => vm.id === wanted || known.has(vm.id), context);
+    context.log('info', `The VM is on ${moved.host.name} now, no longer on ${named.name}.`);
+    return moved;
+  } catch (error) {
+    // That the VM is nowhere else says less than why its host did not answer.
+    if (unanswered !== undefined && TidemarkError.is(error, errorCodes.vmNotFound)) throw unanswered.error;
+    throw error;
+  }
 }
 
 async function searchAll(

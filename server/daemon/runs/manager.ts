@@ -31,8 +31,11 @@ export interface RunManagerOptions {
   readonly onEnd: (run: RunInfo) => void;
 }
 
-/** Runs kept in the history. */
+/** Runs kept in the history; looked after each time so many runs were added. */
 const historyLimit = 10_000;
+const trimEvery = 256;
+/** Runs that wait or work at a time. */
+const maxActive = 1000;
 
 /** Starts, cancels and remembers runs. */
 export class RunManager {
@@ -47,13 +50,14 @@ export class RunManager {
   readonly #unrecorded = new Map<RunId, RunInfo>();
   readonly #listeners = new Set<(run: RunInfo) => void>();
   #stopping = false;
+  #added = 0;
 
   constructor(options: RunManagerOptions) {
     this.#options = options;
     options.store.trimRuns(historyLimit);
   }
 
-  /** Queues a run, or returns the run that was started with the same key. Throws `TM5102` when the VM is in a run already. */
+  /** Queues a run, or returns the run that was started with the same key. Throws `TM5102` when the VM is in a run already, `TM5005` when too many wait. */
   start(request: RunRequest, key: string | undefined): RunInfo {
     const known = key === undefined ? undefined : this.#options.store.runByKey(key);
     if (known !== undefined) return this.#live(known.id) ?? known;
@@ -62,6 +66,11 @@ export class RunManager {
     for (const other of this.#active.values()) {
       if (sameVm(request, other.request, this.#options.identifyVm)) throw vmTaken(other);
     }
+    if (this.#active.size >= maxActive) {
+      throw new TidemarkError(errorCodes.daemonBusy, `${this.#active.size} runs are waiting or active already.`, {
+        hint: 'Wait for some to end, or cancel them (`tidemark run list`).',
+      });
+    }
     const run = new ActiveRun(runId(ulid(), 'id'), request, titleOf(request), {
       store: this.#options.store,
       log: this.#options.log,
@@ -69,6 +78,8 @@ export class RunManager {
       onJournal: (from, entry) => this.#beforeJournal(from, entry),
     });
     this.#options.store.insertRun(run.info(), key);
+    this.#added += 1;
+    if (this.#added % trimEvery === 0) this.#options.store.trimRuns(historyLimit);
     this.#active.set(run.id, run);
     run.log('info', `Queued: ${run.title}`);
     this.#startNext();

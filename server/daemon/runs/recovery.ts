@@ -1,4 +1,5 @@
 /** What happens to the runs of a daemon that was killed. */
+import { failpoint } from '../../base/failpoint.ts';
 import type { Logger } from '../../base/log.ts';
 import type { RunInfo } from '../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
@@ -19,6 +20,7 @@ export async function recoverRuns(store: Store, log: Logger): Promise<void> {
       sequence: run.sequence + 1,
     });
     log.log('warning', `Run ${run.id} (${run.title}) was interrupted: ${error.message}`);
+    failpoint('recovery.run-interrupted');
   }
   for (const id of store.journalledRuns()) {
     if (await removePartialFiles(store.journal(id), log)) store.clearJournal(id);

@@ -25,7 +25,7 @@ export async function openSink(target: RestoreTarget, signal: AbortSignal): Prom
     case 'vhdx': {
       const { blockBytes, blockOffsets } = target;
       return new FileSink(target.path, (chunk, offset, write) => {
-        for (let done = 0; done < chunk.length; ) {
+        for (let done = 0; done < chunk.length;) {
           const inBlock = (offset + done) % blockBytes;
           const length = Math.min(chunk.length - done, blockBytes - inBlock);
           const block = (offset + done - inBlock) / blockBytes;
@@ -67,7 +67,7 @@ class FileSink implements ChunkSink {
     if (descriptor === undefined) throw new TidemarkError(errorCodes.internal, `${this.#path} is closed already.`);
     this.#place(chunk, diskOffset, (bytes, fileOffset) => {
       try {
-        for (let done = 0; done < bytes.length; ) {
+        for (let done = 0; done < bytes.length;) {
           done += writeSync(descriptor, bytes, done, bytes.length - done, fileOffset + done);
         }
       } catch (error) {
@@ -96,10 +96,14 @@ export function targetError(path: string, error: unknown): TidemarkError {
         cause: error,
       });
     case 'EFBIG':
-      return new TidemarkError(errorCodes.targetNotWritable, `The file system cannot hold a file as large as ${path}.`, {
-        hint: `Choose a folder on another file system (a FAT32 file ends at ${formatBytes(4 * 1024 ** 3)}).`,
-        cause: error,
-      });
+      return new TidemarkError(
+        errorCodes.targetNotWritable,
+        `The file system cannot hold a file as large as ${path}.`,
+        {
+          hint: `Choose a folder on another file system (a FAT32 file ends at ${formatBytes(4 * 1024 ** 3)}).`,
+          cause: error,
+        },
+      );
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':

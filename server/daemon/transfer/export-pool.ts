@@ -1,4 +1,5 @@
 /** The main thread's side of a transfer: hands out parts, answers which chunks are new, gathers what was stored. */
+import { failpoint } from '../../base/failpoint.ts';
 import { runWorkers } from '../../base/worker-group.ts';
 import type { WorkerEnd } from '../../base/worker-group.ts';
 import { workerFile } from '../../base/worker-url.ts';
@@ -86,6 +87,7 @@ class ExportPool {
       }
       case 'pack':
         this.#options.session.addPack(message);
+        failpoint('backup.6-pack-stored');
         return;
       case 'stored': {
         const { disk } = this.#part(message.part);

@@ -95,8 +95,8 @@ class ExportWorker {
       const asked = performance.now();
       const frame = await this.#connection.next();
       waitedMs += performance.now() - asked;
-      if (frame.type === 'end') break;
       if (frame.request !== request) throw wrongRequest(frame.request, request);
+      if (frame.type === 'end') break;
       this.#batch.add(frame, assignment.chunkBytes);
       if (this.#batch.full) await this.#storeBatch(assignment.part);
     }
@@ -168,7 +168,11 @@ try {
   await main(port);
 } catch (error) {
   const failure = TidemarkError.from(error);
-  port.postMessage({ type: 'failed', error: failure.report(), detail: describeError(error) } satisfies FromExportWorker);
+  port.postMessage({
+    type: 'failed',
+    error: failure.report(),
+    detail: describeError(error),
+  } satisfies FromExportWorker);
 } finally {
   port.close();
 }

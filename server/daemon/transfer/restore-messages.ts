@@ -14,7 +14,12 @@ export type RestoreTarget =
       readonly blockBytes: number;
       readonly blockOffsets: Float64Array;
     }
-  | { readonly type: 'agent'; readonly access: DataAccess; readonly sessionId: RestoreSessionId; readonly diskId: DiskId };
+  | {
+      readonly type: 'agent';
+      readonly access: DataAccess;
+      readonly sessionId: RestoreSessionId;
+      readonly diskId: DiskId;
+    };
 
 /** What a worker needs for a whole disk; its `workerData`. */
 export interface RestoreWorkerData {

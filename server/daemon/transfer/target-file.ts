@@ -1,5 +1,5 @@
 /** The file that a disk is restored to: complete and durable under its name, or not there at all. */
-import { link, open, rename, rm, stat, statfs, unlink } from 'node:fs/promises';
+import { link, open, rename, stat, statfs, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
 
@@ -59,7 +59,7 @@ export async function createPartial(path: string, fileBytes: number, pieces: rea
   }
   try {
     await handle.truncate(fileBytes);
-    for (const { offset, data } of pieces) await handle.write(data, 0, data.length, offset);
+    await writePieces(handle, pieces);
   } catch (error) {
     throw targetError(path, error);
   } finally {
@@ -78,7 +78,7 @@ export async function completePartial(
     const handle = await open(partial, 'r+');
     try {
       await handle.sync();
-      for (const { offset, data } of last) await handle.write(data, 0, data.length, offset);
+      await writePieces(handle, last);
       if (last.length > 0) await handle.sync();
     } finally {
       await handle.close();
@@ -91,9 +91,14 @@ export async function completePartial(
   }
 }
 
-/** Removes a partial file; one that is gone is fine. */
-export async function removePartial(path: string): Promise<void> {
-  await rm(path, { force: true });
+/** One `write` may take less than it was given, on a disk that is nearly full for one. */
+async function writePieces(handle: FileHandle, pieces: readonly FilePiece[]): Promise<void> {
+  for (const { offset, data } of pieces) {
+    for (let done = 0; done < data.length;) {
+      const { bytesWritten } = await handle.write(data, done, data.length - done, offset + done);
+      done += bytesWritten;
+    }
+  }
 }
 
 /** `rename` replaces silently; a hard link does not. File systems without links get the check just before the rename. */

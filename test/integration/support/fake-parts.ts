@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as agent from '../../../server/protocol/agent.ts';
 import type { BackupRequest, RunOutcome } from '../../../server/protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../../server/protocol/errors.ts';
-import { checkpointId, vmId } from '../../../server/protocol/ids.ts';
+import { checkpointId, restorePointId, vmId } from '../../../server/protocol/ids.ts';
 import type { RequestMessage } from '../../../server/protocol/message.ts';
 import type { AgentConnection } from '../../../server/daemon/agent-client/connection.ts';
 import type { DaemonParts } from '../../../server/daemon/daemon.ts';
@@ -104,6 +104,18 @@ function fakeConnection(directory: string): AgentConnection {
 function fakeRepository(directory: string): Repository {
   const repository = {
     id: fakeRepositoryId,
+    warnings: [],
+    close: async () => undefined,
+    status: async () => ({
+      restorePoints: readWorld(directory).restorePoints.length,
+      vms: 1,
+      storedBytes: 0,
+      logicalBytes: 0,
+      uniqueBytes: 0,
+      unusedBytes: 0,
+      freeBytes: null,
+      warnings: [],
+    }),
     async listRestorePoints() {
       const { restorePoints, unreadable } = readWorld(directory);
       const points = restorePoints.map((point) => ({
@@ -171,7 +183,7 @@ async function fakeBackup(
   return {
     kind: 'backup',
     restorePoint: {
-      id: '01ARZ3NDEKTSV4RRFFQ69G5FAV' as never,
+      id: restorePointId('01ARZ3NDEKTSV4RRFFQ69G5FAV', ''),
       repository: request.repository,
       vmId: vmId(fakeVmId, ''),
       vmName: request.vm,
@@ -202,7 +214,6 @@ export function fakeParts(directory: string): DaemonParts {
   const refuse = async (): Promise<never> => {
     throw new TidemarkError(errorCodes.internal, 'The fake daemon cannot do this.');
   };
-  const nothing = { restorePoints: 0, vms: 0, storedBytes: 0, logicalBytes: 0, uniqueBytes: 0, unusedBytes: 0 };
   return {
     executors: {
       backup: (request, context, services) => fakeBackup(directory, request, context, services),
@@ -219,8 +230,6 @@ export function fakeParts(directory: string): DaemonParts {
     library: {
       create: async () => ({ repository: fakeRepository(directory), recoveryKey: 'recovery-key-words' }),
       open: async () => fakeRepository(directory),
-      close: async () => undefined,
-      status: async () => ({ ...nothing, freeBytes: null, warnings: [] }),
     },
     cleanRetryMs: 100,
   };

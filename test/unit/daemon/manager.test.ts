@@ -184,7 +184,10 @@ describe('run manager', () => {
     const a = manager.start(gc(), undefined);
     const b = manager.start(gc(), undefined);
     const elsewhere = manager.start(gc({ repository: 'other' }), undefined);
-    assert.deepEqual([a, b, elsewhere].map((run) => manager.get(run.id).state), ['running', 'queued', 'running']);
+    assert.deepEqual(
+      [a, b, elsewhere].map((run) => manager.get(run.id).state),
+      ['running', 'queued', 'running'],
+    );
     const exclusive = manager.start(gc({ now: true }), undefined);
     const after = manager.start(backup('x'), undefined);
     stage.succeed(a.id);
@@ -299,7 +302,10 @@ describe('run manager', () => {
     assert.equal(end.progress.doneBytes, 10_000);
     assert(updates.length >= 2 && updates.length <= elapsed / 100 + 3, `${updates.length} updates in ${elapsed} ms`);
     const sequences = updates.map((update) => update.sequence);
-    assert.deepEqual(sequences, sequences.toSorted((a, b) => a - b));
+    assert.deepEqual(
+      sequences,
+      sequences.toSorted((a, b) => a - b),
+    );
     assert.equal(new Set(sequences).size, sequences.length);
   });
 
