@@ -1,6 +1,6 @@
 // Bundles the server side with esbuild: the `tidemark` command and every worker, flat in dist/server.
 // Flat, because a running bundle finds its workers beside itself (server/base/worker-url.ts).
-import { readFileSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -37,6 +37,10 @@ const result = await build({
   },
 });
 
+// FatFs (the guest's file system in `tidemark demo`) looks for its WebAssembly beside the chunk that it is bundled into.
+copyFileSync(join(root, 'node_modules/js-fatfs/dist/fatfs.wasm'), join(root, 'dist/server/fatfs.wasm'));
+
 for (const [file, { bytes }] of Object.entries(result.metafile.outputs)) {
-  if (!file.endsWith('.map')) console.log(`${relative(root, file).padEnd(40)} ${(bytes / 1024).toFixed(0).padStart(6)} KiB`);
+  if (!file.endsWith('.map'))
+    console.log(`${relative(root, file).padEnd(40)} ${(bytes / 1024).toFixed(0).padStart(6)} KiB`);
 }

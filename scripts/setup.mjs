@@ -10,8 +10,8 @@ export const node = join(root, 'node_modules', process.platform === 'win32' ? 'n
 
 /** Runs a command in the checkout with the project's own tools first on the PATH; ends this process when it fails. */
 export function run(command, args, options = {}) {
-  const separator = process.platform === "win32" ? ";" : ":";
-  const path = [join(root, "node_modules/.bin"), options.env?.PATH ?? process.env.PATH].join(separator);
+  const separator = process.platform === 'win32' ? ';' : ':';
+  const path = [join(root, 'node_modules/.bin'), options.env?.PATH ?? process.env.PATH].join(separator);
   const result = spawnSync(command, args, {
     cwd: root,
     stdio: 'inherit',
@@ -26,7 +26,9 @@ export function run(command, args, options = {}) {
 /** Installs what the lock file says, unless that was done already. */
 export function installDependencies() {
   const stamp = join(root, 'node_modules/.tidemark-lock');
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   if (existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
   console.log('Installing dependencies (once) …');
   const status = run('npm', ['ci', '--no-audit', '--no-fund']);

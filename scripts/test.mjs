@@ -26,7 +26,11 @@ function installTools() {
     console.log(`Installing test tools: ${missing.join(', ')} …`);
     const quiet = { stdio: ['ignore', 'ignore', 'inherit'], env: { DEBIAN_FRONTEND: 'noninteractive' } };
     run('apt-get', ['update', '-qq'], quiet);
-    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...new Set(missing.map((tool) => tools[tool]))], quiet);
+    run(
+      'apt-get',
+      ['install', '-y', '-qq', '--no-install-recommends', ...new Set(missing.map((tool) => tools[tool]))],
+      quiet,
+    );
   }
   const still = missingTools();
   if (still.length > 0) console.log(`Not installed: ${still.join(', ')}. The tests that need them are skipped.`);

@@ -73,11 +73,7 @@ export function printResult(context: CliContext, options: GlobalOptions, result:
 }
 
 /** A password from `--password-file` (`-` is standard input), or asked for on a terminal. Never from an argument. */
-export async function readPassword(
-  context: CliContext,
-  file: string | undefined,
-  question: string,
-): Promise<string> {
+export async function readPassword(context: CliContext, file: string | undefined, question: string): Promise<string> {
   if (file === '-') return readStandardInputLine();
   if (file !== undefined) return readPasswordFile(file);
   if (process.stdin.isTTY && context.terminal.interactive) return readHiddenLine(question);

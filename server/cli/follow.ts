@@ -1,26 +1,26 @@
-/** Starts runs and follows them to their end. A run belongs to the daemon: leaving only stops the looking. */
+/** Starts runs and follows them to their end. A run belongs to the daemon and outlives whoever looks at it. */
 import type { DaemonClient } from '../connect/index.ts';
 import * as daemon from '../protocol/daemon.ts';
 import type { RunInfo, RunRequest } from '../protocol/daemon.ts';
-import { cancelledError, errorCodes, errorFromReport, TidemarkError } from '../protocol/errors.ts';
+import { errorCodes, errorFromReport, TidemarkError } from '../protocol/errors.ts';
 import type { RunId } from '../protocol/ids.ts';
 import type { CliContext } from './context.ts';
 import { progressView } from './progress.ts';
 import type { ProgressView } from './progress.ts';
 
+const ended: Readonly<Record<RunInfo['state'], boolean>> = {
+  queued: false,
+  running: false,
+  cancelling: false,
+  succeeded: true,
+  failed: true,
+  cancelled: true,
+  interrupted: true,
+};
+
 /** Whether a run is over. */
 export function hasEnded(run: Pick<RunInfo, 'state'>): boolean {
-  switch (run.state) {
-    case 'succeeded':
-    case 'failed':
-    case 'cancelled':
-    case 'interrupted':
-      return true;
-    case 'queued':
-    case 'running':
-    case 'cancelling':
-      return false;
-  }
+  return ended[run.state];
 }
 
 /** A view that prints every state of a run as a line of JSON. */
@@ -31,22 +31,31 @@ export function jsonLines(context: CliContext): ProgressView {
   };
 }
 
-/** Starts a run. */
-export async function startRun(client: DaemonClient, request: RunRequest, signal: AbortSignal): Promise<RunInfo> {
-  const { run } = await client.request(daemon.startRun, { request }, { signal });
+/** A view that shows nothing. */
+export const silentView: ProgressView = { update: () => undefined, end: () => undefined };
+
+/** Starts a run. Not cancelled by Ctrl-C: whether the run began must be known, so that it can be cancelled. */
+export async function startRun(client: DaemonClient, request: RunRequest): Promise<RunInfo> {
+  const { run } = await client.request(daemon.startRun, { request });
   return run;
 }
 
-/**
- * Follows a run until it has ended and returns its last state. Throws the run's error when it failed or was cancelled.
- * Ctrl-C leaves it running and says so.
- */
+/** How to follow a run. */
+export interface FollowOptions {
+  /** What Ctrl-C means: `cancel` for whoever started the run (it then waits for its end), `leave` for whoever only watches. */
+  readonly onInterrupt: 'cancel' | 'leave';
+  /** Default: bars or lines, as the terminal is. */
+  readonly view?: ProgressView | undefined;
+}
+
+/** Follows a run until it has ended and returns its last state, whatever that is. Throws `TM1999` when it left on Ctrl-C. */
 export async function followRun(
   context: CliContext,
   client: DaemonClient,
   id: RunId,
-  view: ProgressView = progressView(context.terminal, context.style),
+  options: FollowOptions,
 ): Promise<RunInfo> {
+  const { view = progressView(context.terminal, context.style) } = options;
   const done = Promise.withResolvers<RunInfo>();
   let latest = -1;
   const show = (run: RunInfo): void => {
@@ -55,40 +64,47 @@ export async function followRun(
     view.update(run);
     if (hasEnded(run)) done.resolve(run);
   };
-  using _subscription = client.onNotification(daemon.runDidChange, ({ run }) => show(run));
-  const onInterrupt = (): void => done.reject(cancelledError());
+  const onInterrupt = (): void => {
+    if (options.onInterrupt === 'leave') {
+      done.reject(leftRunning(id));
+      return;
+    }
+    view.end();
+    context.terminal.error(`Cancelling run ${id}; it cleans up first. Ctrl-C again leaves that to the daemon.\n`);
+    client.request(daemon.cancelRun, { id }).then(({ run }) => show(run), done.reject);
+  };
   const onLost = (): void => done.reject(client.closed.reason);
+  const subscription = client.onNotification(daemon.runDidChange, ({ run }) => show(run));
   context.signal.addEventListener('abort', onInterrupt, { once: true });
   client.closed.addEventListener('abort', onLost, { once: true });
   try {
-    const { runs } = await client.request(daemon.subscribeRuns, { id }, { signal: context.signal });
+    const { runs } = await client.request(daemon.subscribeRuns, { id });
     for (const run of runs) show(run);
-    const run = await done.promise;
-    view.end();
-    return run;
-  } catch (error) {
-    view.end();
-    if (TidemarkError.is(error, errorCodes.cancelled) && context.signal.aborted) {
-      throw new TidemarkError(errorCodes.cancelled, `Run ${id} goes on in the daemon.`, {
-        hint: `Watch it with \`tidemark run watch ${id}\`, stop it with \`tidemark run cancel ${id}\`.`,
-      });
-    }
-    throw error;
+    if (context.signal.aborted) onInterrupt();
+    return await done.promise;
   } finally {
+    view.end();
+    subscription[Symbol.dispose]();
     context.signal.removeEventListener('abort', onInterrupt);
     client.closed.removeEventListener('abort', onLost);
   }
 }
 
-/** Starts a run, follows it, and returns it when it succeeded; otherwise throws its error. */
+function leftRunning(id: RunId): TidemarkError {
+  return new TidemarkError(errorCodes.cancelled, `Run ${id} goes on in the daemon.`, {
+    hint: `Watch it with \`tidemark run watch ${id}\`, stop it with \`tidemark run cancel ${id}\`.`,
+  });
+}
+
+/** Starts a run, follows it, and returns it when it succeeded; otherwise throws its error. Ctrl-C cancels it. */
 export async function runToEnd(
   context: CliContext,
   client: DaemonClient,
   request: RunRequest,
   view?: ProgressView,
 ): Promise<RunInfo> {
-  const started = await startRun(client, request, context.signal);
-  const run = await followRun(context, client, started.id, view);
+  const started = await startRun(client, request);
+  const run = await followRun(context, client, started.id, { onInterrupt: 'cancel', view });
   throwUnlessSucceeded(run);
   return run;
 }
@@ -101,4 +117,3 @@ export function throwUnlessSucceeded(run: RunInfo): void {
     hint: `\`tidemark run log ${run.id}\` says more.`,
   });
 }
-

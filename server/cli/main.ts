@@ -1,10 +1,37 @@
 /** Entry of the `tidemark` command. */
 import { createContext } from './context.ts';
-import { runCli } from './program.ts';
+import { exitCodes, runCli } from './program.ts';
 import { processTerminal } from './terminal.ts';
 
-const interrupt = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => interrupt.abort());
+// Node 22 and 24 warn that node:sqlite is experimental; what this program needs of it is covered by its tests.
+process.removeAllListeners('warning');
+process.on('warning', (warning) => {
+  if (warning.name !== 'ExperimentalWarning') process.stderr.write(`${warning.name}: ${warning.message}\n`);
+});
+
+// Whoever reads our output may stop reading (`tidemark run list | head -1`): that is no error.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(exitCodes.success);
+  });
 }
+
+/** What shells report for a program that Ctrl-C ended. */
+const interruptedExitCode = 130;
+
+/** A signal that comes this soon after the first, ms, is the same key press, passed on by npm or a shell. */
+const sameKeyPressMs = 500;
+
+// The first Ctrl-C asks the command to end in order, the second one does not wait for it.
+const interrupt = new AbortController();
+let interruptedAt = 0;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (!interrupt.signal.aborted) interruptedAt = performance.now();
+    else if (performance.now() - interruptedAt > sameKeyPressMs) process.exit(interruptedExitCode);
+    interrupt.abort();
+  });
+}
+
 process.exitCode = await runCli(createContext(processTerminal(), interrupt.signal), process.argv.slice(2));

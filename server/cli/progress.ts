@@ -55,6 +55,10 @@ export interface ProgressView {
   end(): void;
 }
 
+// ECMA-48: erase in line and in page, from the cursor on.
+const eraseLine = '\u001B[0K';
+const eraseBelow = '\u001B[0J';
+
 /** Draws at the bottom of a terminal and takes itself away at the end. */
 class DrawnProgress implements ProgressView {
   readonly #terminal: Terminal;
@@ -65,19 +69,20 @@ class DrawnProgress implements ProgressView {
   }
 
   update(run: RunInfo): void {
-    const lines = progressLines(run.progress, this.#terminal.columns());
-    this.#terminal.error(`${this.#erase()}${lines.join('\n')}\n`);
+    const lines = progressLines(run.progress, this.#terminal.columns()).slice(0, this.#terminal.rows() - 1);
+    // Each line is overwritten in place and only its rest erased, in one write: nothing flickers.
+    const drawn = lines.map((line) => `${line}${eraseLine}\n`).join('');
+    this.#terminal.error(`${this.#home()}${drawn}${eraseBelow}`);
     this.#drawn = lines.length;
   }
 
   end(): void {
-    this.#terminal.error(this.#erase());
+    if (this.#drawn > 0) this.#terminal.error(`${this.#home()}${eraseBelow}`);
     this.#drawn = 0;
   }
 
-  /** ECMA-48: cursor up, then erase to the end of the screen. */
-  #erase(): string {
-    return this.#drawn === 0 ? '' : `\u001B[${this.#drawn}A\u001B[0J`;
+  #home(): string {
+    return this.#drawn === 0 ? '' : `\u001B[${this.#drawn}A\r`;
   }
 }
 

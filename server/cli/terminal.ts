@@ -9,20 +9,24 @@ export interface Terminal {
   /** Whether standard error is a terminal that redraws. */
   readonly interactive: boolean;
   readonly colors: boolean;
-  /** Columns of the terminal. */
+  /** Columns and rows of the terminal; 80 and 24 where there is none. */
   readonly columns: () => number;
+  readonly rows: () => number;
 }
 
 /** The process's own terminal. `NO_COLOR` (no-color.org) is respected. */
 export function processTerminal(): Terminal {
   const { stdout, stderr, env } = process;
   const interactive = stderr.isTTY && env['TERM'] !== 'dumb';
+  const plain = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb';
   return {
     out: (text) => void stdout.write(text),
     error: (text) => void stderr.write(text),
     interactive,
-    colors: stdout.isTTY && (env['NO_COLOR'] ?? '') === '',
+    // One of the two may go to a file, where colours are noise.
+    colors: stdout.isTTY && stderr.isTTY && !plain,
     columns: () => stderr.columns ?? 80,
+    rows: () => stderr.rows ?? 24,
   };
 }
 

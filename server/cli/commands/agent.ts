@@ -31,8 +31,14 @@ export function addAgentCommand(program: Command, context: CliContext): void {
       new Option('--provider <kind>', 'what drives the host').choices(['hyperv', 'simulated']).makeOptionMandatory(),
     )
     .option('--root <dir>', 'directory of the simulated host')
-    .requiredOption('--listen <url>', 'where to listen: https://ADDRESS:PORT or http://ADDRESS:PORT; port 0 takes a free one')
-    .option('--password-file <file>', 'file whose first line is the password that daemons must know; - for standard input')
+    .requiredOption(
+      '--listen <url>',
+      'where to listen: https://ADDRESS:PORT or http://ADDRESS:PORT; port 0 takes a free one',
+    )
+    .option(
+      '--password-file <file>',
+      'file whose first line is the password that daemons must know; - for standard input',
+    )
     .option('--tls-cert <file>', 'certificate (PEM), for https')
     .option('--tls-key <file>', "the certificate's key (PEM), for https")
     .addHelpText(

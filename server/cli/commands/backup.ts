@@ -45,7 +45,7 @@ export function addBackupCommands(program: Command, context: CliContext): void {
     .option('--wait', 'follow the run to its end', false)
     .addHelpText(
       'after',
-      '\nWith --json it prints one line of JSON for each state of the run and waits for its end.\n\nExample:\n  tidemark backup run --vm hv01/sql01 --repo main --wait\n\nNext: tidemark restore-point list',
+      '\nWith --json it prints one line of JSON for each state of the run and waits for its end.\nCtrl-C while waiting cancels the run; Ctrl-C again leaves at once.\n\nExample:\n  tidemark backup run --vm hv01/sql01 --repo main --wait\n\nNext: tidemark restore-point list',
     )
     .action(async (policy: string | undefined, options: BackupOptions, command: Command) => {
       if (policy !== undefined) {
@@ -56,12 +56,15 @@ export function addBackupCommands(program: Command, context: CliContext): void {
       const globals = globalOptions(command);
       const request = backupRequest(options);
       await withDaemon(context, globals, async (client) => {
-        const started = await startRun(client, request, context.signal);
+        const started = await startRun(client, request);
         if (!options.wait && !globals.json) {
           context.terminal.out(`Run ${started.id} has begun. Watch it: tidemark run watch ${started.id}\n`);
           return;
         }
-        const run = await followRun(context, client, started.id, globals.json ? jsonLines(context) : undefined);
+        const run = await followRun(context, client, started.id, {
+          onInterrupt: 'cancel',
+          view: globals.json ? jsonLines(context) : undefined,
+        });
         if (!globals.json && context.terminal.interactive) printWarnings(context, run);
         throwUnlessSucceeded(run);
         if (!globals.json) printResult(context, globals, run, backupText(run));
@@ -76,7 +79,10 @@ function backupRequest(options: BackupOptions): BackupRequest {
       hint: '`tidemark vm list` shows the VMs, `tidemark repo list` the repositories.',
     });
   }
-  if (chunkSize !== undefined && (chunkSize < 65_536 || chunkSize > 4_194_304 || !Number.isInteger(Math.log2(chunkSize)))) {
+  if (
+    chunkSize !== undefined &&
+    (chunkSize < 65_536 || chunkSize > 4_194_304 || !Number.isInteger(Math.log2(chunkSize)))
+  ) {
     throw new TidemarkError(errorCodes.invalidUsage, '--chunk-size must be a power of two from 64KiB to 4MiB.');
   }
   const slash = vm.indexOf('/');

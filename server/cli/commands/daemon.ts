@@ -58,10 +58,7 @@ export function addDaemonCommands(program: Command, context: CliContext): void {
     });
 }
 
-async function connectRunning(
-  context: CliContext,
-  globals: GlobalOptions,
-): ReturnType<typeof connectDaemon> {
+async function connectRunning(context: CliContext, globals: GlobalOptions): ReturnType<typeof connectDaemon> {
   return connectDaemon({
     dataDirectory: globals.data,
     client: `tidemark-cli ${version}`,

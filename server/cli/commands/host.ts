@@ -3,8 +3,7 @@ import type { Command } from 'commander';
 
 import * as daemon from '../../protocol/daemon.ts';
 import type { HostEntry } from '../../protocol/daemon.ts';
-import { TidemarkError } from '../../protocol/errors.ts';
-import { errorCodes } from '../../protocol/errors.ts';
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { globalOptions, printResult, readPassword, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { age, table } from '../table.ts';
@@ -22,19 +21,29 @@ export function addHostCommands(program: Command, context: CliContext): void {
     .option('--password-file <file>', "file whose first line is the agent's password; - for standard input")
     .option('--threads <n>', 'disk parts exported at a time', parseThreads, 2)
     .option('--replace', 'change a host that is known already, and accept a new certificate', false)
-    .addHelpText('after', '\nExample:\n  tidemark host add hv01 https://hv01:8440 --password-file hv01.pw\n\nNext: tidemark vm list')
-    .action(async (name: string, url: string, options: { passwordFile?: string; threads: number; replace: boolean }, command: Command) => {
-      const globals = globalOptions(command);
-      const password = await readPassword(context, options.passwordFile, `Password of the agent at ${url}`);
-      const { host: added } = await withDaemon(context, globals, async (client) =>
-        client.request(
-          daemon.addHost,
-          { name, url, password, threads: options.threads, replace: options.replace },
-          { signal: context.signal },
-        ),
-      );
-      printResult(context, globals, added, `Added ${describeHost(added)}\nNext: tidemark vm list\n`);
-    });
+    .addHelpText(
+      'after',
+      '\nExample:\n  tidemark host add hv01 https://hv01:8440 --password-file hv01.pw\n\nNext: tidemark vm list',
+    )
+    .action(
+      async (
+        name: string,
+        url: string,
+        options: { passwordFile?: string; threads: number; replace: boolean },
+        command: Command,
+      ) => {
+        const globals = globalOptions(command);
+        const password = await readPassword(context, options.passwordFile, `Password of the agent at ${url}`);
+        const { host: added } = await withDaemon(context, globals, async (client) =>
+          client.request(
+            daemon.addHost,
+            { name, url, password, threads: options.threads, replace: options.replace },
+            { signal: context.signal },
+          ),
+        );
+        printResult(context, globals, added, `Added ${describeHost(added)}\nNext: tidemark vm list\n`);
+      },
+    );
 
   host
     .command('list')
@@ -88,17 +97,21 @@ function describeHost(host: HostEntry): string {
 
 function hostTable(hosts: readonly HostEntry[]): string {
   return table(
-    [{ title: 'HOST' }, { title: 'STATE' }, { title: 'SYSTEM' }, { title: 'THREADS', align: 'right' }, { title: 'ADDRESS' }],
+    [
+      { title: 'HOST' },
+      { title: 'STATE' },
+      { title: 'SYSTEM' },
+      { title: 'THREADS', align: 'right' },
+      { title: 'ADDRESS' },
+    ],
     hosts.map((host) => {
-      const { status } = host;
-      switch (status.state) {
-        case 'reachable':
-          return [host.name, 'reachable', status.info.osName, String(host.threads), host.url];
-        case 'unreachable':
-          return [host.name, `unreachable since ${age(status.since)}`, '', String(host.threads), host.url];
-        case 'unknown':
-          return [host.name, 'not asked yet', '', String(host.threads), host.url];
-      }
+      const system = host.status.state === 'reachable' ? host.status.info.osName : '';
+      return [host.name, stateText(host), system, String(host.threads), host.url];
     }),
   );
+}
+
+function stateText({ status }: HostEntry): string {
+  if (status.state === 'unreachable') return `unreachable since ${age(status.since)}`;
+  return status.state === 'unknown' ? 'not asked yet' : 'reachable';
 }

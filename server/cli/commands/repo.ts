@@ -37,12 +37,7 @@ function addInit(repo: Command, context: CliContext): void {
       '\nKeep the password and the recovery key that it prints: without one of them nobody can read the backups.\n\nExample:\n  tidemark repo init main /backup/main --password-file repo.pw',
     )
     .action(
-      async (
-        name: string,
-        location: string,
-        options: { passwordFile?: string; attach: boolean },
-        command: Command,
-      ) => {
+      async (name: string, location: string, options: { passwordFile?: string; attach: boolean }, command: Command) => {
         const globals = globalOptions(command);
         const password = await readPassword(context, options.passwordFile, `Password of the repository ${name}`);
         const result = await withDaemon(context, globals, async (client) =>
@@ -57,7 +52,12 @@ function addInit(repo: Command, context: CliContext): void {
             ? ''
             : `\nRecovery key: ${result.recoveryKey}\nWrite it down and keep it away from this machine: it opens the repository when the password is lost.\n`;
         const verb = options.attach ? 'Attached' : 'Made';
-        printResult(context, globals, result, `${verb} repository ${name} in ${result.repository.location}.\n${recovery}`);
+        printResult(
+          context,
+          globals,
+          result,
+          `${verb} repository ${name} in ${result.repository.location}.\n${recovery}`,
+        );
       },
     );
 }

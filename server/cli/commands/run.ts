@@ -55,13 +55,13 @@ export function addRunCommands(program: Command, context: CliContext): void {
 
   run
     .command('watch')
-    .description('follow a run to its end')
+    .description('follow a run to its end; Ctrl-C only stops watching')
     .argument('<id>')
     .action(async (id: string, _options: object, command: Command) => {
       const globals = globalOptions(command);
       await withDaemon(context, globals, async (client) => {
         const view = globals.json ? jsonLines(context) : undefined;
-        const watched = await followRun(context, client, runId(id, 'The run'), view);
+        const watched = await followRun(context, client, runId(id, 'The run'), { onInterrupt: 'leave', view });
         throwUnlessSucceeded(watched);
         if (!globals.json) context.terminal.out(runText(watched));
       });
@@ -75,7 +75,7 @@ export function addRunCommands(program: Command, context: CliContext): void {
       const globals = globalOptions(command);
       const lines = await withDaemon(context, globals, async (client) => {
         const all: LogLine[] = [];
-        for (let fromLine = 0; ; ) {
+        for (let fromLine = 0; ;) {
           const page = await client.request(
             daemon.getRunLog,
             { id: runId(id, 'The run'), fromLine },

@@ -114,13 +114,7 @@ function addGuestCommands(sim: Command, context: CliContext): void {
     .requiredOption('--offset <bytes>', 'where on the disk, such as 1MiB', parseSize)
     .requiredOption('--from <file>', 'the bytes')
     .action(
-      async (
-        root: string,
-        vm: string,
-        disk: string,
-        options: { offset: number; from: string },
-        command: Command,
-      ) => {
+      async (root: string, vm: string, disk: string, options: { offset: number; from: string }, command: Command) => {
         await guestWrite(root, vm, disk, { ...options, signal: context.signal });
         const result = { vm, disk, offset: options.offset };
         printResult(context, globalOptions(command), result, `Written at byte ${options.offset} of ${disk}.\n`);
@@ -136,13 +130,7 @@ function addGuestCommands(sim: Command, context: CliContext): void {
     .requiredOption('--percent <percent>', 'how much of the disk changes', parsePercent)
     .option('--seed <number>', 'same seed, same writes', wholeNumber(0, 2 ** 32 - 1))
     .action(
-      async (
-        root: string,
-        vm: string,
-        disk: string,
-        options: { percent: number; seed?: number },
-        command: Command,
-      ) => {
+      async (root: string, vm: string, disk: string, options: { percent: number; seed?: number }, command: Command) => {
         const result = await guestLoad(root, vm, disk, { ...options, signal: context.signal });
         const text = `The guest wrote ${formatBytes(result.writtenBytes)}; ${formatBytes(result.changedBytes)} of ${disk} changed.\n`;
         printResult(context, globalOptions(command), result, text);

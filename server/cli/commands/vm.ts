@@ -46,9 +46,7 @@ function vmTable(vms: readonly VmEntry[]): string {
       vm.disks.map((disk) => disk.name).join(', '),
       formatBytes(vm.disks.reduce((sum, disk) => sum + disk.sizeBytes, 0)),
       vm.rctBlockers[0] ?? 'yes',
-      lastRestorePoint === undefined
-        ? 'never'
-        : `${age(lastRestorePoint.createdAt)} to ${lastRestorePoint.repository}`,
+      lastRestorePoint === undefined ? 'never' : `${age(lastRestorePoint.createdAt)} to ${lastRestorePoint.repository}`,
     ]),
   );
 }

@@ -1,0 +1,99 @@
+/** Tells the steps of the demo as they happen, and remembers them. */
+import { formatBytes, formatDuration } from '../../base/format.ts';
+import type { CliContext } from '../context.ts';
+import { table } from '../table.ts';
+
+/** What a step has to say when it is done. */
+export interface StepResult {
+  /** For people: what happened, in sentences. */
+  readonly text: string;
+  /** Bytes that the guest wrote, or that were read from the host, or restored, or checked. */
+  readonly movedBytes?: number;
+  /** Bytes that the repository took for it. */
+  readonly storedBytes?: number;
+}
+
+/** A step that is done. */
+export interface DemoStep extends StepResult {
+  readonly title: string;
+  readonly milliseconds: number;
+}
+
+const widest = 80;
+const indent = '   ';
+
+/** Prints each step: its title when it begins, what it did when it is done. Prints nothing when `quiet`. */
+export class Narrator {
+  readonly steps: DemoStep[] = [];
+  readonly #context: CliContext;
+  readonly #quiet: boolean;
+
+  constructor(context: CliContext, quiet: boolean) {
+    this.#context = context;
+    this.#quiet = quiet;
+  }
+
+  /** Carries out and tells one step. */
+  async step<T extends StepResult>(title: string, action: () => Promise<T>): Promise<T> {
+    this.say(this.#context.style.strong(`${this.steps.length + 1}. ${title}`));
+    const begin = performance.now();
+    const result = await action();
+    const milliseconds = Math.round(performance.now() - begin);
+    const { text, movedBytes, storedBytes } = result;
+    this.steps.push({
+      title,
+      text,
+      ...(movedBytes === undefined ? {} : { movedBytes }),
+      ...(storedBytes === undefined ? {} : { storedBytes }),
+      milliseconds,
+    });
+    this.tell(`${text} (${formatDuration(milliseconds)})\n`, indent);
+    return result;
+  }
+
+  /** Prints a line as it is. */
+  say(line: string): void {
+    if (!this.#quiet) this.#context.terminal.out(`${line}\n`);
+  }
+
+  /** Prints paragraphs, folded to the width of the terminal, at most 80 columns. */
+  tell(text: string, prefix = ''): void {
+    const width = Math.min(widest, this.#context.terminal.columns()) - prefix.length;
+    for (const paragraph of text.split('\n')) {
+      for (const line of fold(paragraph, width)) this.say(line === '' ? '' : `${prefix}${line}`);
+    }
+  }
+
+  /** All steps with their figures, as a table. */
+  summary(): string {
+    return table(
+      [
+        { title: 'STEP' },
+        { title: 'MOVED', align: 'right' },
+        { title: 'STORED', align: 'right' },
+        { title: 'TOOK', align: 'right' },
+      ],
+      this.steps.map((step) => [
+        step.title,
+        step.movedBytes === undefined ? '' : formatBytes(step.movedBytes),
+        step.storedBytes === undefined ? '' : formatBytes(step.storedBytes),
+        formatDuration(step.milliseconds),
+      ]),
+    );
+  }
+}
+
+/** Breaks a text between words into lines of at most `width` characters; a longer word has its own line. */
+export function fold(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}
