@@ -14,6 +14,7 @@ import {
   power,
 } from '../../server/agent/simulated/index.ts';
 import type { Extent, HostProvider } from '../../server/agent/provider.ts';
+import { TidemarkError } from '../../server/protocol/errors.ts';
 import type { TrackingId } from '../../server/protocol/ids.ts';
 import type { Checkpoint, ReferencePoint, VmInfo } from '../../server/protocol/model.ts';
 import {
@@ -24,6 +25,7 @@ import {
   guestImage,
   hostWithVm,
   MiB,
+  never,
   quiet,
 } from '../unit/simulated/support.ts';
 
@@ -33,6 +35,8 @@ const KiB = 1024;
 type Command =
   | { readonly do: 'write'; readonly offset: number; readonly length: number; readonly fill: number }
   | { readonly do: 'load'; readonly seed: number }
+  /** The next checkpoint, conversion or removal is cut off before its step `after`; then the agent starts again. */
+  | { readonly do: 'crash'; readonly after: number; readonly how: 'convert' | 'remove' }
   | { readonly do: 'off' | 'on' | 'fail' | 'checkpoint' | 'convert' | 'remove' | 'migrate' | 'forget' };
 
 const command: fc.Arbitrary<Command> = fc.oneof(
@@ -51,8 +55,19 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ do: fc.constantFrom('off' as const, 'on' as const, 'fail' as const, 'remove' as const) }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('crash' as const),
+      after: fc.nat(6),
+      how: fc.constantFrom('convert' as const, 'remove' as const),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('migrate' as const, 'forget' as const) }) },
 );
+
+/** Thrown where the process would die. */
+class Crash extends Error {}
 
 /** A moment that changes may be asked for from. */
 interface Moment {
@@ -66,7 +81,7 @@ interface Moment {
 /** The host as it must behave, driven beside the real one. */
 class Model {
   readonly #roots: readonly [string, string];
-  readonly #providers: readonly [HostProvider, HostProvider];
+  readonly #providers: HostProvider[];
   readonly #vm: VmInfo;
   readonly #directory: string;
   #at: 0 | 1 = 0;
@@ -77,14 +92,12 @@ class Model {
   readonly #writes: { readonly extent: Extent; granularity: number }[] = [];
   readonly image = Buffer.alloc(size);
 
-  constructor(
-    roots: readonly [string, string],
-    vm: VmInfo,
-    directory: string,
-    providers: readonly [HostProvider, HostProvider],
-  ) {
+  /** Steps until the agent crashes. */
+  #fuse = Infinity;
+
+  constructor(roots: readonly [string, string], vm: VmInfo, directory: string) {
     this.#roots = roots;
-    this.#providers = providers;
+    this.#providers = roots.map((root) => this.#agent(root));
     this.#vm = vm;
     this.#directory = directory;
   }
@@ -94,7 +107,17 @@ class Model {
   }
 
   get provider(): HostProvider {
-    return this.#providers[this.#at];
+    const provider = this.#providers[this.#at];
+    assert.ok(provider);
+    return provider;
+  }
+
+  #agent(root: string): HostProvider {
+    const onStep = (): void => {
+      if (this.#fuse === 0) throw new Crash();
+      this.#fuse -= 1;
+    };
+    return createSimulatedProvider(root, { jobMs: 0, onStep });
   }
 
   async run(step: Command): Promise<void> {
@@ -112,6 +135,8 @@ class Model {
       case 'convert':
       case 'remove':
         return this.#end(step.do);
+      case 'crash':
+        return this.#crash(step.after, step.how);
       case 'migrate':
         return this.#migrate();
       case 'forget':
@@ -156,16 +181,50 @@ class Model {
     if (this.#open === undefined) return;
     const { checkpoint, image, writes } = this.#open;
     await this.#query(checkpoint, image, writes);
-    if (how === 'remove') {
-      await this.provider.removeCheckpoint(checkpoint.id, quiet);
-    } else {
-      const point = await this.provider.convertCheckpoint(checkpoint.id, quiet);
-      const trackingId = point.disks[0]?.trackingId;
-      assert.ok(trackingId !== undefined);
-      this.#moments.push({ point, trackingId, image, writes });
-    }
+    if (how === 'remove') await this.provider.removeCheckpoint(checkpoint.id, quiet);
+    else this.#remember(await this.provider.convertCheckpoint(checkpoint.id, quiet), image, writes);
     this.#open = undefined;
     assert.ok((await guestImage(this.root, 'web', 'os', this.#directory)).equals(this.image), 'the merged disk');
+  }
+
+  #remember(point: ReferencePoint, image: Buffer, writes: number): void {
+    const trackingId = point.disks[0]?.trackingId;
+    assert.ok(trackingId !== undefined);
+    this.#moments.push({ point, trackingId, image, writes });
+  }
+
+  /** The agent dies in a change and another one starts: what it was at has happened or has not, nothing between. */
+  async #crash(after: number, how: 'convert' | 'remove'): Promise<void> {
+    const before = { open: this.#open, image: Buffer.from(this.image), writes: this.#writes.length };
+    this.#fuse = after;
+    const attempt = before.open === undefined ? this.#checkpoint() : this.#end(how);
+    await attempt.catch((error: unknown) => {
+      const cause = TidemarkError.is(error) ? error.cause : error;
+      if (!(cause instanceof Crash)) throw error;
+    });
+    this.#fuse = Infinity;
+    await this.provider[Symbol.asyncDispose]();
+    this.#providers[this.#at] = this.#agent(this.root);
+    await this.provider.recover(never);
+    const [checkpoint, another] = await this.provider.listCheckpoints(this.#vm.id, never);
+    assert.equal(another, undefined, 'one checkpoint at most');
+    if (checkpoint !== undefined) {
+      if (before.open !== undefined) assert.equal(checkpoint.id, before.open.checkpoint.id);
+      this.#open = {
+        checkpoint,
+        image: before.open?.image ?? before.image,
+        writes: before.open?.writes ?? before.writes,
+      };
+    } else {
+      this.#open = undefined;
+      const known = new Set(this.#moments.map((moment) => moment.point.id));
+      for (const point of await this.provider.listReferencePoints(this.#vm.id, never)) {
+        if (known.has(point.id)) continue;
+        assert.ok(before.open !== undefined && how === 'convert', 'only a conversion makes a reference point');
+        this.#remember(point, before.open.image, before.open.writes);
+      }
+    }
+    assert.ok((await guestImage(this.root, 'web', 'os', this.#directory)).equals(this.image), 'the recovered disk');
   }
 
   async #query(checkpoint: Checkpoint, image: Buffer, writes: number): Promise<void> {
@@ -237,14 +296,13 @@ function checkJustified(
 }
 
 async function newModel(t: TestContext): Promise<Model> {
-  const { root, vm, provider, directory } = await hostWithVm(t, { disks: [{ name: 'os', sizeBytes: size }] });
+  const { root, vm, directory } = await hostWithVm(t, { disks: [{ name: 'os', sizeBytes: size }] });
   const otherRoot = join(directory, 'hv02');
   await initHost(otherRoot);
-  const other = createSimulatedProvider(otherRoot, { jobMs: 0 });
-  return new Model([root, otherRoot], vm, directory, [provider, other]);
+  return new Model([root, otherRoot], vm, directory);
 }
 
-test('whatever the guest, the operator and the power do: frozen disks stay frozen, and changes hold every changed byte and little else', async (t) => {
+test('whatever the guest, the operator, the power and dying agents do: frozen disks stay frozen, and changes hold every changed byte and little else', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(command, { minLength: 10, maxLength: 40 }), async (commands) => {
       const model = await newModel(t);

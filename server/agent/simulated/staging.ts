@@ -1,5 +1,6 @@
 /** Folders for what is not finished. Whoever makes one holds its lock; one whose lock is free was left by a crash. */
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
@@ -15,6 +16,8 @@ import { listVmDocuments, namesIn, removeFolder, vmNames, withHost, withLock } f
 export type StagingFolder = Extract<keyof typeof folders, 'exports' | 'restoring' | 'creating' | 'incoming'>;
 
 const lockFile = 'owner.lock';
+/** SQLITE_NOTADB, https://sqlite.org/rescode.html. */
+const sqliteNotADatabase = 26;
 /** Longest that looking whether a folder is in use can take, in milliseconds. */
 const glanceMs = 10_000;
 
@@ -41,7 +44,7 @@ export async function openStaging(
     await mkdir(path, { recursive: true });
     // Whoever looks whether the folder is in use holds the lock for that moment.
     const lock = await acquireFileLock(join(path, lockFile), { timeoutMs: glanceMs });
-    return { id, path, remove: () => removeStaging(path, lock), release: () => lock.release() };
+    return { id, path, remove: () => removeStaging(root, path, lock), release: () => lock.release() };
   });
 }
 
@@ -54,16 +57,18 @@ export async function removeUnused(
 ): Promise<boolean> {
   return withLock(stagingLockPath(root), signal, async () => {
     const path = folderPath(root, folder, id);
-    if (isInUse(path)) return false;
+    if (!existsSync(path) || isInUse(path)) return false;
     await removeFolder(path);
     return true;
   });
 }
 
-async function removeStaging(path: string, lock: FileLock): Promise<void> {
-  // Windows deletes no open file, so the lock goes first there; nobody else may want a folder that is being removed.
-  lock.release();
-  await removeFolder(path);
+async function removeStaging(root: string, path: string, lock: FileLock): Promise<void> {
+  await withLock(stagingLockPath(root), undefined, async () => {
+    // Windows deletes no open file, so the lock goes first there; nobody else may want a folder that is being removed.
+    lock.release();
+    await removeFolder(path);
+  });
 }
 
 /** The folders of a kind: names and whether a living process uses each. */
@@ -80,13 +85,15 @@ export async function listStaging(
 }
 
 function isInUse(path: string): boolean {
+  const file = join(path, lockFile);
   try {
-    const lock = tryFileLock(join(path, lockFile));
+    const lock = tryFileLock(file);
     lock?.release();
     return lock === undefined;
   } catch (error) {
-    // The folder went away meanwhile, or its lock file is no such file: nobody holds it.
-    if (error instanceof Error) return false;
+    // The folder went away meanwhile, or the file is no lock file: nobody holds it. Any other trouble says nothing.
+    const notADatabase = error instanceof Error && 'errcode' in error && error.errcode === sqliteNotADatabase;
+    if (notADatabase || !existsSync(file)) return false;
     throw error;
   }
 }

@@ -43,13 +43,16 @@ export async function hostWithVm(
   readonly provider: HostProvider;
   readonly directory: string;
 }> {
-  const directory = await scratch(t);
+  const directory = await mkdtemp(join(tmpdir(), 'tidemark-sim-'));
   const root = join(directory, 'hv01');
   await initHost(root, { name: 'hv01', ...(options.build !== undefined && { build: options.build }) });
   const disks = options.disks ?? [{ name: 'os', sizeBytes: 8 * MiB }];
   const vm = await createVm(root, { name: 'web', disks, configVersion: options.configVersion });
   const provider = createSimulatedProvider(root, { jobMs: 0, ...options.provider });
-  t.after(() => provider[Symbol.asyncDispose]());
+  t.after(async () => {
+    await provider[Symbol.asyncDispose]();
+    await rm(directory, { recursive: true, force: true });
+  });
   return { root, vm, provider, directory };
 }
 
