@@ -16,7 +16,7 @@ export interface InitHostOptions {
 export interface CreateVmOptions {
   readonly name: string;
   readonly disks: readonly { readonly name: string; readonly sizeBytes: number }[];
-  /** Existing VHDX files (copied bit by bit) or VHD files (converted to VHDX, because VHD has no change tracking). */
+  /** Existing VHDX or VHD files, copied with all their parents into dynamic VHDX files. The VirtualDiskId of a VHDX is kept unless a VM of the host has it. */
   readonly importDisks?: readonly { readonly name: string; readonly path: string }[];
   /** VM configuration version; default `9.0`. Below 6.2 the VM refuses RCT. */
   readonly configVersion?: string | undefined;

@@ -1,5 +1,5 @@
 /** Finds out whether somebody changed a disk behind the simulated host's back. */
-import { diskFacts } from './disk-files.ts';
+import { diskFacts, settleDisk } from './disk-files.ts';
 import type { DiskState } from './state.ts';
 import type { LockedVm } from './store.ts';
 import { DiskTracker } from './tracking/disk-tracker.ts';
@@ -13,6 +13,7 @@ export async function checkDisks(vm: LockedVm): Promise<void> {
   if (vm.document.merge !== undefined) return;
   const off = vm.document.state !== 'running';
   for (const disk of vm.document.disks) {
+    await settleDisk(vm.path(disk.leaf));
     const facts = await diskFacts(vm.path(disk.leaf));
     const now: DiskState = {
       ...disk,
@@ -36,6 +37,7 @@ export async function stampedDisks(
 ): Promise<readonly DiskState[]> {
   const disks: DiskState[] = [];
   for (const disk of vm.document.disks) {
+    if (settled) await settleDisk(vm.path(disk.leaf));
     const facts = settled ? await diskFacts(vm.path(disk.leaf)) : undefined;
     disks.push({ ...disk, dataWriteGuid: facts?.dataWriteGuid });
   }

@@ -12,12 +12,13 @@ import type { VmInfo } from '../../protocol/model.ts';
 import { simulatedBuilds } from './api.ts';
 import type { CreateVmOptions, InitHostOptions } from './api.ts';
 import { toVmInfo } from './describe.ts';
-import { createDisk, diskFacts, importDisk } from './disk-files.ts';
+import { importDisk } from './disk-copy.ts';
+import { createDisk, diskFacts } from './disk-files.ts';
 import { checkName, hostPath, sameName } from './layout.ts';
 import { vmState } from './state.ts';
 import type { DiskState, HostState, VmDocument } from './state.ts';
 import { checkFree, openStaging, publishVm } from './staging.ts';
-import { makeFolders, readHost, writeVm } from './store.ts';
+import { listVmDocuments, makeFolders, readHost, writeVm } from './store.ts';
 
 /** Disks of one VM: what four SCSI controllers of Hyper-V take. */
 const maxDisks = 256;
@@ -71,8 +72,9 @@ export async function createVm(root: string, options: CreateVmOptions): Promise<
     await createDisk(join(directory, `${disk.name}.vhdx`), { sizeBytes: disk.sizeBytes });
     disks.push(await describeDisk(directory, disk.name));
   }
+  const takenIds = new Set((await listVmDocuments(root)).flatMap((vm) => vm.disks.map((disk) => disk.id)));
   for (const disk of imports) {
-    await importDisk(disk.path, join(directory, `${disk.name}.vhdx`), signal);
+    await importDisk(disk.path, join(directory, `${disk.name}.vhdx`), { takenIds, signal });
     const state = await describeDisk(directory, disk.name);
     refuseTwin(disks, state);
     disks.push(state);

@@ -13,7 +13,7 @@ import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors
 import { vmId } from '../../protocol/ids.ts';
 import { object, string } from '../../protocol/parse.ts';
 import type { Parsed } from '../../protocol/parse.ts';
-import { copySparse } from './disk-files.ts';
+import { copySparse } from './disk-copy.ts';
 import { JobProgress } from './jobs.ts';
 import { folderPath, memoryPath, plainFileName } from './layout.ts';
 import { finishMerge } from './merge.ts';

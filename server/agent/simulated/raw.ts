@@ -3,13 +3,11 @@ import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
 import { systemCode } from '../../base/files.ts';
-import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { copyData } from './disk-copy.ts';
 import { withChain } from './disk-files.ts';
 import type { ChainReader } from './disk-files.ts';
 import { withVm } from './store.ts';
-
-const bufferBytes = 1024 * 1024;
-const holeBytes = 64 * 1024;
 
 /** Writes what the guest sees of a disk now into a new sparse file. Throws `TM2101`, `TM2102`, and `TM6001` when `outFile` exists. */
 export async function exportRaw(
@@ -23,7 +21,7 @@ export async function exportRaw(
     const state = locked.disk(disk);
     const out = await createTarget(outFile);
     try {
-      await withChain(locked.path(state.leaf), (reader) => copyAllocated(reader, out, signal));
+      await withChain(locked.path(state.leaf), (reader) => copyTo(reader, out, signal));
       await out.close();
     } catch (error) {
       await out.close();
@@ -50,24 +48,13 @@ async function createTarget(path: string): Promise<FileHandle> {
   }
 }
 
-async function copyAllocated(reader: ChainReader, out: FileHandle, signal: AbortSignal | undefined): Promise<void> {
+async function copyTo(reader: ChainReader, out: FileHandle, signal: AbortSignal | undefined): Promise<void> {
   await out.truncate(reader.sizeBytes);
-  const buffer = Buffer.alloc(bufferBytes);
-  const zeros = Buffer.alloc(holeBytes);
-  for await (const { offset, length } of reader.allocated(0, signal)) {
-    for (let done = 0; done < length; done += bufferBytes) {
-      throwIfAborted(signal);
-      const part = buffer.subarray(0, Math.min(bufferBytes, length - done));
-      await reader.read(part, offset + done);
-      for (let at = 0; at < part.length; at += holeBytes) {
-        const piece = part.subarray(at, at + holeBytes);
-        if (piece.equals(zeros.subarray(0, piece.length))) continue;
-        for (let written = 0; written < piece.length;) {
-          const position = offset + done + at + written;
-          const { bytesWritten } = await out.write(piece, written, piece.length - written, position);
-          written += bytesWritten;
-        }
-      }
+  const write = async (part: Buffer, offset: number): Promise<void> => {
+    for (let done = 0; done < part.length;) {
+      const { bytesWritten } = await out.write(part, done, part.length - done, offset + done);
+      done += bytesWritten;
     }
-  }
+  };
+  await copyData(reader, write, signal);
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { readJsonFile, syncDirectory, systemCode, temporarySuffix } from '../../base/files.ts';
 import { throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
+import { settleDisk } from './disk-files.ts';
 import { JobProgress } from './jobs.ts';
 import { folderPath, memoryPath, sameName } from './layout.ts';
 import { finishMerge } from './merge.ts';
@@ -60,6 +61,7 @@ async function recoverVm(
       await finishMerge(vm, new JobProgress({ signal, progress: () => undefined }, 'merge'), step);
       done.push(`Finished the interrupted merge of the VM ${name}.`);
     }
+    for (const disk of vm.document.disks) await settleDisk(vm.path(disk.leaf));
     const orphans = await removeOrphans(vm);
     if (orphans > 0) done.push(`Removed ${orphans} unfinished files of the VM ${name}.`);
     if (vm.document.state !== 'running') await removeFolder(memoryPath(root, id));
