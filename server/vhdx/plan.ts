@@ -4,7 +4,6 @@ import { blockState, encodeBatEntry } from './bat.ts';
 import { batEntryBytes, blockLength, payloadIndex } from './geometry.ts';
 import { newGuid, zeroGuid } from './guid.ts';
 import { encodeHeaderPair } from './header.ts';
-import type { Extent } from './layer.ts';
 import { blockBytesFor, encodeFixedParts, layoutOf } from './layout.ts';
 import type { FilePiece } from './layout.ts';
 
@@ -14,8 +13,8 @@ export interface VhdxPlanRequest {
   readonly logicalSectorBytes: number;
   readonly physicalSectorBytes: number;
   readonly diskId: DiskId;
-  /** Whether anything but zeros lies in a range of the disk; asked once per block, ascending. */
-  readonly hasData: (block: Extent) => boolean;
+  /** Whether anything but zeros lies in a range of the disk, in bytes; asked once per block, ascending. */
+  readonly hasData: (offset: number, length: number) => boolean;
 }
 
 /** How to write the file: `regions` and the data in any order, all of it durably; then `header`. Before that it is no VHDX. */
@@ -41,7 +40,7 @@ export function planVhdx(request: VhdxPlanRequest): VhdxPlan {
   const places = new Uint32Array(dataBlocks);
   let allocated = 0;
   for (let block = 0; block < dataBlocks; block++) {
-    if (!hasData({ offset: block * blockBytes, length: blockLength(geometry, block) })) continue;
+    if (!hasData(block * blockBytes, blockLength(geometry, block))) continue;
     const offset = payloadOffset + allocated * blockBytes;
     encodeBatEntry(table, payloadIndex(geometry, block) * batEntryBytes, { state: blockState.fullyPresent, offset });
     allocated += 1;
