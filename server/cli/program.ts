@@ -1,7 +1,7 @@
 /** The command line: all commands, and how errors end the process. */
 import { Command, CommanderError } from 'commander';
 
-import { describeError } from '../base/log.ts';
+import { describeError, redact } from '../base/log.ts';
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import { addAgentCommand } from './commands/agent.ts';
 import { addBackupCommands } from './commands/backup.ts';
@@ -20,7 +20,7 @@ import { version } from './version.ts';
 
 const helpAfter = `
 Begin here:
-  tidemark demo                                        everything once, on a simulated host
+  tidemark demo           everything once, on a simulated host
   tidemark host add hv01 https://hv01:8440 --password-file FILE
   tidemark repo init main /backup/main --password-file FILE
   tidemark backup run --vm hv01/sql01 --repo main --wait
@@ -32,8 +32,8 @@ Every command explains itself with --help.`;
 /** Exit codes: the command did it, it failed, it was not understood. */
 export const exitCodes = { success: 0, failure: 1, usage: 2 } as const;
 
-/** The whole command line. */
-export function buildProgram(context: CliContext): Command {
+/** The whole command line. With `asJson`, what the parser refuses is not printed: `runCli` does that. */
+export function buildProgram(context: CliContext, asJson = false): Command {
   const program = new Command('tidemark')
     .description('Backs up Hyper-V virtual machines, full and by changed blocks, and restores them bit for bit.')
     .version(version)
@@ -41,10 +41,13 @@ export function buildProgram(context: CliContext): Command {
     .option('--json', 'print JSON instead of text')
     .showHelpAfterError('(add --help for help)')
     .addHelpText('after', helpAfter)
+    .configureHelp({ showGlobalOptions: true })
     .exitOverride()
     .configureOutput({
       writeOut: (text) => context.terminal.out(text),
-      writeErr: (text) => context.terminal.error(text),
+      writeErr: (text) => {
+        if (!asJson) context.terminal.error(text);
+      },
     });
   addDemoCommand(program, context);
   addHostCommands(program, context);
@@ -63,25 +66,33 @@ export function buildProgram(context: CliContext): Command {
 
 /** Runs a command line (without `node` and script) and gives its exit code. Errors are printed, never thrown. */
 export async function runCli(context: CliContext, args: readonly string[]): Promise<number> {
+  const asJson = args.includes('--json');
   try {
-    await buildProgram(context).parseAsync([...args], { from: 'user' });
+    await buildProgram(context, asJson).parseAsync([...args], { from: 'user' });
     return exitCodes.success;
   } catch (error) {
-    if (error instanceof CommanderError) {
-      return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
-    }
-    return reportError(context, args.includes('--json'), error);
+    if (!(error instanceof CommanderError)) return reportError(context, asJson, error);
+    if (error.exitCode === 0) return exitCodes.success;
+    return asJson ? reportError(context, true, wrongUsage(error)) : exitCodes.usage;
   }
+}
+
+/** What the parser refuses, as an error of ours. Its text is for people and begins with `error: `. */
+function wrongUsage(error: CommanderError): TidemarkError {
+  const helpWanted = error.code === 'commander.help';
+  const message = helpWanted ? 'A command is missing.' : error.message.replace(/^error: /, '');
+  return new TidemarkError(errorCodes.invalidUsage, message, { hint: 'Add --help for help.' });
 }
 
 function reportError(context: CliContext, asJson: boolean, error: unknown): number {
   const known = TidemarkError.from(error);
+  const { terminal, style } = context;
   if (asJson) {
-    context.terminal.error(`${JSON.stringify({ error: known.report() })}\n`);
+    terminal.error(`${JSON.stringify({ error: known.report() })}\n`);
   } else {
     const hint = known.hint === undefined ? '' : `\n  ${known.hint}`;
-    context.terminal.error(`${context.style.bad('tidemark')}: ${known.message} (${known.code})${hint}\n`);
-    if (known.code === errorCodes.internal) context.terminal.error(`${context.style.quiet(describeError(error))}\n`);
+    terminal.error(`${style.bad('tidemark')}: ${known.message} (${known.code})${hint}\n`);
+    if (known.code === errorCodes.internal) terminal.error(`${style.quiet(redact(describeError(error)))}\n`);
   }
   const usage = known.code === errorCodes.invalidUsage || known.code === errorCodes.invalidInput;
   return usage ? exitCodes.usage : exitCodes.failure;

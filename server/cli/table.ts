@@ -33,6 +33,11 @@ export function age(timestamp: string, now: number = Date.now()): string {
   return `${Math.floor(hours / 24)} days ago`;
 }
 
+/** A moment in local time, to the minute, for lists. */
+export function localMinute(timestamp: string): string {
+  return localTime(timestamp).slice(0, -':00'.length);
+}
+
 /** A moment in local time, to the second. */
 export function localTime(timestamp: string): string {
   const date = new Date(timestamp);

@@ -10,8 +10,9 @@ export function addPolicyCommand(program: Command): void {
     .description('backup policies (not in this version)')
     .argument('[words...]')
     .allowUnknownOption()
+    .addHelpText('after', '\nMeanwhile, back up a VM with:\n  tidemark backup run --vm HOST/VM --repo NAME --wait')
     .action(() => {
-      throw new TidemarkError(errorCodes.invalidUsage, 'This version has no policies yet.', {
+      throw new TidemarkError(errorCodes.invalidUsage, 'Policies are not in this version of Tidemark yet.', {
         hint: 'Back up a VM with: tidemark backup run --vm HOST/VM --repo NAME --wait',
       });
     });

@@ -5,13 +5,11 @@ import type { Command } from 'commander';
 
 import { formatBytes } from '../../base/format.ts';
 import * as daemon from '../../protocol/daemon.ts';
-import type { RepositoryStatus, RunInfo, RunRequest } from '../../protocol/daemon.ts';
-import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import type { RepositoryStatus } from '../../protocol/daemon.ts';
 import { globalOptions, printResult, readPassword, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
-import { runToEnd } from '../follow.ts';
 import { table } from '../table.ts';
-import { wholeNumber } from '../values.ts';
+import { addMaintenanceCommands } from './repo-maintenance.ts';
 
 /** Adds the commands. */
 export function addRepoCommands(program: Command, context: CliContext): void {
@@ -19,9 +17,7 @@ export function addRepoCommands(program: Command, context: CliContext): void {
   addInit(repo, context);
   addList(repo, context);
   addStatus(repo, context);
-  addVerify(repo, context);
-  addPrune(repo, context);
-  addGc(repo, context);
+  addMaintenanceCommands(repo, context);
 }
 
 function addInit(repo: Command, context: CliContext): void {
@@ -73,7 +69,7 @@ function addList(repo: Command, context: CliContext): void {
       );
       const text =
         repositories.length === 0
-          ? 'No repositories yet. Make one: tidemark repo init NAME DIRECTORY --password-file FILE\n'
+          ? noRepositories
           : table(
               [{ title: 'REPOSITORY' }, { title: 'LOCATION' }],
               repositories.map((repository) => [repository.name, repository.location]),
@@ -86,100 +82,28 @@ function addStatus(repo: Command, context: CliContext): void {
   repo
     .command('status')
     .description('show what a repository holds and what it saves')
-    .argument('<name>')
-    .action(async (name: string, _options: object, command: Command) => {
+    .argument('[name]', 'default: all repositories')
+    .action(async (name: string | undefined, _options: object, command: Command) => {
       const globals = globalOptions(command);
-      const status = await withDaemon(context, globals, async (client) =>
-        client.request(daemon.getRepositoryStatus, { name }, { signal: context.signal }),
-      );
-      printResult(context, globals, status, statusText(status));
-    });
-}
-
-function addVerify(repo: Command, context: CliContext): void {
-  repo
-    .command('verify')
-    .description('check that every restore point can be restored')
-    .argument('<name>')
-    .option('--read-data', 'read every byte of every file, not only the structure', false)
-    .action(async (name: string, options: { readData: boolean }, command: Command) => {
-      const globals = globalOptions(command);
-      const run = await follow(context, command, { kind: 'verify', repository: name, readData: options.readData });
-      const { outcome } = run;
-      if (outcome?.kind !== 'verify') throw unexpected(run);
-      const lines = outcome.problems.map((problem) => {
-        const hit = problem.restorePoints.length === 0 ? 'no restore point' : problem.restorePoints.join(', ');
-        return `${context.style.bad('damaged')}: ${problem.what}: ${problem.error.message} Hits: ${hit}.\n`;
+      const statuses = await withDaemon(context, globals, async (client) => {
+        const { signal } = context;
+        const { repositories } =
+          name === undefined
+            ? await client.request(daemon.listRepositories, {}, { signal })
+            : { repositories: [{ name }] };
+        const found: RepositoryStatus[] = [];
+        for (const entry of repositories) {
+          found.push(await client.request(daemon.getRepositoryStatus, { name: entry.name }, { signal }));
+        }
+        return found;
       });
-      const what = options.readData ? `all data, ${formatBytes(outcome.readBytes)}` : 'the structure';
-      const checked = `Checked ${what} of ${outcome.restorePoints} restore points (${outcome.blobs} blobs).\n`;
-      const result = outcome.problems.length === 0 ? 'No damage found.\n' : '';
-      printResult(context, globals, outcome, `${lines.join('')}${checked}${result}`);
-      if (outcome.problems.length > 0) {
-        throw new TidemarkError(
-          errorCodes.repositoryDamaged,
-          `Repository ${name} is damaged in ${outcome.problems.length} places.`,
-          { hint: 'Run a full backup of the VMs concerned: chunks that are damaged are stored again.' },
-        );
-      }
+      const [first] = statuses;
+      const result = name === undefined ? statuses : first;
+      printResult(context, globals, result, first === undefined ? noRepositories : statuses.map(statusText).join('\n'));
     });
 }
 
-function addPrune(repo: Command, context: CliContext): void {
-  repo
-    .command('prune')
-    .description('delete old restore points, VM by VM; the newest of a VM always stays')
-    .argument('<name>')
-    .requiredOption('--keep-last <n>', 'restore points to keep of each VM', wholeNumber(1, 1_000_000))
-    .option('--dry-run', 'only show what would go', false)
-    .addHelpText('after', '\nThe space comes back with: tidemark repo gc NAME')
-    .action(async (name: string, options: { keepLast: number; dryRun: boolean }, command: Command) => {
-      const globals = globalOptions(command);
-      const { keepLast, dryRun } = options;
-      const run = await follow(context, command, { kind: 'prune', repository: name, keepLast, dryRun });
-      const { outcome } = run;
-      if (outcome?.kind !== 'prune') throw unexpected(run);
-      const verb = dryRun ? 'Would delete' : 'Deleted';
-      const removed = outcome.removed.map((id) => `  ${id}\n`).join('');
-      const text = `${verb} ${outcome.removed.length} restore points, ${outcome.kept.length} stay.\n${removed}`;
-      printResult(context, globals, outcome, text);
-    });
-}
-
-function addGc(repo: Command, context: CliContext): void {
-  repo
-    .command('gc')
-    .description('give back the space that no restore point needs')
-    .argument('<name>')
-    .option('--dry-run', 'only show what would happen', false)
-    .option('--now', 'delete at once instead of after the grace period of a day', false)
-    .action(async (name: string, options: { dryRun: boolean; now: boolean }, command: Command) => {
-      const globals = globalOptions(command);
-      const run = await follow(context, command, { kind: 'gc', repository: name, ...options });
-      const { outcome } = run;
-      if (outcome?.kind !== 'gc') throw unexpected(run);
-      const later =
-        outcome.deletableAt === undefined
-          ? ''
-          : `Packs found unused now can be deleted from ${outcome.deletableAt} on: run gc again then, or use --now.\n`;
-      const verbs = outcome.dryRun
-        ? ['Would delete', 'would set aside', 'would rewrite']
-        : ['Deleted', 'set aside', 'rewrote'];
-      const text =
-        `${verbs[0]} ${outcome.deletedPacks} packs (${formatBytes(outcome.deletedBytes)}), ` +
-        `${verbs[1]} ${outcome.condemnedPacks} packs (${formatBytes(outcome.condemnedBytes)}), ` +
-        `${verbs[2]} ${formatBytes(outcome.repackedBytes)}.\n`;
-      printResult(context, globals, outcome, `${text}${later}`);
-    });
-}
-
-async function follow(context: CliContext, command: Command, request: RunRequest): Promise<RunInfo> {
-  return withDaemon(context, globalOptions(command), async (client) => runToEnd(context, client, request));
-}
-
-function unexpected(run: RunInfo): TidemarkError {
-  return new TidemarkError(errorCodes.internal, `Run ${run.id} has no result of its kind.`);
-}
+const noRepositories = 'No repositories yet. Make one: tidemark repo init NAME DIRECTORY --password-file FILE\n';
 
 function statusText(status: RepositoryStatus): string {
   const { entry } = status;

@@ -9,7 +9,7 @@ import type { RestorePointInfo } from '../../protocol/model.ts';
 import { globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { confirm } from '../prompt.ts';
-import { localTime, table } from '../table.ts';
+import { localMinute, localTime, table } from '../table.ts';
 
 /** Adds the commands. */
 export function addRestorePointCommands(program: Command, context: CliContext): void {
@@ -90,25 +90,25 @@ function pointParams(
   };
 }
 
+/** Fits into 80 columns for names of up to 16 characters; the repository is named where there is more than one. */
 function pointTable(points: readonly RestorePointInfo[]): string {
+  const several = new Set(points.map((point) => point.repository)).size > 1;
   return table(
     [
       { title: 'RESTORE POINT' },
-      { title: 'VM' },
       { title: 'TAKEN' },
       { title: 'TYPE' },
-      { title: 'READ', align: 'right' },
       { title: 'STORED', align: 'right' },
-      { title: 'REPOSITORY' },
+      { title: 'VM' },
+      ...(several ? [{ title: 'REPOSITORY' }] : []),
     ],
     points.map((point) => [
       point.id,
-      `${point.host}/${point.vmName}`,
-      localTime(point.createdAt),
+      localMinute(point.createdAt),
       point.type,
-      formatBytes(point.disks.reduce((sum, disk) => sum + disk.stats.readBytes, 0)),
       formatBytes(point.disks.reduce((sum, disk) => sum + disk.stats.storedBytes, 0)),
-      point.repository,
+      `${point.host}/${point.vmName}`,
+      ...(several ? [point.repository] : []),
     ]),
   );
 }

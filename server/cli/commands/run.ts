@@ -9,7 +9,7 @@ import { globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { followRun, jsonLines, throwUnlessSucceeded } from '../follow.ts';
 import { phaseText } from '../progress.ts';
-import { localTime, table } from '../table.ts';
+import { age, localTime, table } from '../table.ts';
 import { wholeNumber } from '../values.ts';
 import { backupText } from './backup.ts';
 
@@ -21,6 +21,7 @@ export function addRunCommands(program: Command, context: CliContext): void {
     .command('list')
     .description('list runs, newest first')
     .option('--limit <n>', 'how many', wholeNumber(1, 10_000), 20)
+    .addHelpText('after', '\nNext: tidemark run show ID, tidemark run log ID')
     .action(async (options: { limit: number }, command: Command) => {
       const globals = globalOptions(command);
       const { runs } = await withDaemon(context, globals, async (client) =>
@@ -91,10 +92,11 @@ export function addRunCommands(program: Command, context: CliContext): void {
     });
 }
 
+/** What a run is about can be long: it comes last. */
 function runTable(runs: readonly RunInfo[]): string {
   return table(
-    [{ title: 'RUN' }, { title: 'WHAT' }, { title: 'STATE' }, { title: 'BEGAN' }, { title: 'TOOK', align: 'right' }],
-    runs.map((run) => [run.id, run.title, run.state, localTime(run.startedAt ?? run.queuedAt), took(run)]),
+    [{ title: 'RUN' }, { title: 'STATE' }, { title: 'BEGAN' }, { title: 'TOOK', align: 'right' }, { title: 'WHAT' }],
+    runs.map((run) => [run.id, run.state, age(run.startedAt ?? run.queuedAt), took(run), run.title]),
   );
 }
 

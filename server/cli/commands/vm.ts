@@ -31,22 +31,24 @@ export function addVmCommands(program: Command, context: CliContext): void {
 }
 
 function vmTable(vms: readonly VmEntry[]): string {
-  return table(
+  const rows = table(
     [
       { title: 'VM' },
       { title: 'STATE' },
-      { title: 'DISKS' },
       { title: 'SIZE', align: 'right' },
-      { title: 'CHANGE TRACKING' },
+      { title: 'RCT' },
       { title: 'LAST BACKUP' },
+      { title: 'DISKS' },
     ],
     vms.map(({ host, vm, lastRestorePoint }) => [
       `${host}/${vm.name}`,
       vm.state,
-      vm.disks.map((disk) => disk.name).join(', '),
       formatBytes(vm.disks.reduce((sum, disk) => sum + disk.sizeBytes, 0)),
-      vm.rctBlockers[0] ?? 'yes',
+      vm.rctBlockers.length === 0 ? 'yes' : 'no',
       lastRestorePoint === undefined ? 'never' : `${age(lastRestorePoint.createdAt)} to ${lastRestorePoint.repository}`,
+      vm.disks.map((disk) => disk.name).join(', '),
     ]),
   );
+  const reasons = vms.flatMap(({ host, vm }) => vm.rctBlockers.map((reason) => `${host}/${vm.name}: ${reason}\n`));
+  return reasons.length === 0 ? rows : `${rows}\nNo change tracking (RCT):\n${reasons.join('')}`;
 }

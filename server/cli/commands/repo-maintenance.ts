@@ -1,0 +1,159 @@
+/** `tidemark repo verify`, `prune` and `gc`: runs over a whole repository. */
+import type { Command } from 'commander';
+
+import { formatBytes } from '../../base/format.ts';
+import type { DaemonClient } from '../../connect/index.ts';
+import * as daemon from '../../protocol/daemon.ts';
+import type { RunInfo, RunOutcome, RunRequest } from '../../protocol/daemon.ts';
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { globalOptions, printResult, withDaemon } from '../context.ts';
+import type { CliContext } from '../context.ts';
+import { runToEnd } from '../follow.ts';
+import { localTime } from '../table.ts';
+import { wholeNumber } from '../values.ts';
+
+const repositoryArgument = ['[name]', 'the repository; may be left out when there is only one'] as const;
+
+/** Adds the commands to `tidemark repo`. */
+export function addMaintenanceCommands(repo: Command, context: CliContext): void {
+  addVerify(repo, context);
+  addPrune(repo, context);
+  addGc(repo, context);
+}
+
+function addVerify(repo: Command, context: CliContext): void {
+  repo
+    .command('verify')
+    .description('check that every restore point can be restored')
+    .argument(...repositoryArgument)
+    .option('--read-data', 'read every byte of every file, not only the structure', false)
+    .addHelpText('after', '\nIt exits with 1 when it finds damage, and names the restore points that are hit.')
+    .action(async (name: string | undefined, options: { readData: boolean }, command: Command) => {
+      const run = await follow(context, command, name, (repository) => ({
+        kind: 'verify',
+        repository,
+        readData: options.readData,
+      }));
+      const { outcome } = run;
+      if (outcome?.kind !== 'verify') throw unexpected(run);
+      const lines = outcome.problems.map((problem) => {
+        const hit = problem.restorePoints.length === 0 ? 'no restore point' : problem.restorePoints.join(', ');
+        return `${context.style.bad('damaged')}: ${problem.what}: ${problem.error.message} Hits: ${hit}.\n`;
+      });
+      const what = options.readData ? `all data, ${formatBytes(outcome.readBytes)}` : 'the structure';
+      const checked = `Checked ${what}, of ${count(outcome.restorePoints, 'restore point')}.\n`;
+      const sound = outcome.problems.length === 0 ? 'No damage found.\n' : '';
+      printResult(context, globalOptions(command), outcome, `${lines.join('')}${checked}${sound}`);
+      if (outcome.problems.length > 0) {
+        throw new TidemarkError(
+          errorCodes.repositoryDamaged,
+          `The repository is damaged in ${count(outcome.problems.length, 'place')}.`,
+          { hint: 'Run a full backup of the VMs concerned: chunks that are damaged are stored again.' },
+        );
+      }
+    });
+}
+
+function addPrune(repo: Command, context: CliContext): void {
+  repo
+    .command('prune')
+    .description('delete old restore points, VM by VM; the newest of a VM always stays')
+    .argument(...repositoryArgument)
+    .option('--keep-last <n>', 'restore points to keep of each VM', wholeNumber(1, 1_000_000))
+    .option('--dry-run', 'only show what would go', false)
+    .addHelpText(
+      'after',
+      '\nExample:\n  tidemark repo prune main --keep-last 14 --dry-run\n\nThe space comes back with: tidemark repo gc NAME',
+    )
+    .action(async (name: string | undefined, options: { keepLast?: number; dryRun: boolean }, command: Command) => {
+      const { keepLast, dryRun } = options;
+      if (keepLast === undefined) {
+        throw new TidemarkError(errorCodes.invalidUsage, 'How many restore points of each VM shall stay?', {
+          hint: 'This version has no policies that would say it: give --keep-last N.',
+        });
+      }
+      const run = await follow(context, command, name, (repository) => ({
+        kind: 'prune',
+        repository,
+        keepLast,
+        dryRun,
+      }));
+      const { outcome } = run;
+      if (outcome?.kind !== 'prune') throw unexpected(run);
+      const verb = dryRun ? 'Would delete' : 'Deleted';
+      const removed = outcome.removed.map((id) => `  ${id}\n`).join('');
+      const text = `${verb} ${count(outcome.removed.length, 'restore point')}; ${outcome.kept.length} stay.\n${removed}`;
+      printResult(context, globalOptions(command), outcome, text);
+    });
+}
+
+function addGc(repo: Command, context: CliContext): void {
+  repo
+    .command('gc')
+    .description('give back the space that no restore point needs')
+    .argument(...repositoryArgument)
+    .option('--dry-run', 'only show what would happen', false)
+    .option('--now', 'delete at once instead of after the grace period of a day', false)
+    .addHelpText(
+      'after',
+      '\nUnused packs are set aside first and deleted by a later gc, so that a backup that still uses one loses nothing.\n--now is for a repository that no other daemon writes to.',
+    )
+    .action(async (name: string | undefined, options: { dryRun: boolean; now: boolean }, command: Command) => {
+      const run = await follow(context, command, name, (repository) => ({ kind: 'gc', repository, ...options }));
+      const { outcome } = run;
+      if (outcome?.kind !== 'gc') throw unexpected(run);
+      printResult(context, globalOptions(command), outcome, gcText(outcome));
+    });
+}
+
+function gcText(outcome: Extract<RunOutcome, { readonly kind: 'gc' }>): string {
+  const { dryRun, deletedPacks, deletedBytes, condemnedPacks, condemnedBytes, repackedBytes, deletableAt } = outcome;
+  const [deleted, setAside, rewrote] = dryRun
+    ? ['Would delete', 'Would set aside', 'Would rewrite']
+    : ['Deleted', 'Set aside', 'Rewrote'];
+  const later =
+    deletableAt === undefined
+      ? ''
+      : `What was set aside can be deleted from ${localTime(deletableAt)} on: run gc again then, or use --now.\n`;
+  return (
+    `${deleted} ${count(deletedPacks, 'pack')} (${formatBytes(deletedBytes)}).\n` +
+    `${setAside} ${count(condemnedPacks, 'pack')} (${formatBytes(condemnedBytes)}).\n` +
+    `${rewrote} ${formatBytes(repackedBytes)} of packs that were only partly needed.\n${later}`
+  );
+}
+
+async function follow(
+  context: CliContext,
+  command: Command,
+  name: string | undefined,
+  request: (repository: string) => RunRequest,
+): Promise<RunInfo> {
+  return withDaemon(context, globalOptions(command), async (client) => {
+    const repository = name ?? (await onlyRepository(context, client));
+    return runToEnd(context, client, request(repository));
+  });
+}
+
+async function onlyRepository(context: CliContext, client: DaemonClient): Promise<string> {
+  const { repositories } = await client.request(daemon.listRepositories, {}, { signal: context.signal });
+  const [first] = repositories;
+  if (first !== undefined && repositories.length === 1) return first.name;
+  throw new TidemarkError(
+    errorCodes.invalidUsage,
+    first === undefined ? 'There is no repository yet.' : 'There are several repositories: name one.',
+    {
+      hint:
+        first === undefined
+          ? 'Make one: tidemark repo init NAME DIRECTORY --password-file FILE'
+          : `They are: ${repositories.map((repository) => repository.name).join(', ')}.`,
+    },
+  );
+}
+
+function count(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? '' : 's'}`;
+}
+
+function unexpected(run: RunInfo): TidemarkError {
+  return new TidemarkError(errorCodes.internal, `Run ${run.id} has no result of its kind.`);
+}
