@@ -1,5 +1,6 @@
 /** The command line: all commands, and how errors end the process. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help } from 'commander';
+import type { Option } from 'commander';
 
 import { describeError, redact } from '../base/log.ts';
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
@@ -41,7 +42,7 @@ export function buildProgram(context: CliContext, asJson = false): Command {
     .option('--json', 'print JSON instead of text')
     .showHelpAfterError('(add --help for help)')
     .addHelpText('after', helpAfter)
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, optionDescription })
     .exitOverride()
     .configureOutput({
       writeOut: (text) => context.terminal.out(text),
@@ -62,6 +63,11 @@ export function buildProgram(context: CliContext, asJson = false): Command {
   addAgentCommand(program, context);
   addSimCommands(program, context);
   return program;
+}
+
+/** As commander's own, but a flag that is off by default does not say so. */
+function optionDescription(option: Option): string {
+  return option.defaultValue === false ? option.description : new Help().optionDescription(option);
 }
 
 /** Runs a command line (without `node` and script) and gives its exit code. Errors are printed, never thrown. */

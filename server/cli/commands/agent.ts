@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { Option } from 'commander';
 import type { Command } from 'commander';
 
-import { serveAgent } from '../../agent/main.ts';
 import type { ProviderChoice } from '../../agent/main.ts';
 import { lineLogger } from '../../base/log.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
@@ -43,10 +42,11 @@ export function addAgentCommand(program: Command, context: CliContext): void {
     .option('--tls-key <file>', "the certificate's key (PEM), for https")
     .addHelpText(
       'after',
-      '\nExample:\n  tidemark sim init hostdir\n  tidemark agent --provider simulated --root hostdir --listen http://127.0.0.1:8440 --password-file agent.pw\n\nIt prints `listening on URL` when it is ready.',
+      '\nExample:\n  tidemark sim init hostdir\n  tidemark agent --provider simulated --root hostdir \\\n    --listen http://127.0.0.1:8440 --password-file agent.pw\n\nIt prints `listening on URL` when it is ready.',
     )
     .action(async (options: AgentOptions) => {
       const password = await readPassword(context, options.passwordFile, 'Password that daemons must know');
+      const { serveAgent } = await import('../../agent/main.ts');
       const agent = await serveAgent({
         provider: providerOf(options),
         listen: options.listen,

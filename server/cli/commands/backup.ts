@@ -22,7 +22,10 @@ interface BackupOptions {
 
 /** Adds the commands. */
 export function addBackupCommands(program: Command, context: CliContext): void {
-  const backup = program.command('backup').description('back up VMs');
+  const backup = program
+    .command('backup')
+    .description('back up VMs')
+    .addHelpText('after', '\nExample:\n  tidemark backup run --vm hv01/sql01 --repo main --wait');
 
   backup
     .command('run')
@@ -45,7 +48,7 @@ export function addBackupCommands(program: Command, context: CliContext): void {
     .option('--wait', 'follow the run to its end', false)
     .addHelpText(
       'after',
-      '\nWith --json it prints one line of JSON for each state of the run and waits for its end.\nCtrl-C while waiting cancels the run; Ctrl-C again leaves at once.\n\nExample:\n  tidemark backup run --vm hv01/sql01 --repo main --wait\n\nNext: tidemark restore-point list',
+      '\nWith --json it prints one line of JSON for each state of the run, to its end.\nCtrl-C while waiting cancels the run; Ctrl-C again leaves at once.\n\nExample:\n  tidemark backup run --vm hv01/sql01 --repo main --wait\n\nNext: tidemark restore-point list',
     )
     .action(async (policy: string | undefined, options: BackupOptions, command: Command) => {
       if (policy !== undefined) {

@@ -4,10 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 
 import { tryFileLock } from '../../base/file-lock.ts';
-import { lineLogger } from '../../base/log.ts';
 import { readRendezvous, rendezvousPaths } from '../../base/rendezvous.ts';
 import { connectDaemon } from '../../connect/index.ts';
-import { runDaemon } from '../../daemon/main.ts';
 import * as daemon from '../../protocol/daemon.ts';
 import type { DaemonStatus } from '../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
@@ -20,15 +18,19 @@ const pollMs = 20;
 
 /** Adds the commands. */
 export function addDaemonCommands(program: Command, context: CliContext): void {
-  const group = program.command('daemon').description('the process that owns hosts, repositories and runs');
+  const group = program
+    .command('daemon')
+    .description('the process that owns hosts, repositories and runs')
+    .addHelpText('after', '\nExample:\n  tidemark daemon status\n  tidemark daemon stop --data /srv/tidemark');
 
   group
     .command('run')
     .description('serve in the foreground until stopped (SIGTERM or Ctrl-C)')
     .action(async (_options: object, command: Command) => {
       const globals = globalOptions(command);
-      const log = lineLogger((line) => context.terminal.error(`${line}\n`));
-      await runDaemon({ dataDirectory: globals.data, version, signal: context.signal, log });
+      const onLogLine = (line: string): void => context.terminal.error(`${line}\n`);
+      const { runDaemon } = await import('../../daemon/main.ts');
+      await runDaemon({ dataDirectory: globals.data, version, signal: context.signal, onLogLine });
     });
 
   group

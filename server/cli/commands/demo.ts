@@ -13,7 +13,7 @@ export function addDemoCommand(program: Command, context: CliContext): void {
     .option('--keep', 'leave the folder, and agent and daemon running until Ctrl-C', false)
     .addHelpText(
       'after',
-      '\nIt has its own agent, daemon and data directory; yours are not touched. It needs about 1 GiB of disk space and takes less than a minute.\n\nExample:\n  tidemark demo --keep --dir tidemark-demo',
+      '\nIt has its own agent, daemon and data directory; yours are not touched. It needs\nabout 1 GiB of disk space and takes less than a minute.\n\nExample:\n  tidemark demo --keep --dir tidemark-demo',
     )
     .action(async (options: { dir?: string; keep: boolean }, command: Command) => {
       const { json } = globalOptions(command);

@@ -11,7 +11,13 @@ import { parseThreads } from '../values.ts';
 
 /** Adds the commands. */
 export function addHostCommands(program: Command, context: CliContext): void {
-  const host = program.command('host').description('Hyper-V hosts that an agent runs on');
+  const host = program
+    .command('host')
+    .description('Hyper-V hosts that an agent runs on')
+    .addHelpText(
+      'after',
+      '\nExample:\n  tidemark host add hv01 https://hv01:8440 --password-file hv01.pw\n  tidemark host test hv01',
+    );
 
   host
     .command('add')
@@ -59,7 +65,7 @@ export function addHostCommands(program: Command, context: CliContext): void {
   host
     .command('test')
     .description('test the connection to a host')
-    .argument('<name>')
+    .argument('<name>', 'name of the host')
     .action(async (name: string, _options: object, command: Command) => {
       const globals = globalOptions(command);
       const { host: tested } = await withDaemon(context, globals, async (client) =>
@@ -76,7 +82,7 @@ export function addHostCommands(program: Command, context: CliContext): void {
   host
     .command('remove')
     .description('forget a host; its restore points stay')
-    .argument('<name>')
+    .argument('<name>', 'name of the host')
     .action(async (name: string, _options: object, command: Command) => {
       const globals = globalOptions(command);
       await withDaemon(context, globals, async (client) =>

@@ -96,7 +96,7 @@ function addGc(repo: Command, context: CliContext): void {
     .option('--now', 'delete at once instead of after the grace period of a day', false)
     .addHelpText(
       'after',
-      '\nUnused packs are set aside first and deleted by a later gc, so that a backup that still uses one loses nothing.\n--now is for a repository that no other daemon writes to.',
+      '\nUnused packs are set aside first and deleted by a later gc, so that a backup\nthat still uses one loses nothing. --now is for a repository that no other\ndaemon writes to.',
     )
     .action(async (name: string | undefined, options: { dryRun: boolean; now: boolean }, command: Command) => {
       const run = await follow(context, command, name, (repository) => ({ kind: 'gc', repository, ...options }));

@@ -13,7 +13,13 @@ import { addMaintenanceCommands } from './repo-maintenance.ts';
 
 /** Adds the commands. */
 export function addRepoCommands(program: Command, context: CliContext): void {
-  const repo = program.command('repo').description('repositories, where restore points are kept');
+  const repo = program
+    .command('repo')
+    .description('repositories, where restore points are kept')
+    .addHelpText(
+      'after',
+      '\nExample:\n  tidemark repo init main /backup/main --password-file repo.pw\n  tidemark repo verify main --read-data',
+    );
   addInit(repo, context);
   addList(repo, context);
   addStatus(repo, context);
@@ -30,7 +36,7 @@ function addInit(repo: Command, context: CliContext): void {
     .option('--attach', 'take in the repository that is there already, with its password or recovery key', false)
     .addHelpText(
       'after',
-      '\nKeep the password and the recovery key that it prints: without one of them nobody can read the backups.\n\nExample:\n  tidemark repo init main /backup/main --password-file repo.pw',
+      '\nKeep the password and the recovery key that it prints: without one of them\nnobody can read the backups.\n\nExample:\n  tidemark repo init main /backup/main --password-file repo.pw',
     )
     .action(
       async (name: string, location: string, options: { passwordFile?: string; attach: boolean }, command: Command) => {

@@ -13,7 +13,10 @@ import { localMinute, localTime, table } from '../table.ts';
 
 /** Adds the commands. */
 export function addRestorePointCommands(program: Command, context: CliContext): void {
-  const group = program.command('restore-point').description('restore points; each is complete, none needs another');
+  const group = program
+    .command('restore-point')
+    .description('restore points; each is complete, none needs another')
+    .addHelpText('after', '\nExample:\n  tidemark restore-point list --vm sql01\n  tidemark restore-point show ID');
 
   group
     .command('list')
@@ -41,12 +44,13 @@ export function addRestorePointCommands(program: Command, context: CliContext): 
   group
     .command('show')
     .description('show one restore point and its disks')
-    .argument('<id>')
+    .argument('<id>', 'id of the restore point')
     .option('--repo <name>', 'the repository that has it')
     .action(async (id: string, options: { repo?: string }, command: Command) => {
       const globals = globalOptions(command);
+      const params = pointParams(id, options);
       const { restorePoint } = await withDaemon(context, globals, async (client) =>
-        client.request(daemon.getRestorePoint, pointParams(id, options), { signal: context.signal }),
+        client.request(daemon.getRestorePoint, params, { signal: context.signal }),
       );
       printResult(context, globals, restorePoint, pointText(restorePoint));
     });
@@ -54,7 +58,7 @@ export function addRestorePointCommands(program: Command, context: CliContext): 
   group
     .command('delete')
     .description('delete a restore point; all others stay restorable')
-    .argument('<id>')
+    .argument('<id>', 'id of the restore point')
     .option('--repo <name>', 'the repository that has it')
     .option('--yes', 'do not ask', false)
     .addHelpText('after', '\nThe space comes back with: tidemark repo gc NAME')

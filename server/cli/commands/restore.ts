@@ -26,7 +26,13 @@ interface VmOptions {
 
 /** Adds the commands. */
 export function addRestoreCommands(program: Command, context: CliContext): void {
-  const restore = program.command('restore').description('restore disks and VMs');
+  const restore = program
+    .command('restore')
+    .description('restore disks and VMs')
+    .addHelpText(
+      'after',
+      '\nExample:\n  tidemark restore disk ID os --to os.vhdx\n  tidemark restore vm ID --host hv01 --name sql01-copy',
+    );
 
   restore
     .command('disk')
@@ -37,13 +43,14 @@ export function addRestoreCommands(program: Command, context: CliContext): void 
     .addOption(new Option('--format <format>', 'of the file').choices(['vhdx', 'raw']).default('vhdx'))
     .option('--force', 'replace the file when it exists, once the new one is complete', false)
     .option('--repo <name>', 'the repository that has the restore point')
-    .addHelpText('after', '\nExample:\n  tidemark restore disk 01J… os --to os.vhdx')
+    .addHelpText('after', '\nExample:\n  tidemark restore disk ID os --to os.vhdx\n\nIDs: tidemark restore-point list')
     .action(async (id: string, disk: string, options: DiskOptions, command: Command) => {
       const globals = globalOptions(command);
+      const restorePoint = restorePointId(id, 'The restore point');
       const run = await withDaemon(context, globals, async (client) =>
         runToEnd(context, client, {
           kind: 'restore-disk',
-          restorePoint: restorePointId(id, 'The restore point'),
+          restorePoint,
           disk,
           target: resolve(options.to),
           format: options.format,
@@ -67,10 +74,11 @@ export function addRestoreCommands(program: Command, context: CliContext): void 
     .option('--repo <name>', 'the repository that has the restore point')
     .action(async (id: string, options: VmOptions, command: Command) => {
       const globals = globalOptions(command);
+      const restorePoint = restorePointId(id, 'The restore point');
       const run = await withDaemon(context, globals, async (client) =>
         runToEnd(context, client, {
           kind: 'restore-vm',
-          restorePoint: restorePointId(id, 'The restore point'),
+          restorePoint,
           host: options.host,
           connectNetwork: options.connectNetwork,
           ...(options.name === undefined ? {} : { name: options.name }),

@@ -15,7 +15,10 @@ import { backupText } from './backup.ts';
 
 /** Adds the commands. */
 export function addRunCommands(program: Command, context: CliContext): void {
-  const run = program.command('run').description('runs: backups, restores and checks, active and past');
+  const run = program
+    .command('run')
+    .description('runs: backups, restores and checks, active and past')
+    .addHelpText('after', '\nExample:\n  tidemark run list --limit 5\n  tidemark run watch ID');
 
   run
     .command('list')
@@ -33,11 +36,12 @@ export function addRunCommands(program: Command, context: CliContext): void {
   run
     .command('show')
     .description('show one run')
-    .argument('<id>')
+    .argument('<id>', 'id of the run')
     .action(async (id: string, _options: object, command: Command) => {
       const globals = globalOptions(command);
+      const wanted = runId(id, 'The run');
       const { run: shown } = await withDaemon(context, globals, async (client) =>
-        client.request(daemon.getRun, { id: runId(id, 'The run') }, { signal: context.signal }),
+        client.request(daemon.getRun, { id: wanted }, { signal: context.signal }),
       );
       printResult(context, globals, shown, runText(shown));
     });
@@ -45,11 +49,12 @@ export function addRunCommands(program: Command, context: CliContext): void {
   run
     .command('cancel')
     .description('cancel a run; it cleans up first')
-    .argument('<id>')
+    .argument('<id>', 'id of the run')
     .action(async (id: string, _options: object, command: Command) => {
       const globals = globalOptions(command);
+      const wanted = runId(id, 'The run');
       const { run: cancelled } = await withDaemon(context, globals, async (client) =>
-        client.request(daemon.cancelRun, { id: runId(id, 'The run') }, { signal: context.signal }),
+        client.request(daemon.cancelRun, { id: wanted }, { signal: context.signal }),
       );
       printResult(context, globals, cancelled, `Run ${cancelled.id} is ${cancelled.state}.\n`);
     });
@@ -57,12 +62,13 @@ export function addRunCommands(program: Command, context: CliContext): void {
   run
     .command('watch')
     .description('follow a run to its end; Ctrl-C only stops watching')
-    .argument('<id>')
+    .argument('<id>', 'id of the run')
     .action(async (id: string, _options: object, command: Command) => {
       const globals = globalOptions(command);
+      const wanted = runId(id, 'The run');
       await withDaemon(context, globals, async (client) => {
         const view = globals.json ? jsonLines(context) : undefined;
-        const watched = await followRun(context, client, runId(id, 'The run'), { onInterrupt: 'leave', view });
+        const watched = await followRun(context, client, wanted, { onInterrupt: 'leave', view });
         throwUnlessSucceeded(watched);
         if (!globals.json) context.terminal.out(runText(watched));
       });
@@ -71,17 +77,14 @@ export function addRunCommands(program: Command, context: CliContext): void {
   run
     .command('log')
     .description("show a run's log")
-    .argument('<id>')
+    .argument('<id>', 'id of the run')
     .action(async (id: string, _options: object, command: Command) => {
       const globals = globalOptions(command);
+      const wanted = runId(id, 'The run');
       const lines = await withDaemon(context, globals, async (client) => {
         const all: LogLine[] = [];
         for (let fromLine = 0; ;) {
-          const page = await client.request(
-            daemon.getRunLog,
-            { id: runId(id, 'The run'), fromLine },
-            { signal: context.signal },
-          );
+          const page = await client.request(daemon.getRunLog, { id: wanted, fromLine }, { signal: context.signal });
           all.push(...page.lines);
           if (page.lines.length === 0) return all;
           fromLine = page.nextLine;

@@ -10,7 +10,10 @@ import { age, table } from '../table.ts';
 
 /** Adds the commands. */
 export function addVmCommands(program: Command, context: CliContext): void {
-  const vm = program.command('vm').description('virtual machines of the hosts');
+  const vm = program
+    .command('vm')
+    .description('virtual machines of the hosts')
+    .addHelpText('after', '\nExample:\n  tidemark vm list hv01');
 
   vm.command('list')
     .description('list VMs with their disks, whether RCT works for them, and their last backup')
