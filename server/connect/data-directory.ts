@@ -14,14 +14,11 @@ export function resolveDataDirectory(
 ): string {
   const chosen = explicit ?? nonEmpty(environment['TIDEMARK_DATA']);
   if (chosen !== undefined) return resolve(chosen);
-  switch (platform) {
-    case 'win32':
-      return resolve(nonEmpty(environment['LOCALAPPDATA']) ?? join(homedir(), 'AppData', 'Local'), 'Tidemark');
-    case 'darwin':
-      return resolve(homedir(), 'Library', 'Application Support', 'Tidemark');
-    default:
-      return resolve(nonEmpty(environment['XDG_DATA_HOME']) ?? join(homedir(), '.local', 'share'), 'tidemark');
+  if (platform === 'win32') {
+    return resolve(nonEmpty(environment['LOCALAPPDATA']) ?? join(homedir(), 'AppData', 'Local'), 'Tidemark');
   }
+  if (platform === 'darwin') return resolve(homedir(), 'Library', 'Application Support', 'Tidemark');
+  return resolve(nonEmpty(environment['XDG_DATA_HOME']) ?? join(homedir(), '.local', 'share'), 'tidemark');
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

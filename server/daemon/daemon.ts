@@ -3,13 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { acquireFileLock } from '../base/file-lock.ts';
-import { lineLogger } from '../base/log.ts';
+import { lineLogger, redact } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
 import { rendezvousPaths } from '../base/rendezvous.ts';
 import { daemonProtocol } from '../protocol/daemon.ts';
 import type { RunInfo } from '../protocol/daemon.ts';
-import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+import { acquireDaemonLock } from './daemon-lock.ts';
 import { registerHandlers } from './handlers.ts';
 import type { DaemonServices } from './handlers.ts';
 import { HostCleaner } from './host-cleaner.ts';
@@ -39,8 +38,8 @@ export interface DaemonOptions {
   readonly version: string;
   /** Aborting it stops the daemon as SIGTERM does: runs are cancelled and clean up first, for a bounded time. */
   readonly signal: AbortSignal;
-  /** Gets every log line besides the log file; for `tidemark daemon run` on a terminal. */
-  readonly log?: Logger | undefined;
+  /** Gets every line of the log file, without its end; for `tidemark daemon run` on a terminal. */
+  readonly onLogLine?: ((line: string) => void) | undefined;
   /** Called once when clients can connect. */
   readonly onReady?: (() => void) | undefined;
 }
@@ -59,28 +58,21 @@ export interface DaemonParts {
 /** How long runs may clean up when the daemon stops. */
 const stopTimeoutMs = 30_000;
 const releaseTimeoutMs = 10_000;
-/** A start waits this long for a daemon that is just stopping, and for a client's glance at the lock. */
-const lockTimeoutMs = 5000;
 
 /** Serves until stopped by a client or `signal`. Throws `TM5004` when another daemon serves the data directory or its state cannot be used. */
 export async function serveDaemon(options: DaemonOptions, parts: DaemonParts): Promise<void> {
   const { dataDirectory } = options;
-  const { directory, lock: lockPath } = rendezvousPaths(dataDirectory);
   await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  using _lock = await acquireFileLock(lockPath, {
-    timeoutMs: lockTimeoutMs,
-    onTimeout: () =>
-      new TidemarkError(errorCodes.daemonStartFailed, `Another daemon serves ${dataDirectory} already.`, {
-        hint: '`tidemark daemon status` shows it.',
-      }),
-  });
+  await mkdir(rendezvousPaths(dataDirectory).directory, { recursive: true, mode: 0o700 });
+  using cleanUp = new DisposableStack();
+  cleanUp.use(await acquireDaemonLock(dataDirectory, options.signal));
   using logFile = new LogFile(dataDirectory);
   const secrets = await SecretStore.open(dataDirectory);
-  const log = teeLogger(
-    lineLogger((line) => logFile.write(secrets.redact(line))),
-    options.log,
-  );
+  const log = lineLogger((line) => {
+    const safe = secrets.redact(line);
+    logFile.write(safe);
+    options.onLogLine?.(safe);
+  });
   const monitor = (error: unknown): void => log.log('error', 'The daemon dies of an unexpected error', error);
   process.on('uncaughtExceptionMonitor', monitor);
   try {
@@ -94,15 +86,6 @@ export async function serveDaemon(options: DaemonOptions, parts: DaemonParts): P
   } finally {
     process.off('uncaughtExceptionMonitor', monitor);
   }
-}
-
-function teeLogger(file: Logger, terminal: Logger | undefined): Logger {
-  return {
-    log(level, message, error) {
-      file.log(level, message, error);
-      terminal?.log(level, message, error);
-    },
-  };
 }
 
 class Daemon {
@@ -227,6 +210,7 @@ class Daemon {
       executors,
       services: runServices,
       identifyVm: (host, vm) => inventory.identify(host, vm),
+      redact: (text) => this.#secrets.redact(redact(text)),
       onEnd: (run) => afterRun(run, restorePoints, cleaner, hosts),
     });
     return {

@@ -124,20 +124,11 @@ function uses(
   services: DaemonServices,
 ): boolean {
   const { request } = run;
-  switch (request.kind) {
-    case 'restore-disk':
-    case 'restore-vm':
-      return request.restorePoint === id;
-    case 'backup': {
-      if (point === undefined) return true;
-      const vm = services.runs.vmOf(run.id) ?? services.inventory.identify(request.host, request.vm);
-      const names = [point.vmId, point.vmName.toUpperCase()];
-      return vm === point.vmId || names.includes(request.vm.toUpperCase());
-    }
-    case 'verify':
-    case 'prune':
-      return point === undefined || request.repository === point.repository;
-    case 'gc':
-      return false;
-  }
+  if (request.kind === 'gc') return false;
+  if (request.kind === 'restore-disk' || request.kind === 'restore-vm') return request.restorePoint === id;
+  if (point === undefined) return true;
+  if (request.kind !== 'backup') return request.repository === point.repository;
+  const vm = services.runs.vmOf(run.id) ?? services.inventory.identify(request.host, request.vm);
+  const names = [point.vmId, point.vmName.toUpperCase()];
+  return vm === point.vmId || names.includes(request.vm.toUpperCase());
 }

@@ -1,6 +1,5 @@
 /** One run from its start to its end: what executors report goes in, snapshots for clients come out, bounded in rate and size. */
 import type { Logger, LogLevel } from '../../base/log.ts';
-import { redact } from '../../base/log.ts';
 import type { LogLine, RunInfo, RunOutcome, RunPhase, RunRequest, RunState } from '../../protocol/daemon.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { TidemarkError } from '../../protocol/errors.ts';
@@ -23,6 +22,7 @@ const maxWarningLength = 4096;
 export interface RunSurroundings {
   readonly store: Store;
   readonly log: Logger;
+  readonly redact: (text: string) => string;
   /** Called at most ten times a second, and at once with the last state. */
   readonly onUpdate: (run: RunInfo) => void;
   /** Called before an entry is written; throws when the run may not go on. */
@@ -61,7 +61,7 @@ export class ActiveRun implements RunContext {
     this.title = title;
     this.#surroundings = surroundings;
     this.#queuedAt = new Date().toISOString();
-    this.#log = new RunLog(id, surroundings.store, surroundings.log);
+    this.#log = new RunLog(id, surroundings);
   }
 
   get signal(): AbortSignal {
@@ -120,7 +120,7 @@ export class ActiveRun implements RunContext {
     this.#state = end.state;
     this.#finishedAt = new Date().toISOString();
     if (end.state === 'succeeded') this.#outcome = end.outcome;
-    else this.#error = end.error;
+    else this.#error = { ...end.error, message: this.#surroundings.redact(end.error.message) };
     this.#sequence += 1;
     this.#log.close();
     const recorded = this.#persist();
@@ -173,7 +173,8 @@ export class ActiveRun implements RunContext {
   }
 
   #pushWarning(text: string): void {
-    if (this.#warnings.length < maxWarnings) this.#warnings.push(redact(text).slice(0, maxWarningLength));
+    if (this.#warnings.length < maxWarnings)
+      this.#warnings.push(this.#surroundings.redact(text).slice(0, maxWarningLength));
   }
 
   /** Stores the state. Failing to is no reason to fail a backup or not to cancel it: only the journal is strict. */

@@ -87,7 +87,7 @@ export async function storeDisks(options: StoreDisksOptions): Promise<readonly S
     }
   };
   const maps = planned.map(async (one) => guarded(saveMap(one, options.session, signal)));
-  await guarded(transfer(planned, options, signal));
+  await guarded(transferAll(planned, options, signal));
   const saved = await Promise.all(maps);
   if (failure !== undefined) throw failure.error;
   return planned.map((one, index) => storedDisk(one, saved[index]));
@@ -101,7 +101,7 @@ async function saveMap(
   return session.saveMap(base, { sizeBytes: disk.sizeBytes, chunkBytes: chunks.chunkBytes }, changes, signal);
 }
 
-async function transfer(
+async function transferAll(
   planned: readonly PlannedDisk[],
   { context, located, opened, repository, session }: StoreDisksOptions,
   signal: AbortSignal,

@@ -37,20 +37,22 @@ export function repositoryOf(request: RunRequest): string | undefined {
   return request.repository;
 }
 
+type Titles = {
+  readonly [K in RunRequest['kind']]: (request: Extract<RunRequest, { readonly kind: K }>) => string;
+};
+
+const dryRun = (request: { readonly dryRun: boolean }): string => (request.dryRun ? ' (dry run)' : '');
+
+const titles: Titles = {
+  backup: ({ host, vm, repository }) => `${host === undefined ? '' : `${host}/`}${vm} → ${repository}`,
+  'restore-disk': ({ restorePoint, disk, target }) => `${restorePoint} ${disk} → ${target}`.slice(0, 1024),
+  'restore-vm': ({ restorePoint, host, name }) => `${restorePoint} → ${host}${name === undefined ? '' : `/${name}`}`,
+  verify: ({ repository, readData }) => `Verify ${repository}${readData ? ', all data' : ''}`,
+  prune: (request) => `Prune ${request.repository} to ${request.keepLast} per VM${dryRun(request)}`,
+  gc: (request) => `Collect garbage in ${request.repository}${dryRun(request)}`,
+};
+
 /** What a run is about, for people. */
-export function titleOf(request: RunRequest): string {
-  switch (request.kind) {
-    case 'backup':
-      return `${request.host === undefined ? '' : `${request.host}/`}${request.vm} → ${request.repository}`;
-    case 'restore-disk':
-      return `${request.restorePoint} ${request.disk} → ${request.target}`.slice(0, 1024);
-    case 'restore-vm':
-      return `${request.restorePoint} → ${request.host}${request.name === undefined ? '' : `/${request.name}`}`;
-    case 'verify':
-      return `Verify ${request.repository}${request.readData ? ', all data' : ''}`;
-    case 'prune':
-      return `Prune ${request.repository} to ${request.keepLast} per VM${request.dryRun ? ' (dry run)' : ''}`;
-    case 'gc':
-      return `Collect garbage in ${request.repository}${request.dryRun ? ' (dry run)' : ''}`;
-  }
+export function titleOf<K extends RunRequest['kind']>(request: Extract<RunRequest, { readonly kind: K }>): string {
+  return titles[request.kind](request);
 }

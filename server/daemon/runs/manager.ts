@@ -10,7 +10,7 @@ import { ActiveRun } from './active-run.ts';
 import type { RunEnd } from './active-run.ts';
 import { maxRunning, mustWait, repositoryOf, sameVm, titleOf } from './conflicts.ts';
 import type { VmIdentity } from './conflicts.ts';
-import type { JournalEntry, RunExecutor, RunServices } from './context.ts';
+import type { JournalEntry, RunContext, RunExecutor, RunServices } from './context.ts';
 import { disownPartialFile, removePartialFiles } from './partial-files.ts';
 import { isFinished } from './state.ts';
 
@@ -27,6 +27,8 @@ export interface RunManagerOptions {
   readonly services: RunServices;
   /** Knows VMs by name; answers from memory. */
   readonly identifyVm: VmIdentity;
+  /** Blanks secrets in texts that are stored with a run and shown to clients. */
+  readonly redact: (text: string) => string;
   /** Called after a run ended, however it ended. */
   readonly onEnd: (run: RunInfo) => void;
 }
@@ -74,6 +76,7 @@ export class RunManager {
     const run = new ActiveRun(runId(ulid(), 'id'), request, titleOf(request), {
       store: this.#options.store,
       log: this.#options.log,
+      redact: this.#options.redact,
       onUpdate: (info) => this.#listeners.forEach((listener) => listener(info)),
       onJournal: (from, entry) => this.#beforeJournal(from, entry),
     });
@@ -198,7 +201,7 @@ export class RunManager {
     let end: RunEnd;
     try {
       run.begin();
-      end = { state: 'succeeded', outcome: await this.#dispatch(run) };
+      end = { state: 'succeeded', outcome: await execute(this.#options, run.request, run) };
     } catch (error) {
       end = failureOf(run, error);
     }
@@ -206,25 +209,6 @@ export class RunManager {
     this.#end(run, end);
     this.#work.delete(run.id);
     this.#startNext();
-  }
-
-  #dispatch(run: ActiveRun): Promise<RunOutcome> {
-    const { executors, services } = this.#options;
-    const { request } = run;
-    switch (request.kind) {
-      case 'backup':
-        return executors.backup(request, run, services);
-      case 'restore-disk':
-        return executors['restore-disk'](request, run, services);
-      case 'restore-vm':
-        return executors['restore-vm'](request, run, services);
-      case 'verify':
-        return executors.verify(request, run, services);
-      case 'prune':
-        return executors.prune(request, run, services);
-      case 'gc':
-        return executors.gc(request, run, services);
-    }
   }
 
   #cancelRun(run: ActiveRun, reason: TidemarkError): void {
@@ -275,6 +259,14 @@ export class RunManager {
       );
     }
   }
+}
+
+function execute<K extends RunRequest['kind']>(
+  { executors, services }: Pick<RunManagerOptions, 'executors' | 'services'>,
+  request: Extract<RunRequest, { readonly kind: K }>,
+  context: RunContext,
+): Promise<RunOutcome> {
+  return executors[request.kind](request, context, services);
 }
 
 /** How a run ends that threw: a cancelled run is cancelled whatever it threw on its way out. */

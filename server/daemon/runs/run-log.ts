@@ -1,6 +1,5 @@
 /** The log of one run: numbered lines, stored in batches, bounded. */
 import type { Logger, LogLevel } from '../../base/log.ts';
-import { redact } from '../../base/log.ts';
 import type { LogLine } from '../../protocol/daemon.ts';
 import type { RunId } from '../../protocol/ids.ts';
 import type { Store } from '../store/store.ts';
@@ -12,26 +11,34 @@ const maxTextLength = 16_384;
 const flushMs = 200;
 const maxBatch = 256;
 
+/** What a run's log needs. */
+export interface RunLogSurroundings {
+  readonly store: Store;
+  /** The daemon's own log. */
+  readonly log: Logger;
+  readonly redact: (text: string) => string;
+}
+
 /** Collects the lines of a run. */
 export class RunLog {
   readonly #run: RunId;
-  readonly #store: Store;
-  readonly #daemonLog: Logger;
+  readonly #surroundings: RunLogSurroundings;
   /** Number of the next line. */
   #next = 0;
   #batch: LogLine[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(run: RunId, store: Store, daemonLog: Logger) {
+  constructor(run: RunId, surroundings: RunLogSurroundings) {
     this.#run = run;
-    this.#store = store;
-    this.#daemonLog = daemonLog;
+    this.#surroundings = surroundings;
   }
 
   add(level: LogLevel, text: string): void {
     if (this.#next > maxLines) return;
     const last = this.#next === maxLines;
-    const shown = last ? 'More lines follow in the log file of the daemon only.' : redact(text).slice(0, maxTextLength);
+    const shown = last
+      ? 'More lines follow in the log file of the daemon only.'
+      : this.#surroundings.redact(text).slice(0, maxTextLength);
     this.#batch.push({ time: new Date().toISOString(), level, text: shown });
     this.#next += 1;
     if (this.#batch.length >= maxBatch) this.flush();
@@ -41,7 +48,7 @@ export class RunLog {
   /** At most `limit` lines from line `from` on. */
   lines(from: number, limit: number): readonly LogLine[] {
     this.flush();
-    return this.#store.log(this.#run, from, limit);
+    return this.#surroundings.store.log(this.#run, from, limit);
   }
 
   /** Stores what waits. A log that cannot be stored is no reason to fail a backup: the daemon's log file says so. */
@@ -52,9 +59,9 @@ export class RunLog {
     if (batch.length === 0) return;
     this.#batch = [];
     try {
-      this.#store.appendLog(this.#run, this.#next - batch.length, batch);
+      this.#surroundings.store.appendLog(this.#run, this.#next - batch.length, batch);
     } catch (error) {
-      this.#daemonLog.log('error', `${batch.length} log lines of run ${this.#run} could not be stored`, error);
+      this.#surroundings.log.log('error', `${batch.length} log lines of run ${this.#run} could not be stored`, error);
     }
   }
 

@@ -19,33 +19,28 @@ export interface ChunkSink {
 
 /** Opens the sink of a target. Files must exist and have their size. */
 export async function openSink(target: RestoreTarget, signal: AbortSignal): Promise<ChunkSink> {
-  switch (target.type) {
-    case 'raw':
-      return new FileSink(target.path, (chunk, offset, write) => write(chunk, offset));
-    case 'vhdx': {
-      const { blockBytes, blockOffsets } = target;
-      return new FileSink(target.path, (chunk, offset, write) => {
-        for (let done = 0; done < chunk.length;) {
-          const inBlock = (offset + done) % blockBytes;
-          const length = Math.min(chunk.length - done, blockBytes - inBlock);
-          const block = (offset + done - inBlock) / blockBytes;
-          const blockOffset = blockOffsets[block] ?? -1;
-          if (blockOffset < 0) throw new TidemarkError(errorCodes.internal, `Block ${block} has no place in the file.`);
-          write(chunk.subarray(done, done + length), blockOffset + inBlock);
-          done += length;
-        }
-      });
-    }
-    case 'agent': {
-      const connection = await openDataConnection(target.access, signal);
-      const writer = connection.beginWrite({ sessionId: target.sessionId, diskId: target.diskId });
-      return {
-        write: async (chunk, diskOffset) => writer.write(diskOffset, chunk),
-        finish: async () => writer.finish(),
-        close: () => connection.close(),
-      };
-    }
+  if (target.type === 'agent') {
+    const connection = await openDataConnection(target.access, signal);
+    const writer = connection.beginWrite({ sessionId: target.sessionId, diskId: target.diskId });
+    return {
+      write: async (chunk, diskOffset) => writer.write(diskOffset, chunk),
+      finish: async () => writer.finish(),
+      close: () => connection.close(),
+    };
   }
+  if (target.type === 'raw') return new FileSink(target.path, (chunk, offset, write) => write(chunk, offset));
+  const { blockBytes, blockOffsets } = target;
+  return new FileSink(target.path, (chunk, offset, write) => {
+    for (let done = 0; done < chunk.length;) {
+      const inBlock = (offset + done) % blockBytes;
+      const length = Math.min(chunk.length - done, blockBytes - inBlock);
+      const block = (offset + done - inBlock) / blockBytes;
+      const blockOffset = blockOffsets[block] ?? -1;
+      if (blockOffset < 0) throw new TidemarkError(errorCodes.internal, `Block ${block} has no place in the file.`);
+      write(chunk.subarray(done, done + length), blockOffset + inBlock);
+      done += length;
+    }
+  });
 }
 
 type Write = (bytes: Uint8Array, fileOffset: number) => void;
@@ -88,7 +83,7 @@ class FileSink implements ChunkSink {
 
 /** What a failed operation on the target file means for the user. */
 export function targetError(path: string, error: unknown): TidemarkError {
-  switch (systemCode(error)) {
+  switch (systemCode(error) ?? '') {
     case 'ENOSPC':
     case 'EDQUOT':
       return new TidemarkError(errorCodes.targetDiskFull, `There is no room left for ${path}.`, {

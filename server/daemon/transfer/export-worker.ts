@@ -19,7 +19,7 @@ import { PackStore } from './pack-store.ts';
 const partsInFlight = 2;
 
 class ExportWorker {
-  readonly #port: MessagePort;
+  readonly #send: (message: FromExportWorker) => void;
   readonly #exportId: ExportId;
   readonly #connection: DataConnection;
   readonly #batch: ChunkBatch;
@@ -32,13 +32,13 @@ class ExportWorker {
   #wake: (() => void) | undefined;
 
   constructor(
-    port: MessagePort,
+    send: (message: FromExportWorker) => void,
     exportId: ExportId,
     connection: DataConnection,
     sealer: ChunkSealer,
     packs: PackStore,
   ) {
-    this.#port = port;
+    this.#send = send;
     this.#exportId = exportId;
     this.#connection = connection;
     this.#batch = new ChunkBatch(sealer, (frame) => connection.recycle(frame));
@@ -123,10 +123,6 @@ class ExportWorker {
     batch.clear();
     this.#send({ type: 'stored', part, newBytes, storedBytes });
   }
-
-  #send(message: FromExportWorker): void {
-    this.#port.postMessage(message);
-  }
 }
 
 function wrongRequest(got: number, expected: number): TidemarkError {
@@ -149,11 +145,10 @@ async function main(port: MessagePort): Promise<void> {
     else worker.receive(message);
   });
   const connection = await openDataConnection(data.access, abort.signal);
-  const packs = new PackStore(openLocalBackend(data.location), abort.signal, (pack) =>
-    port.postMessage({ type: 'pack', ...pack } satisfies FromExportWorker),
-  );
+  const send = (message: FromExportWorker): void => port.postMessage(message);
+  const packs = new PackStore(openLocalBackend(data.location), abort.signal, (pack) => send({ type: 'pack', ...pack }));
   try {
-    worker = new ExportWorker(port, data.exportId, connection, new ChunkSealer(data.keys, data.repositoryId), packs);
+    worker = new ExportWorker(send, data.exportId, connection, new ChunkSealer(data.keys, data.repositoryId), packs);
     for (const message of early) worker.receive(message);
     await worker.run();
   } finally {

@@ -49,9 +49,11 @@ export class PackStore {
     throwIfAborted(this.#signal);
     const { packId, name, parts, toc, fileBytes } = this.#pack.finish();
     this.#pack = new PackBuilder();
-    const writing = this.#backend.put(name, parts, { signal: this.#signal }).then(() => {
+    const write = async (): Promise<void> => {
+      await this.#backend.put(name, parts, { signal: this.#signal });
       this.#onStored({ packId, toc, fileBytes });
-    });
+    };
+    const writing = write();
     // The failure is thrown where the next pack, `finish` or `settle` waits for this one.
     writing.catch(() => undefined);
     this.#writing = writing;

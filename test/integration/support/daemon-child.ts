@@ -1,12 +1,20 @@
-/** A daemon process with fake parts: `node daemon-child.ts DATA WORLD`. */
+/**
+ * A daemon process with fake parts: `node daemon-child.ts DATA WORLD [MIN MAX]`. MIN and MAX are the protocols it speaks. It prints `ready`
+ * when clients can connect.
+ */
 import { serveDaemon } from '../../../server/daemon/daemon.ts';
 import { fakeParts } from './fake-parts.ts';
 
-const [dataDirectory = '', world = ''] = process.argv.slice(2);
+const [dataDirectory = '', world = '', min, max] = process.argv.slice(2);
 const controller = new AbortController();
 process.once('SIGTERM', () => controller.abort());
+const onReady = (): void => void process.stdout.write('ready\n');
+const protocol = min === undefined ? {} : { protocol: { min: Number(min), max: Number(max) } };
 try {
-  await serveDaemon({ dataDirectory, version: '0.0.0-test', signal: controller.signal }, fakeParts(world));
+  await serveDaemon(
+    { dataDirectory, version: '0.0.0-test', signal: controller.signal, onReady },
+    { ...fakeParts(world), ...protocol },
+  );
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import * as agent from '../../../server/protocol/agent.ts';
+import { runPhase } from '../../../server/protocol/daemon.ts';
 import type { BackupRequest, RunOutcome } from '../../../server/protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../../server/protocol/errors.ts';
 import { checkpointId, restorePointId, vmId } from '../../../server/protocol/ids.ts';
@@ -157,12 +158,20 @@ async function fakeBackup(
   switch (request.vm) {
     case 'quick':
       break;
+    case 'chatty':
+      for (let line = 0; line < 5000; line++) context.log('info', `line ${line}`);
+      break;
+    case 'leaking':
+      context.log('warning', 'The agent said: password: agent-password-1');
+      throw new TidemarkError(errorCodes.checkpointFailed, 'It failed: secret=repository-password-1', {
+        cause: new Error('agent-password-1 was refused, so was repository-password-1'),
+      });
     case 'failing':
       throw new TidemarkError(errorCodes.checkpointFailed, 'The checkpoint failed.', { hint: 'Try again.' });
     case 'storm':
       for (let count = 0; count < 10_000; count++) {
         context.advance('os', 1000);
-        if (count % 100 === 0) await sleep(1);
+        if (count % 100 === 0) await sleep(10);
       }
       break;
     case 'crash': {
@@ -177,8 +186,11 @@ async function fakeBackup(
       await untilAborted(context.signal);
       break;
     }
-    default:
+    default: {
+      const phase = /^in-(.*)$/.exec(request.vm)?.[1];
+      if (phase !== undefined) context.phase(runPhase(phase, 'phase'));
       await untilAborted(context.signal);
+    }
   }
   return {
     kind: 'backup',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { silentLogger } from '../../../server/base/log.ts';
+import { redact, silentLogger } from '../../../server/base/log.ts';
 import type { BackupRequest, GcRequest, RunInfo, RunOutcome, RunRequest } from '../../../server/protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../../server/protocol/errors.ts';
 import { ownerId } from '../../../server/protocol/ids.ts';
@@ -106,6 +106,7 @@ describe('run manager', () => {
       },
       services: services(),
       identifyVm: (_host, name) => (name === 'sql01' || name === vm ? vm : undefined),
+      redact,
       onEnd: (run) => ended.push(run),
     });
 
