@@ -179,7 +179,7 @@ export async function vmOfCheckpoint(root: string, checkpoint: CheckpointId): Pr
   const { vms, damaged } = await scanVms(root);
   const found = vms.find((vm) => vm.checkpoint?.id === checkpoint || vm.merge?.checkpoint.id === checkpoint);
   if (found !== undefined) return found.id;
-  throw damaged[0] ?? checkpointNotFound(checkpoint);
+  throw damaged[0]?.error ?? checkpointNotFound(checkpoint);
 }
 
 /** The error of a checkpoint that is not there. */

@@ -1,8 +1,10 @@
 /** What the state files look like from outside: the model's types. */
+import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { systemCode } from '../../base/files.ts';
+import { vmId } from '../../protocol/ids.ts';
 import type { Checkpoint, HostInfo, VmConfiguration, VmInfo } from '../../protocol/model.ts';
 import { folderPath } from './layout.ts';
 import type { CheckpointState, HostState, VmDocument } from './state.ts';
@@ -13,6 +15,9 @@ const osNames: ReadonlyMap<number, string> = new Map([
   [20_348, 'Windows Server 2022'],
   [26_100, 'Windows Server 2025'],
 ]);
+
+/** Limit of `vmInfo.rctBlockers` in protocol/model.ts. */
+const maxReasonLength = 512;
 
 /** First Windows build whose exports can leave disks out (hyperv-rct.md 1.10: ExcludedVirtualHardDisks is not in 14393). */
 const firstBuildWithDiskExclusion = 17_763;
@@ -81,6 +86,25 @@ export async function toVmInfo(root: string, vm: VmDocument): Promise<VmInfo> {
     disks,
     rctBlockers: rctBlockers(vm),
     checkpointCount: visibleCheckpoint(vm) === undefined ? 0 : 1,
+  };
+}
+
+/**
+ * A VM whose state cannot be read: seen by everyone, with the reason where it says why RCT cannot be used, and in nobody's
+ * way. Its real id is not known; this one is always the same for the name and belongs to no VM.
+ */
+export function damagedVmInfo(name: string, reason: string): VmInfo {
+  const hex = createHash('sha256').update(`damaged VM ${name}`).digest('hex').toUpperCase();
+  const guid = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');
+  return {
+    id: vmId(guid, 'vmId'),
+    name,
+    state: 'other',
+    generation: 2,
+    configVersion: 'unknown',
+    disks: [],
+    rctBlockers: [reason.slice(0, maxReasonLength)],
+    checkpointCount: 0,
   };
 }
 

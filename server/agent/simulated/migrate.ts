@@ -113,7 +113,15 @@ export async function moveByCopy(
   arrived = true;
   await syncDirectory(folderPath(to, 'vms'));
   step('move:arrived');
-  await removeFolder(vm.directory);
+  await removeMoved(vm.root, name, staging.id);
+}
+
+/** Removes what is left of a VM that is elsewhere now. In one step it is no VM any more; `recover` removes the rest if need be. */
+export async function removeMoved(root: string, name: string, moveId: string): Promise<void> {
+  const away = folderPath(root, 'creating', moveId);
+  await rename(folderPath(root, 'vms', name), away);
+  await syncDirectory(folderPath(root, 'vms'));
+  await removeFolder(away);
 }
 
 /** Copies the files of a folder, holes and all, durably. A folder that is not there is an empty one. */

@@ -5,7 +5,7 @@ import type { HostProvider } from '../provider.ts';
 import type { SimulatedProviderOptions } from './api.ts';
 import { convertCheckpoint, createCheckpoint, removeCheckpoint } from './checkpoints.ts';
 import type { CheckpointSettings } from './checkpoints.ts';
-import { toCheckpoint, toHostInfo, toVmInfo, visibleCheckpoint } from './describe.ts';
+import { damagedVmInfo, toCheckpoint, toHostInfo, toVmInfo, visibleCheckpoint } from './describe.ts';
 import { Exports } from './exports.ts';
 import { hostErrors } from './host-errors.ts';
 import { jobDuration } from './jobs.ts';
@@ -14,7 +14,7 @@ import { removeReferencePoint } from './reference-points.ts';
 import { Restores } from './restores.ts';
 import type { VmDocument } from './state.ts';
 import { failAtStep } from './steps.ts';
-import { listVmDocuments, readHost, scanVms } from './store.ts';
+import { readHost, scanVms } from './store.ts';
 
 /** How long a hanging VSS may keep a checkpoint waiting, in milliseconds. */
 const defaultVssTimeoutMs = 60_000;
@@ -34,11 +34,11 @@ export function createSimulatedProvider(root: string, options: SimulatedProvider
   };
   const vmsOf = async (vmId: string | undefined, signal: AbortSignal): Promise<readonly VmDocument[]> => {
     throwIfAborted(signal);
-    if (vmId === undefined) return listVmDocuments(root);
     const { vms, damaged } = await scanVms(root);
+    if (vmId === undefined) return vms;
     const found = vms.filter((vm) => vm.id === vmId);
     if (found.length > 0) return found;
-    if (damaged[0] !== undefined) throw damaged[0];
+    if (damaged[0] !== undefined) throw damaged[0].error;
     await readHost(root);
     throw new TidemarkError(errorCodes.vmNotFound, `There is no VM ${vmId} on this host.`, {
       hint: 'It was removed, or moved to another host.',
@@ -59,9 +59,11 @@ export function createSimulatedProvider(root: string, options: SimulatedProvider
       }),
     listVms: (signal) =>
       hostErrors(async () => {
-        const vms: VmInfo[] = [];
-        for (const vm of await vmsOf(undefined, signal)) vms.push(await toVmInfo(root, vm));
-        return vms;
+        throwIfAborted(signal);
+        const { vms, damaged } = await scanVms(root);
+        const infos: VmInfo[] = damaged.map(({ name, error }) => damagedVmInfo(name, error.message));
+        for (const vm of vms) infos.push(await toVmInfo(root, vm));
+        return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
       }),
     createCheckpoint: (request, job) => hostErrors(() => createCheckpoint(settings, request, job)),
     listCheckpoints: (vmId, signal) =>

@@ -3,16 +3,26 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { readJsonFile, syncDirectory, systemCode, temporarySuffix } from '../../base/files.ts';
-import { throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
+import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
 import { settleDisk } from './disk-files.ts';
 import { JobProgress } from './jobs.ts';
 import { folderPath, memoryPath, sameName } from './layout.ts';
 import { finishMerge } from './merge.ts';
-import { moveRecord } from './migrate.ts';
+import { moveRecord, removeMoved } from './migrate.ts';
 import { removeOrphans } from './orphans.ts';
 import { listStaging, removeUnused } from './staging.ts';
 import type { StagingFolder } from './staging.ts';
-import { listVmDocuments, readHost, readVm, removeFolder, scanVms, vmNames, withHost, withVm } from './store.ts';
+import {
+  listVmDocuments,
+  namesIn,
+  readHost,
+  readVm,
+  removeFolder,
+  scanVms,
+  vmNames,
+  withHost,
+  withVm,
+} from './store.ts';
 import type { StepHook } from './steps.ts';
 
 interface Arrival {
@@ -39,13 +49,31 @@ export async function recover(root: string, step: StepHook, signal: AbortSignal)
   }
   done.push(...(await finishIncoming(root, signal)), ...(await finishOutgoing(root, signal)));
   const { vms, damaged } = await scanVms(root);
-  for (const { id, name } of vms) done.push(...(await recoverVm(root, id, name, step, signal)));
-  for (const { message } of damaged) done.push(message);
+  for (const { id, name } of vms) done.push(...(await tryRecoverVm(root, id, name, step, signal)));
+  for (const { error } of damaged) done.push(error.message);
   if (damaged.length === 0) await forgetMemory(root, signal);
   for (const entry of await readdir(root)) {
     if (entry.endsWith(temporarySuffix)) await rm(join(root, entry), { force: true });
   }
   return done;
+}
+
+/** A VM that cannot be put in order, because its files are damaged, must not keep the others from being served. */
+async function tryRecoverVm(
+  root: string,
+  id: string,
+  name: string,
+  step: StepHook,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  try {
+    return await recoverVm(root, id, name, step, signal);
+  } catch (error) {
+    throwIfAborted(signal);
+    if (TidemarkError.is(error, errorCodes.vmNotFound)) return [];
+    if (!TidemarkError.is(error)) throw error;
+    return [`The VM ${name} cannot be put in order: ${error.message}`];
+  }
 }
 
 async function recoverVm(
@@ -73,7 +101,7 @@ async function recoverVm(
 async function forgetMemory(root: string, signal: AbortSignal): Promise<void> {
   await withHost(root, signal, async () => {
     const here = (await listVmDocuments(root)).map((vm) => vm.id);
-    for (const id of await readdir(folderPath(root, 'memory'))) {
+    for (const id of await namesIn(folderPath(root, 'memory'))) {
       if (!here.some((vm) => vm === id)) await removeFolder(memoryPath(root, id));
     }
   });
@@ -98,7 +126,7 @@ async function finishIncoming(root: string, signal: AbortSignal): Promise<readon
     }
     if (source?.id === record.vmId && source.movedTo?.moveId === id) {
       await arrive(root, join(path, 'vm'), { id: record.vmId, name: record.name, moveId: id }, signal);
-      await removeFolder(folderPath(record.from, 'vms', record.name));
+      await removeMoved(record.from, record.name, id);
       done.push(`Finished the move of the VM ${record.name} from ${record.from}.`);
     } else {
       done.push(`Undid the move of the VM ${record.name} from ${record.from}.`);
@@ -136,7 +164,6 @@ async function finishOutgoing(root: string, signal: AbortSignal): Promise<readon
   for (const vm of (await scanVms(root)).moved) {
     if (vm.movedTo === undefined) continue;
     const { name } = vm;
-    const directory = folderPath(root, 'vms', name);
     const { root: to, moveId } = vm.movedTo;
     const here = await isOn(to, vm.id);
     const incoming =
@@ -147,7 +174,7 @@ async function finishOutgoing(root: string, signal: AbortSignal): Promise<readon
       continue;
     }
     if (incoming !== undefined) await arrive(to, join(incoming.path, 'vm'), { id: vm.id, name, moveId }, signal);
-    await removeFolder(directory);
+    await removeMoved(root, name, moveId);
     if (incoming !== undefined) await removeFolder(incoming.path);
     done.push(`Finished the move of the VM ${name} to ${to}.`);
   }

@@ -24,7 +24,7 @@ export async function removeReferencePoint(
   );
   const { vms, damaged } = await scanVms(root);
   const owner = vms.find((vm) => vm.referencePoints.some((entry) => entry.id === point));
-  if (owner === undefined) throw damaged[0] ?? missing;
+  if (owner === undefined) throw damaged[0]?.error ?? missing;
   await pause(settings.jobMs / 4, job.signal);
   await withVm(root, owner.id, job.signal, async (vm) => {
     const points = vm.document.referencePoints.filter((entry) => entry.id !== point);

@@ -2,8 +2,9 @@
  * Reading and changing a host directory. Every change of a VM, by whichever process, takes the VM's lock, reads its
  * state from disk, acts, and writes the state durably; so it does not matter whether an agent serves the directory.
  */
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { acquireFileLock } from '../../base/file-lock.ts';
 import type { FileLock } from '../../base/file-lock.ts';
@@ -19,13 +20,18 @@ import type { TrackerQuery } from './tracking/disk-tracker.ts';
 /** How long an operation waits for another one on the same VM; a merge of a large disk takes its time. */
 const lockTimeoutMs = 600_000;
 
-/** Takes a lock file, and answers an abort with the cancellation error. */
+/** Takes a lock file, and answers an abort with the cancellation error. Throws `TM2112` when it cannot be one. */
 async function lockFile(path: string, signal: AbortSignal | undefined): Promise<FileLock> {
   try {
+    if (!existsSync(dirname(path))) await mkdir(dirname(path));
     return await acquireFileLock(path, { timeoutMs: lockTimeoutMs, ...(signal && { signal }) });
   } catch (error) {
     throwIfAborted(signal);
-    throw error;
+    if (TidemarkError.is(error)) throw error;
+    throw new TidemarkError(errorCodes.hostStateInvalid, `The lock file ${path} cannot be used.`, {
+      hint: 'Check that it may be written to. If it is damaged, delete it while no agent serves the host.',
+      cause: error,
+    });
   }
 }
 
@@ -138,25 +144,31 @@ export async function readVm(directory: string, name: string): Promise<VmDocumen
 /** Every VM of the host, by name. A VM that has moved away is not one. Throws `TM2112` when the state of any is damaged. */
 export async function listVmDocuments(root: string): Promise<readonly VmDocument[]> {
   const { vms, damaged } = await scanVms(root);
-  if (damaged[0] !== undefined) throw damaged[0];
+  if (damaged[0] !== undefined) throw damaged[0].error;
   return vms;
+}
+
+/** A VM whose `vm.json` cannot be read, and why. */
+export interface DamagedVm {
+  readonly name: string;
+  readonly error: TidemarkError;
 }
 
 /** The VMs of the host that can be read, those that have moved away but whose files are still here, and what is wrong with the others. */
 export async function scanVms(root: string): Promise<{
   readonly vms: readonly VmDocument[];
   readonly moved: readonly VmDocument[];
-  readonly damaged: readonly TidemarkError[];
+  readonly damaged: readonly DamagedVm[];
 }> {
   const vms: VmDocument[] = [];
   const moved: VmDocument[] = [];
-  const damaged: TidemarkError[] = [];
+  const damaged: DamagedVm[] = [];
   for (const name of await vmNames(root)) {
     try {
       const document = await readVm(folderPath(root, 'vms', name), name);
       if (document !== undefined) (document.movedTo === undefined ? vms : moved).push(document);
     } catch (error) {
-      damaged.push(TidemarkError.from(error));
+      damaged.push({ name, error: TidemarkError.from(error) });
     }
   }
   return { vms, moved, damaged };
@@ -181,7 +193,7 @@ async function findVm(root: string, reference: string): Promise<VmDocument> {
   const { vms, damaged } = await scanVms(root);
   const found = vms.find((vm) => vm.id === reference.toUpperCase()) ?? vms.find((vm) => sameName(vm.name, reference));
   if (found !== undefined) return found;
-  if (damaged[0] !== undefined) throw damaged[0];
+  if (damaged[0] !== undefined) throw damaged[0].error;
   await readHost(root);
   throw new TidemarkError(errorCodes.vmNotFound, `There is no VM ${reference} on this host.`, {
     hint: vms.length === 0 ? 'The host has no VMs.' : `Its VMs are: ${namesOf(vms)}.`,

@@ -435,7 +435,10 @@ test('a damaged vm.json is named in the error and does not hide other VMs', asyn
   const { root, provider, vm } = await hostWithVm(t);
   await createVm(root, { name: 'sql', disks: [{ name: 'os', sizeBytes: MiB }] });
   await writeFile(join(root, 'vms', 'sql', 'vm.json'), '{"format":1,');
-  await assert.rejects(provider.listVms(never), code('hostStateInvalid'));
+  assert.deepEqual(
+    (await provider.listVms(never)).map(({ name, state }) => `${name} ${state}`),
+    ['sql other', 'web running'],
+  );
   await assert.rejects(power(root, 'sql', 'off'), code('hostStateInvalid'));
   await guestWrite(root, 'web', 'os', { offset: 0, from: bytes('x', 10) });
   await power(root, vm.id, 'off');
