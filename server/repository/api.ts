@@ -79,6 +79,8 @@ export interface WriteSession extends AsyncDisposable {
   flush(signal: AbortSignal): Promise<void>;
   /** Checks that everything the point names is there, then writes it. Only when this resolves does the restore point exist. Errors: `TM4009`, `TM4015`. */
   commit(point: NewRestorePoint, signal: AbortSignal): Promise<StoredRestorePoint>;
+  /** Gives the lease back. What was stored stays for the next session to find. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** How to verify. */

@@ -118,3 +118,11 @@ export function contentId(keys: RepositoryKeys, type: BlobType, content: Uint8Ar
   if (type !== blobType.chunk) mac.update(Uint8Array.of(type));
   return mac.update(hash('sha256', content, 'buffer')).digest();
 }
+
+/** Whether the id at `position` is that of zeros. */
+export function isZeroId(ids: Uint8Array, position: number): boolean {
+  for (let byte = 0; byte < idBytes; byte++) {
+    if (ids[position + byte] !== 0) return false;
+  }
+  return true;
+}

@@ -94,10 +94,12 @@ export class ChunkIndex {
     }
   }
 
-  /** Takes back `condemn`. */
-  pardon(packId: string): void {
-    const number = this.#packNumbers.get(packId);
-    if (number !== undefined) this.#condemned.delete(number);
+  /** Takes back every `condemn` and `markDamaged`. */
+  clearMarks(): void {
+    this.#condemned.clear();
+    for (const { flags } of this.#blocks) {
+      for (const [at, flag] of flags.entries()) flags[at] = flag & ~damagedBit;
+    }
   }
 
   /** Marks the copy of `id` in this pack as damaged. */

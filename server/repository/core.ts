@@ -3,6 +3,7 @@ import type { RepositoryId } from '../protocol/ids.ts';
 import type { BlockMap, RestorePointList } from './api.ts';
 import type { StorageBackend } from './backend.ts';
 import type { BlobOpener } from './blob-opener.ts';
+import type { MapSource } from './block-map.ts';
 import type { ChunkIndex } from './chunk-index.ts';
 import type { RepositoryKeys } from './keys.ts';
 import type { Lease, LeaseInfo, LeaseKind } from './leases.ts';
@@ -55,6 +56,8 @@ export interface RepositoryCore {
   readonly segments: readonly SegmentState[];
 
   listRestorePoints(signal: AbortSignal): Promise<RestorePointList>;
+  /** What reading block maps needs. `recoverIndex` refreshes the index, and rescans the packs once when that did not help. */
+  readonly mapSource: MapSource;
   openMap(disk: Pick<StoredDisk, 'sizeBytes' | 'chunkBytes' | 'map'>): BlockMap;
   /** A metadata blob, its id checked. Errors: `TM4009`, `TM4010`. */
   readBlob(id: BlobId, signal: AbortSignal): Promise<Uint8Array>;

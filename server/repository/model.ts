@@ -19,7 +19,11 @@ export const storedMap = object({
     /** The page ids, 32 bytes each, base64. */
     inline: object({
       type: literal('inline'),
-      pages: string({ maxLength: Math.ceil(maxInlineRootBytes / 3) * 4, allowEmpty: true, pattern: /^[A-Za-z0-9+/]*={0,2}$/ }),
+      pages: string({
+        maxLength: Math.ceil(maxInlineRootBytes / 3) * 4,
+        allowEmpty: true,
+        pattern: /^[A-Za-z0-9+/]*={0,2}$/,
+      }),
     }),
     /** The page ids are the content of this blob. */
     blob: object({ type: literal('blob'), id: blobId }),
@@ -51,7 +55,8 @@ const ownFields = object({
 });
 
 /** A restore point as it is stored. */
-export type StoredRestorePoint = Omit<Parsed<typeof restorePointInfo>, 'repository' | 'disks'> & Parsed<typeof ownFields>;
+export type StoredRestorePoint = Omit<Parsed<typeof restorePointInfo>, 'repository' | 'disks'> &
+  Parsed<typeof ownFields>;
 
 /** Parses a `StoredRestorePoint`. */
 export function storedRestorePoint(value: unknown, path: string): StoredRestorePoint {

@@ -73,7 +73,8 @@ export function encodeFooter(toc: Uint8Array, tocOffset: number): Buffer {
 
 /** Checks a table of contents against the size of its file, in one pass and without allocating per entry. Throws `TM4008`. */
 export function checkToc(toc: Uint8Array, kind: PackKind, fileBytes: number, what: string): void {
-  if (toc.length === 0 || toc.length % tocEntryBytes !== 0) throw badPack(what, 'its table of contents has a wrong length');
+  if (toc.length === 0 || toc.length % tocEntryBytes !== 0)
+    throw badPack(what, 'its table of contents has a wrong length');
   if (fileBytes > maxPackBytes) throw badPack(what, 'it is too large');
   const view = new DataView(toc.buffer, toc.byteOffset, toc.byteLength);
   let offset = 0;
@@ -82,7 +83,12 @@ export function checkToc(toc: Uint8Array, kind: PackKind, fileBytes: number, wha
     const comp = parseCompression(toc[position + 45]);
     const stored = view.getUint32(position + 36, true);
     const raw = view.getUint32(position + 40, true);
-    if (type === undefined || comp === undefined || toc[position + 46] !== encryptionAesGcm || toc[position + 47] !== 0) {
+    if (
+      type === undefined ||
+      comp === undefined ||
+      toc[position + 46] !== encryptionAesGcm ||
+      toc[position + 47] !== 0
+    ) {
       throw badPack(what, 'its table of contents names unknown types');
     }
     if ((type === blobType.chunk) !== (kind === 'data')) throw badPack(what, 'it holds blobs of another kind');
@@ -92,7 +98,8 @@ export function checkToc(toc: Uint8Array, kind: PackKind, fileBytes: number, wha
     }
     offset += blobHeaderBytes + stored;
   }
-  if (offset + toc.length + footerBytes !== fileBytes) throw badPack(what, 'its length does not fit its table of contents');
+  if (offset + toc.length + footerBytes !== fileBytes)
+    throw badPack(what, 'its length does not fit its table of contents');
 }
 
 /** Reads entry number `index` of a checked table of contents. */
@@ -141,7 +148,8 @@ export function parseFooter(
   fileBytes: number,
 ): { readonly tocOffset: number; readonly tocBytes: number; readonly sha256: Uint8Array } {
   const bytes = Buffer.from(footer.buffer, footer.byteOffset, footer.byteLength);
-  if (bytes.length !== footerBytes || bytes.compare(footerMagic, 0, 8, 0, 8) !== 0) throw badPack(name, 'it has no footer');
+  if (bytes.length !== footerBytes || bytes.compare(footerMagic, 0, 8, 0, 8) !== 0)
+    throw badPack(name, 'it has no footer');
   const version = bytes.readUInt16LE(8);
   if (version > footerVersion) {
     throw new TidemarkError(errorCodes.repositoryTooNew, `Pack ${name} was written by a newer version of Tidemark.`, {
@@ -151,7 +159,11 @@ export function parseFooter(
   const count = bytes.readUInt32LE(12);
   const tocOffset = Number(bytes.readBigUInt64LE(16));
   const tocBytes = bytes.readUInt32LE(24);
-  if (version !== footerVersion || tocBytes !== count * tocEntryBytes || tocOffset + tocBytes + footerBytes !== fileBytes) {
+  if (
+    version !== footerVersion ||
+    tocBytes !== count * tocEntryBytes ||
+    tocOffset + tocBytes + footerBytes !== fileBytes
+  ) {
     throw badPack(name, 'its footer has impossible lengths');
   }
   return { tocOffset, tocBytes, sha256: bytes.subarray(28, 60) };

@@ -1,0 +1,217 @@
+/** The index of a repository: segments in `index/`, loaded into one `ChunkIndex`, written, merged and rebuilt from packs. */
+import { hash } from 'node:crypto';
+
+import { Mutex } from '../base/concurrency.ts';
+import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+import type { StorageBackend } from './backend.ts';
+import { ChunkIndex } from './chunk-index.ts';
+import type { NewPack, RescanResult, SegmentState } from './core.ts';
+import { decodeSegment, encodeSegment } from './index-segment.ts';
+import type { Segment, SegmentPack } from './index-segment.ts';
+import { indexPacks, segmentGroups } from './index-export.ts';
+import { checkToc, packName } from './pack-toc.ts';
+import { scanPacks } from './pack-scan.ts';
+import { maxSealedBytes, sealedKind } from './sealed-file.ts';
+import type { FileSealer } from './sealed-file.ts';
+
+const folder = 'index';
+const logicalName = 'index';
+const segmentName = /^index\/[0-9a-f]{64}$/;
+/** More segments than this are merged when the next one is written: opening reads each. */
+const maxSegments = 48;
+/** Times a refresh begins anew because segments vanished under it. */
+const maxAttempts = 5;
+
+/** Loads and writes index segments. */
+export class IndexStore {
+  readonly #backend: StorageBackend;
+  readonly #sealer: FileSealer;
+  readonly #warn: (text: string) => void;
+  readonly #mutex = new Mutex();
+  /** Durable packs that no segment names yet. */
+  readonly #pending = new Map<string, SegmentPack>();
+  #index = new ChunkIndex();
+  /** By file; superseded ones are not among them. */
+  #segments = new Map<string, SegmentState>();
+  #superseded = new Set<string>();
+  /** Damaged segments whose packs were found by a scan: they may be superseded. */
+  #rebuilt = new Set<string>();
+
+  constructor(backend: StorageBackend, sealer: FileSealer, warn: (text: string) => void) {
+    this.#backend = backend;
+    this.#sealer = sealer;
+    this.#warn = warn;
+  }
+
+  get index(): ChunkIndex {
+    return this.#index;
+  }
+
+  get segments(): readonly SegmentState[] {
+    return [...this.#segments.values()];
+  }
+
+  /** Whether segments are so many that they should be merged. */
+  get needsMerge(): boolean {
+    return this.#segments.size > maxSegments;
+  }
+
+  /** Takes in segments that others wrote. Damaged ones are told to `warn` and rebuilt from the packs. */
+  async refresh(signal: AbortSignal): Promise<void> {
+    await this.#mutex.run(async () => {
+      for (let attempt = 1; !(await this.#load(signal)); attempt++) {
+        if (attempt === maxAttempts) {
+          throw new TidemarkError(
+            errorCodes.repositoryUnavailable,
+            'The index of the repository changes all the time.',
+            {
+              hint: 'Try again in a moment.',
+            },
+          );
+        }
+      }
+      const damaged = [...this.#segments.values()].filter(
+        ({ error, file }) => error !== undefined && !this.#rebuilt.has(file),
+      );
+      if (damaged.length === 0) return;
+      await this.#scan(signal);
+      for (const { file } of damaged) this.#rebuilt.add(file);
+    });
+  }
+
+  /** See `RepositoryCore.rescanPacks`. */
+  async rescan(signal: AbortSignal): Promise<RescanResult> {
+    return this.#mutex.run(async () => this.#scan(signal));
+  }
+
+  /** Takes in a durable pack. Throws `TM4008`. */
+  addPack({ packId, kind, toc, fileBytes }: NewPack): void {
+    checkToc(toc, kind, fileBytes, packName(kind, packId));
+    if (this.#index.pack(packId) !== undefined) return;
+    this.#index.addPack(packId, kind, fileBytes, toc);
+    this.#pending.set(packId, { packId, kind, toc, fileBytes });
+  }
+
+  /** Writes segments of all packs that have none. */
+  async flush(signal: AbortSignal): Promise<void> {
+    await this.#mutex.run(async () => {
+      const packs = [...this.#pending.values()];
+      const replaced = [...this.#rebuilt];
+      if (packs.length === 0 && replaced.length === 0) return;
+      await this.#write(packs, replaced, signal);
+    });
+  }
+
+  /** See `RepositoryCore.rewriteIndex`. */
+  async rewrite(dropped: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    await this.#mutex.run(async () => {
+      const replaced = [...this.#segments.values()]
+        .filter(({ error, file }) => error === undefined || this.#rebuilt.has(file))
+        .map(({ file }) => file);
+      for (const packId of dropped) this.#pending.delete(packId);
+      await this.#write(indexPacks(this.#index, dropped), replaced, signal);
+      if (dropped.size === 0) return;
+      const next = new ChunkIndex();
+      for (const pack of indexPacks(this.#index, dropped))
+        next.addPack(pack.packId, pack.kind, pack.fileBytes, pack.toc);
+      this.#index = next;
+    });
+  }
+
+  /** The last segment written names those it replaces: until it is there, all of them count. */
+  async #write(packs: Iterable<SegmentPack>, replaced: readonly string[], signal: AbortSignal): Promise<void> {
+    const supersedes = replaced.map((file) => file.slice(folder.length + 1));
+    const groups = segmentGroups(packs);
+    let group = groups.next();
+    do {
+      const content = group.done === true ? [] : group.value;
+      group = groups.next();
+      await this.#writeSegment({ supersedes: group.done === true ? supersedes : [], packs: content }, signal);
+    } while (group.done !== true);
+    for (const file of replaced) {
+      this.#superseded.add(file);
+      this.#segments.delete(file);
+      this.#rebuilt.delete(file);
+      await this.#backend.delete(file, signal);
+    }
+  }
+
+  async #writeSegment(segment: Segment, signal: AbortSignal): Promise<void> {
+    const bytes = this.#sealer.seal(sealedKind.segment, logicalName, encodeSegment(segment));
+    const file = `${folder}/${hash('sha256', bytes, 'hex')}`;
+    await this.#backend.put(file, [bytes], { signal });
+    this.#segments.set(file, { file, error: undefined });
+    for (const { packId } of segment.packs) this.#pending.delete(packId);
+  }
+
+  /** Returns false when it has to begin anew: a segment vanished, or an older one turned out to be superseded. */
+  async #load(signal: AbortSignal): Promise<boolean> {
+    const files: { readonly name: string; readonly modifiedMs: number }[] = [];
+    for await (const file of this.#backend.list(folder, signal)) {
+      if (segmentName.test(file.name)) files.push(file);
+    }
+    const present = new Set(files.map((file) => file.name));
+    if ([...this.#segments.keys()].some((file) => !present.has(file))) this.#reset();
+    // Newest first: what they supersede need not be read.
+    for (const { name } of files.sort((a, b) => b.modifiedMs - a.modifiedMs)) {
+      if (this.#segments.has(name) || this.#superseded.has(name)) continue;
+      if (!(await this.#loadSegment(name, signal))) return false;
+    }
+    return true;
+  }
+
+  async #loadSegment(file: string, signal: AbortSignal): Promise<boolean> {
+    let segment: Segment;
+    try {
+      segment = await this.#readSegment(file, signal);
+    } catch (error) {
+      if (TidemarkError.is(error, errorCodes.repositoryFileMissing)) return false;
+      if (!TidemarkError.is(error, errorCodes.repositoryCorrupt)) throw error;
+      this.#segments.set(file, { file, error });
+      this.#warn(`Index segment ${file} is damaged; what it said was read from the packs again. Nothing is lost.`);
+      return true;
+    }
+    let known = true;
+    for (const id of segment.supersedes) {
+      const replaced = `${folder}/${id}`;
+      this.#superseded.add(replaced);
+      // It was loaded before, by its packs that may be gone: only a new index can forget them.
+      if (this.#segments.has(replaced)) known = false;
+    }
+    if (!known) {
+      this.#reset();
+      return false;
+    }
+    for (const { packId, kind, fileBytes, toc } of segment.packs) {
+      this.#index.addPack(packId, kind, fileBytes, toc);
+      this.#pending.delete(packId);
+    }
+    this.#segments.set(file, { file, error: undefined });
+    return true;
+  }
+
+  async #readSegment(file: string, signal: AbortSignal): Promise<Segment> {
+    const bytes = await this.#backend.get(file, { maxBytes: maxSealedBytes + 1024 * 1024, signal });
+    if (hash('sha256', bytes, 'hex') !== file.slice(folder.length + 1)) {
+      throw new TidemarkError(
+        errorCodes.repositoryCorrupt,
+        `Index segment ${file} does not have the content of its name.`,
+      );
+    }
+    return decodeSegment(this.#sealer.open(sealedKind.segment, logicalName, bytes, file), file);
+  }
+
+  /** Forgets everything but what was superseded and the packs that have no segment. */
+  #reset(): void {
+    this.#index = new ChunkIndex();
+    this.#segments = new Map();
+    for (const { packId, kind, fileBytes, toc } of this.#pending.values())
+      this.#index.addPack(packId, kind, fileBytes, toc);
+  }
+
+  async #scan(signal: AbortSignal): Promise<RescanResult> {
+    const { unknown, damaged, missing } = await scanPacks(this.#backend, this.#index, signal);
+    for (const pack of unknown) this.addPack(pack);
+    return { adopted: unknown.map((pack) => pack.packId), damaged, missing };
+  }
+}

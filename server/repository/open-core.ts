@@ -1,0 +1,214 @@
+/** The inside of an open repository, put together. */
+import { throwIfAborted } from '../protocol/errors.ts';
+import type { RepositoryId } from '../protocol/ids.ts';
+import type { BlockMap, RestorePointList } from './api.ts';
+import type { StorageBackend } from './backend.ts';
+import { BlobOpener } from './blob-opener.ts';
+import { StoredBlockMap } from './block-map.ts';
+import type { MapSource } from './block-map.ts';
+import { readMetadataBlob } from './read-blob.ts';
+import type { ChunkIndex } from './chunk-index.ts';
+import type { NewPack, RepositoryCore, RescanResult, SegmentState } from './core.ts';
+import { IndexStore } from './index-store.ts';
+import type { RepositoryKeys } from './keys.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+import type { Lease, LeaseInfo, LeaseKind } from './leases.ts';
+import type { BlobId, StoredDisk } from './model.ts';
+import { PointStore } from './point-store.ts';
+import { condemnedRecord, damageRecord } from './records.ts';
+import type { CondemnedRecord, DamageRecord, StoredRecord } from './records.ts';
+import { RecordStore } from './record-store.ts';
+import { FileSealer, sealedKind } from './sealed-file.ts';
+
+/** What a core is made of. */
+export interface CoreParts {
+  readonly id: RepositoryId;
+  readonly location: string;
+  readonly backend: StorageBackend;
+  readonly keys: RepositoryKeys;
+  readonly warnings: readonly string[];
+}
+
+/** The one implementation of `RepositoryCore`. Call `refreshIndex` before using it. */
+export class OpenCore implements RepositoryCore {
+  readonly id: RepositoryId;
+  readonly location: string;
+  readonly backend: StorageBackend;
+  readonly keys: RepositoryKeys;
+  readonly opener: BlobOpener;
+  readonly points: PointStore;
+  readonly mapSource: MapSource;
+  readonly #warnings: Set<string>;
+  readonly #indexStore: IndexStore;
+  readonly #leases: LeaseKeeper;
+  readonly #condemned: RecordStore<CondemnedRecord>;
+  readonly #damage: RecordStore<DamageRecord>;
+  /** The index that a rescan was made for already: a second one would find no more. */
+  #rescanned: ChunkIndex | undefined;
+
+  constructor(parts: CoreParts) {
+    const { id, location, backend, keys } = parts;
+    this.id = id;
+    this.location = location;
+    this.backend = backend;
+    this.keys = keys;
+    this.opener = new BlobOpener(keys, id);
+    this.#warnings = new Set(parts.warnings);
+    const sealer = new FileSealer(keys, id);
+    const warn = (text: string): void => this.warn(text);
+    this.points = new PointStore(backend, sealer);
+    this.#indexStore = new IndexStore(backend, sealer, warn);
+    this.#leases = new LeaseKeeper(backend);
+    this.#condemned = new RecordStore(
+      backend,
+      sealer,
+      { folder: 'gc', prefix: 'condemned-', kind: sealedKind.condemned, parser: condemnedRecord },
+      warn,
+    );
+    this.#damage = new RecordStore(
+      backend,
+      sealer,
+      { folder: 'damage', prefix: '', kind: sealedKind.damage, parser: damageRecord },
+      warn,
+    );
+    this.mapSource = new CoreMapSource(this, async (signal) => this.#recoverIndex(signal));
+  }
+
+  get warnings(): readonly string[] {
+    return [...this.#warnings];
+  }
+
+  get index(): ChunkIndex {
+    return this.#indexStore.index;
+  }
+
+  get segments(): readonly SegmentState[] {
+    return this.#indexStore.segments;
+  }
+
+  /** Whether index segments are so many that they should be merged. */
+  get needsMerge(): boolean {
+    return this.#indexStore.needsMerge;
+  }
+
+  warn(text: string): void {
+    this.#warnings.add(text);
+  }
+
+  async refreshIndex(signal: AbortSignal): Promise<void> {
+    await this.#indexStore.refresh(signal);
+    await this.#mark(signal);
+  }
+
+  async rescanPacks(signal: AbortSignal): Promise<RescanResult> {
+    const result = await this.#indexStore.rescan(signal);
+    await this.#mark(signal);
+    return result;
+  }
+
+  addPack(pack: NewPack): void {
+    this.#indexStore.addPack(pack);
+  }
+
+  async flushIndex(signal: AbortSignal): Promise<void> {
+    await this.#indexStore.flush(signal);
+  }
+
+  async rewriteIndex(dropped: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    await this.#indexStore.rewrite(dropped, signal);
+    await this.#mark(signal);
+  }
+
+  async listRestorePoints(signal: AbortSignal): Promise<RestorePointList> {
+    return this.points.list(signal);
+  }
+
+  openMap(disk: Pick<StoredDisk, 'sizeBytes' | 'chunkBytes' | 'map'>): BlockMap {
+    return new StoredBlockMap(disk, this.mapSource);
+  }
+
+  async readBlob(id: BlobId, signal: AbortSignal): Promise<Uint8Array> {
+    return readMetadataBlob(this, id, signal);
+  }
+
+  async acquireLease(kind: LeaseKind, note: string, signal: AbortSignal): Promise<Lease> {
+    return this.#leases.acquire(kind, note, signal);
+  }
+
+  async liveLeases(signal: AbortSignal): Promise<readonly LeaseInfo[]> {
+    return this.#leases.live(signal);
+  }
+
+  async condemned(signal: AbortSignal): Promise<readonly StoredRecord<CondemnedRecord>[]> {
+    return this.#condemned.list(signal);
+  }
+
+  async putCondemned(record: CondemnedRecord, signal: AbortSignal): Promise<string> {
+    const file = await this.#condemned.put(record, signal);
+    this.index.condemn(record.packs);
+    return file;
+  }
+
+  async damage(signal: AbortSignal): Promise<readonly StoredRecord<DamageRecord>[]> {
+    return this.#damage.list(signal);
+  }
+
+  async putDamage(record: DamageRecord, signal: AbortSignal): Promise<string> {
+    const file = await this.#damage.put(record, signal);
+    for (const { pack, id } of record.blobs) this.index.markDamaged(pack, Buffer.from(id, 'hex'));
+    return file;
+  }
+
+  async deleteRecord(file: string, signal: AbortSignal): Promise<void> {
+    await this.backend.delete(file, signal);
+  }
+
+  /** Marks condemned packs and damaged blobs in the index, and nothing else. */
+  async #mark(signal: AbortSignal): Promise<void> {
+    const condemned = await this.#condemned.list(signal);
+    const damage = await this.#damage.list(signal);
+    this.index.clearMarks();
+    for (const { record } of condemned) this.index.condemn(record.packs);
+    for (const { record } of damage) {
+      for (const { pack, id } of record.blobs) this.index.markDamaged(pack, Buffer.from(id, 'hex'));
+    }
+  }
+
+  async #recoverIndex(signal: AbortSignal): Promise<boolean> {
+    const before = this.index;
+    const entries = before.entryCount;
+    await this.refreshIndex(signal);
+    throwIfAborted(signal);
+    if (this.index !== before || this.index.entryCount !== entries) return true;
+    if (this.#rescanned === this.index) return false;
+    this.#rescanned = this.index;
+    const { adopted } = await this.rescanPacks(signal);
+    if (adopted.length > 0) {
+      this.warn('Part of the index was missing; it was rebuilt from the packs. Nothing is lost.');
+    }
+    return adopted.length > 0;
+  }
+}
+
+/** The core as block maps see it: always the index of now. */
+class CoreMapSource implements MapSource {
+  readonly #core: RepositoryCore;
+  readonly #recover: (signal: AbortSignal) => Promise<boolean>;
+
+  constructor(core: RepositoryCore, recover: (signal: AbortSignal) => Promise<boolean>) {
+    this.#core = core;
+    this.#recover = recover;
+  }
+
+  get index(): ChunkIndex {
+    return this.#core.index;
+  }
+
+  async readBlob(id: BlobId, signal: AbortSignal): Promise<Uint8Array> {
+    return this.#core.readBlob(id, signal);
+  }
+
+  async recoverIndex(signal: AbortSignal): Promise<boolean> {
+    return this.#recover(signal);
+  }
+}

@@ -1,0 +1,101 @@
+/** An open repository as the daemon uses it. */
+import type { RepositoryId, RestorePointId } from '../protocol/ids.ts';
+import type {
+  BlockMap,
+  GcOptions,
+  GcResult,
+  Repository,
+  RepositoryFigures,
+  RestorePointList,
+  VerifyOptions,
+  VerifyResult,
+  WriteSession,
+} from './api.ts';
+import { refuseUnknownFeatures } from './config.ts';
+import type { RepositoryConfig } from './config.ts';
+import { collectGarbage } from './gc/index.ts';
+import type { RepositoryKeys } from './keys.ts';
+import type { BlobId, StoredDisk, StoredRestorePoint } from './model.ts';
+import type { OpenCore } from './open-core.ts';
+import { repositoryStatus } from './status.ts';
+import { verifyRepository } from './verify/index.ts';
+import { LeasedWriteSession } from './write-session.ts';
+
+/** Delegates to the parts of the library. */
+export class OpenRepository implements Repository {
+  readonly #core: OpenCore;
+  readonly #config: RepositoryConfig;
+
+  constructor(core: OpenCore, config: RepositoryConfig) {
+    this.#core = core;
+    this.#config = config;
+  }
+
+  get id(): RepositoryId {
+    return this.#core.id;
+  }
+
+  get location(): string {
+    return this.#core.location;
+  }
+
+  get warnings(): readonly string[] {
+    return this.#core.warnings;
+  }
+
+  exportKeys(): RepositoryKeys {
+    return this.#core.keys;
+  }
+
+  async listRestorePoints(signal: AbortSignal): Promise<RestorePointList> {
+    return this.#core.listRestorePoints(signal);
+  }
+
+  async readRestorePoint(id: RestorePointId, signal: AbortSignal): Promise<StoredRestorePoint> {
+    return this.#core.points.read(id, signal);
+  }
+
+  async deleteRestorePoint(id: RestorePointId, signal: AbortSignal): Promise<void> {
+    await this.#core.points.delete(id, signal);
+  }
+
+  async beginWrite(options: { readonly signal: AbortSignal; readonly note: string }): Promise<WriteSession> {
+    refuseUnknownFeatures(this.#config.features.write);
+    const core = this.#core;
+    const lease = await core.acquireLease('writer', options.note, options.signal);
+    try {
+      await core.refreshIndex(options.signal);
+    } catch (error) {
+      await lease.release();
+      throw error;
+    }
+    const mergeIndex = async (signal: AbortSignal): Promise<void> => {
+      if (core.needsMerge) await core.rewriteIndex(new Set(), signal);
+    };
+    return new LeasedWriteSession({ core, points: core.points, lease, mergeIndex }, options.signal);
+  }
+
+  openMap(disk: Pick<StoredDisk, 'sizeBytes' | 'chunkBytes' | 'map'>): BlockMap {
+    return this.#core.openMap(disk);
+  }
+
+  async readBlob(id: BlobId, signal: AbortSignal): Promise<Uint8Array> {
+    return this.#core.readBlob(id, signal);
+  }
+
+  async verify(options: VerifyOptions): Promise<VerifyResult> {
+    return verifyRepository(this.#core, options);
+  }
+
+  async collectGarbage(options: GcOptions): Promise<GcResult> {
+    refuseUnknownFeatures(this.#config.features.gc);
+    return collectGarbage(this.#core, options);
+  }
+
+  async status(signal: AbortSignal): Promise<RepositoryFigures> {
+    return repositoryStatus(this.#core, signal);
+  }
+
+  /** Nothing stays open between calls: sessions give back their own leases. */
+  async close(): Promise<void> {}
+}

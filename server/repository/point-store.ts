@@ -1,0 +1,109 @@
+/** Restore points: `points/<vmId>/<ulid>.rp`, sealed JSON. A restore point exists when its file does. */
+import { ulid, ulidTime } from '../base/ulid.ts';
+import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
+import { restorePointId } from '../protocol/ids.ts';
+import type { RestorePointId, VmId } from '../protocol/ids.ts';
+import { json } from '../protocol/parse.ts';
+import type { RestorePointList } from './api.ts';
+import type { StorageBackend, StoredFile } from './backend.ts';
+import { storedRestorePoint } from './model.ts';
+import type { NewRestorePoint, StoredRestorePoint } from './model.ts';
+import { maxSealedBytes, sealedKind } from './sealed-file.ts';
+import type { FileSealer } from './sealed-file.ts';
+
+const folder = 'points';
+const fileName = /^points\/([^/]+)\/([^/]+)\.rp$/;
+
+/** Reads and writes restore points. They never change, so those that were read are kept. */
+export class PointStore {
+  readonly #backend: StorageBackend;
+  readonly #sealer: FileSealer;
+  #known = new Map<string, { readonly file: StoredFile; readonly point: StoredRestorePoint }>();
+
+  constructor(backend: StorageBackend, sealer: FileSealer) {
+    this.#backend = backend;
+    this.#sealer = sealer;
+  }
+
+  /** All restore points, oldest first; files that are none are among `damaged`. */
+  async list(signal: AbortSignal): Promise<RestorePointList> {
+    const points: StoredRestorePoint[] = [];
+    const damaged: { file: string; error: unknown }[] = [];
+    const known = new Map<string, { readonly file: StoredFile; readonly point: StoredRestorePoint }>();
+    for await (const file of this.#backend.list(folder, signal)) {
+      try {
+        const before = this.#known.get(file.name);
+        const same = before?.file.bytes === file.bytes && before.file.modifiedMs === file.modifiedMs;
+        const point = before !== undefined && same ? before.point : await this.#read(file.name, signal);
+        known.set(file.name, { file, point });
+        points.push(point);
+      } catch (error) {
+        throwIfAborted(signal);
+        if (TidemarkError.is(error, errorCodes.repositoryFileMissing)) continue;
+        damaged.push({ file: file.name, error });
+      }
+    }
+    this.#known = known;
+    return { points: points.sort((a, b) => (a.id < b.id ? -1 : 1)), damaged };
+  }
+
+  /** Throws `TM4011`, `TM4012`. */
+  async read(id: RestorePointId, signal: AbortSignal): Promise<StoredRestorePoint> {
+    return this.#read(await this.#find(id, signal), signal);
+  }
+
+  /** Removes the file. Throws `TM4011`. */
+  async delete(id: RestorePointId, signal: AbortSignal): Promise<void> {
+    await this.#backend.delete(await this.#find(id, signal), signal);
+  }
+
+  /** A new id: greater than those of all other points of the VM, also when a clock went back. */
+  async newId(vm: VmId, signal: AbortSignal): Promise<RestorePointId> {
+    let time = Date.now();
+    for await (const { name } of this.#backend.list(`${folder}/${vm}`, signal)) {
+      const id = fileName.exec(name)?.[2];
+      if (id !== undefined && isId(id)) time = Math.max(time, ulidTime(id) + 1);
+    }
+    return restorePointId(ulid(time), 'id');
+  }
+
+  /** Writes the restore point. When this resolves, it exists. */
+  async put(id: RestorePointId, point: NewRestorePoint, signal: AbortSignal): Promise<StoredRestorePoint> {
+    const value = { ...point, id, finishedAt: new Date().toISOString() };
+    const stored = storedRestorePoint(JSON.parse(JSON.stringify(value)), 'restore point');
+    const file = `${folder}/${stored.vmId}/${id}.rp`;
+    const sealed = this.#sealer.seal(sealedKind.restorePoint, file, Buffer.from(JSON.stringify(stored)));
+    await this.#backend.put(file, [sealed], { signal, ifAbsent: true });
+    return stored;
+  }
+
+  async #find(id: RestorePointId, signal: AbortSignal): Promise<string> {
+    for await (const { name } of this.#backend.list(folder, signal)) {
+      if (fileName.exec(name)?.[2] === id) return name;
+    }
+    throw new TidemarkError(errorCodes.restorePointNotFound, `There is no restore point ${id} in this repository.`, {
+      hint: '`tidemark restore-point list` shows all restore points.',
+    });
+  }
+
+  async #read(file: string, signal: AbortSignal): Promise<StoredRestorePoint> {
+    const bytes = await this.#backend.get(file, { maxBytes: maxSealedBytes, signal });
+    try {
+      const content = this.#sealer.open(sealedKind.restorePoint, file, bytes, file);
+      const point = json(Buffer.from(content).toString('utf8'), storedRestorePoint, file);
+      const [, vm, id] = fileName.exec(file) ?? [];
+      if (point.vmId === vm && point.id === id) return point;
+      throw new TidemarkError(errorCodes.repositoryCorrupt, `${file} holds another restore point.`);
+    } catch (error) {
+      if (TidemarkError.is(error, errorCodes.repositoryTooNew)) throw error;
+      throw new TidemarkError(errorCodes.restorePointCorrupt, `Restore point file ${file} is damaged.`, {
+        hint: 'Other restore points do not depend on it. Delete it when no copy of the file exists.',
+        cause: error,
+      });
+    }
+  }
+}
+
+function isId(text: string): boolean {
+  return /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(text);
+}
