@@ -7,6 +7,8 @@ import { table } from '../table.ts';
 export interface StepResult {
   /** For people: what happened, in sentences. */
   readonly text: string;
+  /** Lines that stand below the text as they are. */
+  readonly details?: readonly string[];
   /** Bytes that the guest wrote, or that were read from the host, or restored, or checked. */
   readonly movedBytes?: number;
   /** Bytes that the repository took for it. */
@@ -14,7 +16,7 @@ export interface StepResult {
 }
 
 /** A step that is done. */
-export interface DemoStep extends StepResult {
+export interface DemoStep extends Omit<StepResult, 'details'> {
   readonly title: string;
   readonly milliseconds: number;
 }
@@ -47,7 +49,9 @@ export class Narrator {
       ...(storedBytes === undefined ? {} : { storedBytes }),
       milliseconds,
     });
-    this.tell(`${text} (${formatDuration(milliseconds)})\n`, indent);
+    this.tell(`${text} (${formatDuration(milliseconds)})`, indent);
+    for (const line of result.details ?? []) this.say(`${indent}${line}`);
+    this.say('');
     return result;
   }
 
@@ -56,12 +60,10 @@ export class Narrator {
     if (!this.#quiet) this.#context.terminal.out(`${line}\n`);
   }
 
-  /** Prints paragraphs, folded to the width of the terminal, at most 80 columns. */
+  /** Prints a paragraph, folded to the width of the terminal, at most 80 columns. */
   tell(text: string, prefix = ''): void {
     const width = Math.min(widest, this.#context.terminal.columns()) - prefix.length;
-    for (const paragraph of text.split('\n')) {
-      for (const line of fold(paragraph, width)) this.say(line === '' ? '' : `${prefix}${line}`);
-    }
+    for (const line of fold(text, width)) this.say(`${prefix}${line}`);
   }
 
   /** All steps with their figures, as a table. */

@@ -49,7 +49,7 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
     await perform({ context, folder, narrator, quiet: options.quiet }, options, () => (done = true));
   } finally {
     if (!options.keep) await removeDemoFolder(folder);
-    else if (!done) narrator.say(`\nWhat was made so far is in ${shown(folder)}.`);
+    else if (!done) narrator.say(`\nWhat was made so far is in ${shown(folder)}`);
   }
 }
 
@@ -57,8 +57,9 @@ async function perform(stage: Stage, options: DemoOptions, onDone: () => void): 
   const { context, folder, narrator } = stage;
   const begin = performance.now();
   narrator.tell(
-    `Tidemark backs up a virtual machine and restores it. Only the Hyper-V host is simulated: disks, backups and restores are real. Everything is in ${shown(folder)}.\n`,
+    'Tidemark backs up a virtual machine, then restores it and compares the bytes. Only the Hyper-V host is simulated: disks, backups and restores are real.',
   );
+  narrator.say(`Everything is in ${shown(folder)}\n`);
   using guest = await makeGuest(stage);
   await using processes = await startProcesses(stage);
   const story = new Story(stage, guest, processes);
@@ -73,7 +74,7 @@ async function perform(stage: Stage, options: DemoOptions, onDone: () => void): 
   if (!options.keep) return;
   narrator.say(`\n${nextSteps(context, folder, restorePoints.at(-1)?.id ?? '')}`);
   if (!context.signal.aborted) await once(context.signal, 'abort');
-  narrator.say(`\nStopping daemon and agent. What they made stays in ${shown(folder)}.`);
+  narrator.say(`\nStopping daemon and agent. What they made stays in ${shown(folder)}`);
 }
 
 async function makeGuest({ context, folder, narrator }: Stage): Promise<DemoGuest> {
@@ -82,7 +83,7 @@ async function makeGuest({ context, folder, narrator }: Stage): Promise<DemoGues
     const { bytes, files } = await created.fill('written before the full backup');
     return {
       guest: created,
-      text: `The VM "${demoNames.vm}" has one disk, a VHDX file of ${formatBytes(demoDiskBytes)}. Its guest made a FAT32 file system there and wrote ${files} files, ${formatBytes(bytes)} in all.`,
+      text: `The VM "${demoNames.vm}" has one disk, a VHDX file of ${formatBytes(demoDiskBytes)}. Its guest made a FAT32 file system on it and wrote ${files} files, ${formatBytes(bytes)} in all.`,
       movedBytes: bytes,
     };
   });
@@ -94,7 +95,7 @@ async function startProcesses({ context, folder, narrator }: Stage): Promise<Dem
     const started = await DemoProcesses.start(context, folder);
     return {
       processes: started,
-      text: `The agent serves the host at ${started.agentUrl}. The daemon runs the backups.`,
+      text: `The agent serves the host at ${started.agentUrl}; the daemon runs the backups.`,
     };
   });
   return processes;
@@ -110,10 +111,10 @@ async function runStory(
     const { bytes, places } = await guest.work(day, note);
     return { bytes, text: `${formatBytes(bytes)} in ${places} places` };
   };
-  await narrator.step('Host and repository made known', async () => {
+  await narrator.step('Connection and repository', async () => {
     await story.introduce();
     return {
-      text: `Agent and daemon proved to each other that they know the password, without sending it. The repository is encrypted.`,
+      text: 'Daemon and agent proved to each other that they know the password, without sending it. An encrypted repository was made.',
     };
   });
   await narrator.step('Full backup', async () =>

@@ -131,9 +131,12 @@ export class Story {
       });
       await rm(target);
     }
-    const lines = points.map((point) => `- ${point.id}: ${point.files} files, ${notePath} says "${point.note}"`);
-    const text = `Restored each of the ${points.length} restore points to a file and compared it with a copy of the disk that was made at its moment: every byte is the same. Read out of the restored file systems:\n${lines.join('\n')}\nAll three are complete`;
-    return { text, movedBytes, points };
+    const text = `Each of the ${points.length} was restored to a file and compared with a copy of the disk that was made at its moment: every byte is the same. The file systems in the restored disks hold:`;
+    const details = points.map(
+      (point) =>
+        `  ${point.type.padEnd('incremental'.length)}  ${point.files} files, ${notePath.slice(1)}: "${point.note}"`,
+    );
+    return { text, details, movedBytes, points };
   }
 
   /** Restores the newest restore point as a second VM on the host, and compares its disk. */
@@ -152,7 +155,7 @@ export class Story {
     await this.#guest.copyDisk(name, copy);
     await this.#compare(copy, newest.moment, `the restored VM ${name}`);
     await rm(copy);
-    const text = `The newest restore point is now a second VM on the host, "${name}": off, without network, its VHDX disk again the same byte for byte.`;
+    const text = `The newest restore point is a second VM on the host now, "${name}": off, without network, with a VHDX disk that is the same byte for byte.`;
     return { text, movedBytes: newest.point.disks.reduce((total, disk) => total + disk.stats.dataBytes, 0) };
   }
 
@@ -167,7 +170,7 @@ export class Story {
     if (problem !== undefined) {
       throw new TidemarkError(errorCodes.repositoryDamaged, `${problem.what}: ${problem.error.message}`);
     }
-    const text = `Read and checked every byte of the repository: all ${restorePoints} restore points are sound.`;
+    const text = `Every byte of the repository was read and checked: all ${restorePoints} restore points are sound.`;
     return { text, movedBytes: readBytes };
   }
 
