@@ -3,6 +3,7 @@ import { failpoint } from '../../base/failpoint.ts';
 import type { BackupRequest, RunOutcome } from '../../protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
 import type { Checkpoint, ReferencePoint } from '../../protocol/model.ts';
+import { isChunkBytes } from '../../repository/index.ts';
 import type { NewRestorePoint, Repository, StoredRestorePoint, WriteSession } from '../../repository/index.ts';
 import { restorePointInfo } from '../restore-point-info.ts';
 import { excludedDisks, storeDisks } from './backup-disks.ts';
@@ -64,9 +65,9 @@ async function release(session: WriteSession, context: RunContext): Promise<void
   }
 }
 
-/** Throws `TM1001` for a chunk size off the grid that VHDX blocks and repositories are cut by. */
+/** Throws `TM1001` for a chunk size that no repository takes. */
 function checkChunkBytes(chunkBytes: number | undefined): void {
-  if (chunkBytes === undefined || Number.isInteger(Math.log2(chunkBytes))) return;
+  if (chunkBytes === undefined || isChunkBytes(chunkBytes)) return;
   throw new TidemarkError(errorCodes.invalidInput, 'The chunk size must be a power of two.', {
     hint: 'Choose one from 64KiB to 4MiB.',
   });

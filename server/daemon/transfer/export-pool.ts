@@ -57,7 +57,11 @@ class ExportPool {
   }
 
   async run(): Promise<void> {
-    const { worker, threads, signal, log } = this.#options;
+    const { worker, threads, disks, signal, log } = this.#options;
+    if (disks.every((disk) => disk.totalBytes === 0)) {
+      for (const disk of disks) disk.changes.close(0);
+      return;
+    }
     await runWorkers<ToExportWorker, ExportReport>({
       file: workerFile('export-worker', import.meta.url),
       workerData: worker,

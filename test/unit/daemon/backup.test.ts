@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, it } from 'node:test';
+
+import { executeBackup } from '../../../server/daemon/runs/backup.ts';
+import type { BackupRequest, RunOutcome } from '../../../server/protocol/daemon.ts';
+import { cancelledError, errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
+import { disk, FakeBackup, frozen, otherDisk, reported, request, vm } from './support/fake-backup.ts';
+
+describe('a backup run', () => {
+  let fake: FakeBackup;
+  beforeEach(() => {
+    fake = new FakeBackup();
+  });
+
+  const backUp = async (more: Partial<BackupRequest> = {}): Promise<RunOutcome> =>
+    executeBackup({ ...request, ...more }, fake.context, fake.services);
+  const ids = (items: readonly { readonly id: string }[]): string[] => items.map(({ id }) => id);
+  const position = (call: string): number => {
+    const found = fake.calls.indexOf(call);
+    assert(found >= 0, `${call} is among ${fake.calls.join(', ')}`);
+    return found;
+  };
+
+  it('makes data durable, then the reference point, then the restore point, then removes the superseded one', async () => {
+    fake.addEarlier();
+    await backUp();
+    const order = [
+      'journal checkpoint-requested',
+      'clean up',
+      'checkpoint/create',
+      'export/open',
+      'flush',
+      'export/close',
+      'checkpoint/convert',
+      'commit',
+      'journal restore-point-written',
+      'referencePoint/remove',
+      'dispose',
+    ].map(position);
+    assert.deepEqual(
+      order,
+      order.toSorted((a, b) => a - b),
+      fake.calls.join(', '),
+    );
+    assert.equal(fake.committed?.referencePointId, 'rp-new');
+    assert.equal(fake.committed.type, 'incremental');
+    assert.deepEqual(ids(fake.referencePoints), ['rp-new']);
+    assert.deepEqual(fake.checkpoints, []);
+  });
+
+  const failures = ['checkpoint/create', 'export/open', 'export/extents'];
+  for (const step of failures) {
+    it(`leaves no checkpoint and keeps the base when ${step} fails`, async () => {
+      fake.addEarlier();
+      fake.lies.set(step, (honest) => {
+        // The checkpoint may be there although the answer is an error.
+        honest();
+        throw reported();
+      });
+      await assert.rejects(backUp(), { code: errorCodes.agentFailed });
+      assert.deepEqual([ids(fake.checkpoints), ids(fake.referencePoints)], [[], ['rp-old']]);
+      assert.equal(fake.committed, undefined);
+      assert.equal(fake.calls.at(-1), 'dispose');
+    });
+  }
+
+  it('keeps the restore point without a reference point when only converting fails, and says so', async () => {
+    fake.lies.set('checkpoint/convert', () => {
+      throw reported();
+    });
+    await backUp();
+    assert.equal(fake.committed?.referencePointId, undefined);
+    assert.match(fake.committed?.warnings.join() ?? '', /next backup of this VM will be a full one: The host said no/);
+    assert.deepEqual(fake.checkpoints, []);
+  });
+
+  it('keeps the restore point when the agent is lost while it converts', async () => {
+    fake.lies.set('checkpoint/convert', () => {
+      fake.closed.abort(reported(errorCodes.agentConnectionLost));
+      throw reported(errorCodes.agentConnectionLost);
+    });
+    await backUp();
+    assert(fake.committed);
+    assert.equal(fake.committed.referencePointId, undefined);
+    assert.match(fake.warnings.join(), /could not be removed now/);
+  });
+
+  it('does not count from a reference point that does not fit the checkpoint', async () => {
+    for (const wrong of [{ vmId: disk }, { runId: '01AAAAAAAAAAAAAAAAAAAAAAAA' }, { disks: [] }]) {
+      fake = new FakeBackup();
+      fake.lies.set('checkpoint/convert', (honest) => {
+        honest();
+        return { referencePoint: { ...fake.referencePoints[0], ...wrong } };
+      });
+      await backUp();
+      assert.equal(fake.committed?.referencePointId, undefined);
+      assert.deepEqual(fake.referencePoints, [], 'what the host made is taken back');
+    }
+  });
+
+  it('takes the new reference point back when the restore point cannot be written', async () => {
+    fake.addEarlier();
+    fake.onCall = (call) => {
+      if (call === 'commit') throw reported(errorCodes.repositoryFull);
+    };
+    await assert.rejects(backUp(), { code: errorCodes.repositoryFull });
+    assert.deepEqual([ids(fake.checkpoints), ids(fake.referencePoints)], [[], ['rp-old']]);
+  });
+
+  it('does not commit when the writer lease is lost while the host converts', async () => {
+    fake.onCall = (call) => {
+      if (call === 'checkpoint/convert') fake.lease.abort(reported(errorCodes.leaseLost));
+    };
+    await assert.rejects(backUp(), { code: errorCodes.leaseLost });
+    assert.equal(fake.committed, undefined);
+    assert.deepEqual(fake.referencePoints, []);
+  });
+
+  it('succeeds although what follows the commit fails', async () => {
+    for (const step of ['journal restore-point-written', 'referencePoint/remove', 'dispose']) {
+      fake = new FakeBackup();
+      fake.addEarlier();
+      fake.onCall = (call) => {
+        if (call === step) throw reported();
+      };
+      assert.equal((await backUp()).kind, 'backup', step);
+      assert(fake.committed);
+      assert(ids(fake.referencePoints).includes('rp-new'));
+    }
+  });
+
+  const cancellable = [
+    'vm/list',
+    'clean up',
+    'checkpoint/create',
+    'export/open',
+    'export/extents',
+    'flush',
+    'checkpoint/convert',
+  ];
+  for (const step of cancellable) {
+    it(`leaves nothing on the host and no restore point when it is cancelled at ${step}`, async () => {
+      fake.addEarlier();
+      fake.onCall = (call) => {
+        if (call === step) fake.controller.abort(cancelledError());
+      };
+      await assert.rejects(backUp(), { code: errorCodes.cancelled });
+      assert.deepEqual([ids(fake.checkpoints), ids(fake.referencePoints)], [[], ['rp-old']]);
+      assert.equal(fake.committed, undefined);
+    });
+  }
+
+  const lies: readonly (readonly [string, string, (fake: FakeBackup) => object])[] = [
+    ['export/open', 'a disk is missing', ({ disks }) => ({ disks: disks.slice(1) })],
+    ['export/open', 'a disk is doubled', ({ disks }) => ({ disks: [...disks, disks[0]] })],
+    ['export/open', 'a disk is another', ({ disks }) => ({ disks: [disks[0], frozen(vm, 'data')] })],
+    [
+      'export/open',
+      'a disk has another size',
+      ({ disks }) => ({ disks: [disks[0], frozen(otherDisk, 'data', { sizeBytes: 512 })] }),
+    ],
+    [
+      'export/open',
+      'a disk has another tracking id',
+      ({ disks }) => ({ disks: [disks[0], frozen(otherDisk, 'data', { trackingId: 'x' })] }),
+    ],
+    [
+      'checkpoint/create',
+      'it is of another VM',
+      ({ checkpoints: [made] }) => ({ checkpoint: { ...made, vmId: disk } }),
+    ],
+    [
+      'checkpoint/create',
+      'two disks share an id',
+      ({ checkpoints: [made] }) => ({ checkpoint: { ...made, disks: [frozen(disk, 'a'), frozen(disk, 'b')] } }),
+    ],
+    ['export/extents', 'an extent goes past the end', () => ({ extents: [1 << 19, (1 << 19) + 1] })],
+    ['export/extents', 'the pages do not advance', () => ({ extents: [], nextOffset: 1 })],
+    ['export/extents', 'the pages go past the end', () => ({ extents: [], nextOffset: (1 << 20) + 1 })],
+  ];
+  for (const [step, what, answer] of lies) {
+    it(`refuses an agent whose ${step} does not fit: ${what}`, async () => {
+      fake.lies.set(step, (honest) => {
+        const truth = honest();
+        return { ...(typeof truth === 'object' ? truth : {}), ...answer(fake) };
+      });
+      await assert.rejects(backUp(), { code: errorCodes.agentProtocolViolation });
+      assert.equal(fake.committed, undefined);
+      assert.deepEqual(fake.checkpoints, []);
+    });
+  }
+
+  it('does not take a crash-consistent checkpoint for an application-consistent one', async () => {
+    fake.lies.set('checkpoint/create', (honest, params) => {
+      honest();
+      const [made] = fake.checkpoints;
+      return { checkpoint: { ...made, consistency: 'crash', asked: params['consistency'] } };
+    });
+    await assert.rejects(backUp({ consistency: 'application' }), { code: errorCodes.consistencyUnavailable });
+    assert.deepEqual(fake.checkpoints, []);
+    await backUp({ consistency: 'application-or-crash' });
+    assert.equal(fake.committed?.consistency, 'crash');
+    assert.match(fake.warnings.join(), /only crash-consistent/);
+  });
+
+  it('reads a disk in full, alone, when its tracking id is unknown, and says so', async () => {
+    fake.addEarlier();
+    fake.lies.set('export/extents', (honest, params) => {
+      if (params['since'] !== undefined && params['diskId'] === disk) throw reported(errorCodes.trackingUnknown);
+      return honest();
+    });
+    await backUp();
+    assert.deepEqual(
+      fake.committed?.disks.map((one) => [one.name, one.kind.type]),
+      [
+        ['os', 'full'],
+        ['data', 'incremental'],
+      ],
+    );
+    assert.match(fake.committed?.warnings.join() ?? '', /Disk os was read in full/);
+  });
+
+  it('refuses to back up nothing, and a chunk size that is no power of two', async () => {
+    const invalid = { code: errorCodes.invalidInput };
+    await assert.rejects(backUp({ excludeDisks: ['*'] }), invalid);
+    assert.deepEqual(fake.checkpoints, []);
+    await assert.rejects(backUp({ chunkBytes: 65_537 }), invalid);
+  });
+
+  it('goes on when what an earlier run left cannot be removed', async () => {
+    fake.onCall = (call) => {
+      if (call === 'clean up') throw new TidemarkError(errorCodes.agentFailed, 'It is stuck.');
+    };
+    await backUp();
+    assert.match(fake.warnings.join(), /could not be removed: It is stuck/);
+    assert(fake.committed);
+  });
+});
