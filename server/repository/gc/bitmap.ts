@@ -1,14 +1,12 @@
 /** One bit for each blob of an index: what is live, what is damaged, what was seen. A million blobs take 128 KiB. */
 
-/** A fixed-size set of small whole numbers. */
+/** A set of small whole numbers. */
 export class Bitmap {
-  readonly size: number;
-  readonly #bits: Uint8Array;
+  #bits: Uint8Array;
   #count = 0;
 
-  /** A set of numbers from 0 to `size` - 1, empty. */
+  /** An empty set with room for the numbers below `size`; it grows when a larger one comes. */
   constructor(size: number) {
-    this.size = size;
     this.#bits = new Uint8Array(Math.ceil(size / 8));
   }
 
@@ -23,12 +21,17 @@ export class Bitmap {
 
   /** Adds `position`; whether it was not in the set before. */
   add(position: number): boolean {
+    if (this.has(position)) return false;
     const byte = position >>> 3;
-    const bit = 1 << (position & 7);
-    const before = this.#bits[byte] ?? 0;
-    if ((before & bit) !== 0 || position >= this.size) return false;
-    this.#bits[byte] = before | bit;
+    if (byte >= this.#bits.length) this.#grow(byte + 1);
+    this.#bits[byte] = (this.#bits[byte] ?? 0) | (1 << (position & 7));
     this.#count += 1;
     return true;
+  }
+
+  #grow(bytes: number): void {
+    const larger = new Uint8Array(Math.max(bytes, this.#bits.length * 2));
+    larger.set(this.#bits);
+    this.#bits = larger;
   }
 }

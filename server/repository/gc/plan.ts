@@ -5,14 +5,15 @@ const repackBelow = 0.6;
 /** Unneeded bytes that may stay in data packs, as a share of all: rewriting the last few costs more than it frees. */
 const toleratedUnused = 0.05;
 /** A pack below this size counts as small; this many small ones of one kind are joined. One alone would be rewritten for ever. */
-const smallPackBytes = { data: 4 * 1024 * 1024, metadata: 2 * 1024 * 1024 } as const;
+const smallPackBytes = { data: 4 * 1024 * 1024, meta: 2 * 1024 * 1024 } as const;
 const smallPacksJoined = 10;
 
 /** What of one pack is still needed. */
 export interface PackUsage {
-  /** Position of the pack in the index. */
-  readonly pack: number;
-  readonly kind: 'data' | 'metadata';
+  readonly packId: string;
+  /** Position among the packs of the index. */
+  readonly number: number;
+  readonly kind: 'data' | 'meta';
   readonly fileBytes: number;
   /** Bytes of the records that a restore point needs, headers included. */
   readonly liveBytes: number;
@@ -20,6 +21,8 @@ export interface PackUsage {
   readonly recordBytes: number;
   /** Whether a verify found damage in it: what is whole moves to another pack. */
   readonly damaged: boolean;
+  /** Whether a needed blob of it is damaged and has no other copy: then the pack stays as it is, until a backup stores the data again. */
+  readonly stuck: boolean;
 }
 
 /** What a collection does. */
@@ -37,18 +40,18 @@ export interface GcPlan {
 /** Plans over all packs that are not condemned yet. */
 export function planCollection(packs: readonly PackUsage[]): GcPlan {
   const dead = packs.filter((pack) => pack.liveBytes === 0);
-  const alive = packs.filter((pack) => pack.liveBytes > 0);
+  const alive = packs.filter((pack) => pack.liveBytes > 0 && !pack.stuck);
   const chosen = new Set<PackUsage>();
   for (const pack of alive) {
-    const wasteful = pack.kind === 'metadata' && pack.liveBytes < pack.recordBytes;
+    const wasteful = pack.kind === 'meta' && pack.liveBytes < pack.recordBytes;
     if (wasteful || pack.damaged) chosen.add(pack);
   }
-  for (const kind of ['data', 'metadata'] as const) {
+  for (const kind of ['data', 'meta'] as const) {
     const small = alive.filter((pack) => pack.kind === kind && pack.fileBytes < smallPackBytes[kind]);
     if (small.length >= smallPacksJoined) for (const pack of small) chosen.add(pack);
   }
   chooseSparse(alive, chosen);
-  const repack = [...chosen].toSorted((a, b) => liveShare(a) - liveShare(b) || a.pack - b.pack);
+  const repack = [...chosen].toSorted((a, b) => liveShare(a) - liveShare(b) || a.number - b.number);
   return {
     dead,
     repack,
@@ -62,7 +65,7 @@ function chooseSparse(alive: readonly PackUsage[], chosen: Set<PackUsage>): void
   const kept = alive.filter((pack) => pack.kind === 'data' && !chosen.has(pack));
   let unused = kept.reduce((sum, pack) => sum + unusedBytes(pack), 0);
   const tolerated = alive.reduce((sum, pack) => sum + pack.liveBytes, 0) * toleratedUnused;
-  for (const pack of kept.toSorted((a, b) => liveShare(a) - liveShare(b) || a.pack - b.pack)) {
+  for (const pack of kept.toSorted((a, b) => liveShare(a) - liveShare(b) || a.number - b.number)) {
     if (unused <= tolerated || liveShare(pack) >= repackBelow) return;
     chosen.add(pack);
     unused -= unusedBytes(pack);

@@ -1,0 +1,104 @@
+/** Verify worker: a thread that reads packs and checks every byte of them. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+
+import { describeError } from '../../base/log.ts';
+import { cancelledError, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
+import type { StorageBackend } from '../backend.ts';
+import { BlobOpener } from '../blob-opener.ts';
+import { openLocalBackend } from '../local-backend.ts';
+import { maxPackBytes } from '../pack-toc.ts';
+import { checkPack } from './check-pack.ts';
+import type { FromVerifyWorker, PackTask, ToVerifyWorker, VerifyWorkerData } from './verify-messages.ts';
+
+/** Packs in hand: one being checked, one being read. */
+const packsInFlight = 2;
+
+class VerifyWorker {
+  readonly #backend: StorageBackend;
+  readonly #opener: BlobOpener;
+  readonly #signal: AbortSignal;
+  readonly #send: (message: FromVerifyWorker) => void;
+  readonly #tasks: { readonly task: PackTask; readonly bytes: Promise<Uint8Array> }[] = [];
+  #finishing = false;
+  #wake: (() => void) | undefined;
+
+  constructor(data: VerifyWorkerData, signal: AbortSignal, send: (message: FromVerifyWorker) => void) {
+    this.#backend = openLocalBackend(data.location);
+    this.#opener = new BlobOpener(data.keys, data.repositoryId);
+    this.#signal = signal;
+    this.#send = send;
+  }
+
+  receive(message: ToVerifyWorker): void {
+    if (message.type === 'pack') {
+      const { task } = message;
+      const bytes = this.#backend.get(task.name, { maxBytes: maxPackBytes, signal: this.#signal });
+      // A failed read is reported when its turn comes.
+      bytes.catch(() => undefined);
+      this.#tasks.push({ task, bytes });
+    } else if (message.type === 'finish') {
+      this.#finishing = true;
+    }
+    this.#wake?.();
+  }
+
+  async run(): Promise<void> {
+    for (let ask = 0; ask < packsInFlight; ask++) this.#send({ type: 'idle' });
+    for (;;) {
+      throwIfAborted(this.#signal);
+      const current = this.#tasks.shift();
+      if (current !== undefined) {
+        await this.#check(current.task, current.bytes);
+        this.#send({ type: 'idle' });
+      } else if (this.#finishing) {
+        break;
+      } else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    }
+    this.#send({ type: 'finished' });
+  }
+
+  async #check(task: PackTask, reading: Promise<Uint8Array>): Promise<void> {
+    let bytes: Uint8Array;
+    try {
+      bytes = await reading;
+    } catch (error) {
+      throwIfAborted(this.#signal);
+      const fileError = TidemarkError.from(error).report();
+      this.#send({ type: 'checked', pack: { name: task.name, bytes: 0, blobs: 0, fileError, bad: [] } });
+      return;
+    }
+    this.#send({ type: 'checked', pack: checkPack(task, bytes, this.#opener) });
+  }
+}
+
+async function main(port: MessagePort): Promise<void> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- given by check-packs.ts of this same build
+  const data = workerData as VerifyWorkerData;
+  const abort = new AbortController();
+  const worker = new VerifyWorker(data, abort.signal, (message) => port.postMessage(message));
+  port.on('message', (message: ToVerifyWorker) => {
+    if (message.type === 'abort') abort.abort(cancelledError());
+    worker.receive(message);
+  });
+  await worker.run();
+}
+
+if (parentPort === null) throw new Error('verify-worker runs only as a worker thread');
+const port = parentPort;
+try {
+  await main(port);
+} catch (error) {
+  const failure = TidemarkError.from(error);
+  port.postMessage({
+    type: 'failed',
+    error: failure.report(),
+    detail: describeError(error),
+  } satisfies FromVerifyWorker);
+} finally {
+  port.close();
+}
