@@ -15,13 +15,16 @@ import type { ConnectionGate } from './gate.ts';
 import { providerError, registerHandlers } from './handlers.ts';
 import type { HostProvider } from './provider.ts';
 import { Session } from './session.ts';
+import type { AgentTiming } from './timing.ts';
 
 /** All that a daemon may send before it has authenticated. */
 const maxUntrustedBytes = 16 * 1024;
 /** Largest message after that: a VM configuration with its files, base64. */
 const maxMessageBytes = 64 * 1024 * 1024;
-/** A daemon sends something at least every 15 s. */
-const silenceMs = 60_000;
+/** Looks at a silent connection before its time is over. */
+const silenceTicks = 4;
+/** Time for the answer that refuses a connection to leave, ms; then it is destroyed. */
+const farewellMs = 200;
 
 /** What control connections of one agent share. */
 export interface ControlServices {
@@ -31,6 +34,7 @@ export interface ControlServices {
   readonly gate: ConnectionGate;
   readonly sessions: Map<string, Session>;
   readonly version: string;
+  readonly timing: AgentTiming;
   readonly log: Logger;
 }
 
@@ -98,36 +102,46 @@ class ControlServer {
   }
 
   #watchSilence(): NodeJS.Timeout {
+    const { log, timing } = this.#services;
     let seen = -1;
     let quiet = 0;
     return setInterval(() => {
       const { bytesRead } = this.#socket;
       quiet = bytesRead === seen ? quiet + 1 : 0;
       seen = bytesRead;
-      if (quiet < 4) return;
-      this.#services.log.log('warning', `the daemon at ${this.#key} has been silent for a minute`);
+      if (quiet < silenceTicks) return;
+      log.log('warning', `the daemon at ${this.#key} has been silent for ${timing.silenceMs / 1000} s`);
       this.#socket.destroy();
-    }, silenceMs / 4);
+    }, timing.silenceMs / silenceTicks);
   }
 
   #ready(): { readonly session: Session; readonly owner: OwnerId } {
     const state = this.#state;
     if (state.phase === 'ready') return state;
+    if (state.phase === 'greeting') {
+      throw new TidemarkError(
+        errorCodes.agentProtocolViolation,
+        'The first request after the authentication must be hello.',
+      );
+    }
+    throw this.#notAuthenticated();
+  }
+
+  #notAuthenticated(): TidemarkError {
     this.#hangUpSoon();
-    throw new TidemarkError(errorCodes.agentAuthenticationFailed, 'The connection is not authenticated.');
+    return new TidemarkError(errorCodes.agentAuthenticationFailed, 'The connection is not authenticated.');
   }
 
   /** Ends the connection after the answer that is being made has been sent. */
   #hangUpSoon(): void {
+    if (this.#state.phase === 'refused') return;
     this.#state = { phase: 'refused' };
-    setTimeout(() => this.#socket.destroy(), 200).unref();
-    setImmediate(() => this.#socket.end());
+    setTimeout(() => this.#socket.destroy(), farewellMs).unref();
   }
 
   #outOfTurn(): TidemarkError {
-    const session = this.#session;
-    if (session === undefined) this.#hangUpSoon();
-    return new TidemarkError(errorCodes.agentProtocolViolation, 'An authentication message came out of turn.');
+    if (this.#session === undefined) this.#hangUpSoon();
+    return new TidemarkError(errorCodes.agentProtocolViolation, 'A message came out of turn.');
   }
 
   #first(message: string): { readonly message: string } {
@@ -172,10 +186,8 @@ class ControlServer {
   ): Promise<Parsed<typeof hello.result>> {
     const { provider, version, log } = this.#services;
     const session = this.#session;
-    if (session === undefined) {
-      this.#hangUpSoon();
-      throw new TidemarkError(errorCodes.agentAuthenticationFailed, 'The connection is not authenticated.');
-    }
+    if (session === undefined) throw this.#notAuthenticated();
+    if (this.#state.phase !== 'greeting') throw this.#outOfTurn();
     const chosen = Math.min(protocol.max, agentProtocol.max);
     if (chosen < Math.max(protocol.min, agentProtocol.min)) {
       throw new TidemarkError(

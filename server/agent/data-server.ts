@@ -15,6 +15,7 @@ import { ReadPump } from './read-pump.ts';
 import { RestoreWriter } from './restore-writer.ts';
 import { notOpen } from './session.ts';
 import type { Scope, Session } from './session.ts';
+import type { AgentTiming } from './timing.ts';
 
 interface OpenDisk {
   readonly key: string;
@@ -23,10 +24,18 @@ interface OpenDisk {
   close(): Promise<void>;
 }
 
+/** What data connections of one agent share. */
+export interface DataServices {
+  readonly provider: HostProvider;
+  readonly timing: AgentTiming;
+  readonly log: Logger;
+}
+
 /** Serves an upgraded socket until it closes; everything it had open is closed when this resolves. */
-export async function serveData(socket: Socket, session: Session, provider: HostProvider, log: Logger): Promise<void> {
+export async function serveData(socket: Socket, session: Session, services: DataServices): Promise<void> {
+  const { log } = services;
   session.connections.add(socket);
-  const server = new DataServer(socket, session, provider, log);
+  const server = new DataServer(socket, session, services);
   try {
     await server.run();
   } catch (error) {
@@ -53,12 +62,12 @@ class DataServer {
   #disk: OpenDisk | undefined;
   #writer: RestoreWriter | undefined;
 
-  constructor(socket: Socket, session: Session, provider: HostProvider, log: Logger) {
+  constructor(socket: Socket, session: Session, { provider, timing, log }: DataServices) {
     this.#socket = socket;
     this.#session = session;
     this.#provider = provider;
     this.#log = log;
-    this.#output = new FrameOutput(socket);
+    this.#output = new FrameOutput(socket, timing.quietMs);
     this.#pump = new ReadPump(this.#output);
     socket.setKeepAlive(true, 30_000);
     socket.setNoDelay(true);

@@ -5,16 +5,16 @@ import { messageFrame } from '../base/frames.ts';
 import { frameType } from '../protocol/data.ts';
 import type { FrameType } from '../protocol/data.ts';
 
-/** After this long without a frame an agent that is busy says that it lives (`wait`). */
-const quietMs = 15_000;
-
 /** The sending half of a data connection. */
 export class FrameOutput {
   readonly #socket: Socket;
+  readonly #quietMs: number;
   #lastSent = performance.now();
 
-  constructor(socket: Socket) {
+  /** `quietMs`: after this long without a frame an agent that is busy says that it lives (`wait`). */
+  constructor(socket: Socket, quietMs: number) {
     this.#socket = socket;
+    this.#quietMs = quietMs;
   }
 
   /** Sends buffers as one write. `done` is called when the socket needs none of them any more, also when it broke. */
@@ -37,6 +37,7 @@ export class FrameOutput {
 
   /** Runs `work`; while it takes long without any frame, `wait` frames show that this agent lives. */
   async whileBusy(work: () => Promise<void>): Promise<void> {
+    const quietMs = this.#quietMs;
     const timer = setInterval(() => {
       const quiet = performance.now() - this.#lastSent >= quietMs - 1;
       if (quiet && this.#socket.writableLength === 0) this.message(frameType.wait, 0);

@@ -2,12 +2,12 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { AgentTiming } from './timing.ts';
+
 const maxWaiting = 64;
 const maxWaitingPerAddress = 32;
-const deadlineMs = 10_000;
-/** A wrong password costs its connection's place for this long: 1, 2, 4, then 8 s, forgotten a minute after the last one. */
-const firstPenaltyMs = 1000;
-const maxPenaltyMs = 8000;
+/** A wrong password costs its connection's place for 1, 2, 4, then 8 s; a minute after the last one it begins anew. */
+const maxPenaltyDoublings = 3;
 const forgetMs = 60_000;
 
 interface Place {
@@ -27,15 +27,19 @@ export function connectionKey(socket: Socket): string | undefined {
 export class ConnectionGate {
   readonly #places = new Map<string, Place>();
   readonly #log: (message: string) => void;
+  readonly #timing: AgentTiming;
+  /** Addresses from which somebody has proved the password: strangers cannot take the last places from them. */
+  readonly #known = new Set<string>();
   readonly #stopped = new AbortController();
   #failures = 0;
   #lastFailure = 0;
 
-  constructor(log: (message: string) => void) {
+  constructor(log: (message: string) => void, timing: AgentTiming) {
     this.#log = log;
+    this.#timing = timing;
   }
 
-  /** Gives a new connection a place and 10 s, or destroys it when there are too many. */
+  /** Gives a new connection a place and some seconds, or destroys it when there are too many. */
   admit(socket: Socket): void {
     const key = connectionKey(socket);
     const address = socket.remoteAddress;
@@ -44,12 +48,13 @@ export class ConnectionGate {
       return;
     }
     const sameAddress = [...this.#places.values()].filter((place) => place.address === address).length;
-    if (this.#places.size >= maxWaiting || sameAddress >= maxWaitingPerAddress) {
+    const crowded = this.#places.size >= maxWaiting && !this.#known.has(address);
+    if (crowded || sameAddress >= maxWaitingPerAddress) {
       this.#log(`refused a connection from ${address}: too many that have not authenticated`);
       socket.destroy();
       return;
     }
-    const deadline = setTimeout(() => socket.destroy(), deadlineMs);
+    const deadline = setTimeout(() => socket.destroy(), this.#timing.authenticationMs);
     const place: Place = { address, deadline, held: false };
     this.#places.set(key, place);
     socket.once('close', () => {
@@ -60,7 +65,9 @@ export class ConnectionGate {
   /** The connection has authenticated: it gives up its place and keeps no deadline. */
   pass(key: string): void {
     const place = this.#places.get(key);
-    if (place !== undefined) this.#free(key, place);
+    if (place === undefined) return;
+    this.#known.add(place.address);
+    this.#free(key, place);
   }
 
   /**
@@ -71,7 +78,7 @@ export class ConnectionGate {
     const now = Date.now();
     this.#failures = now - this.#lastFailure > forgetMs ? 1 : this.#failures + 1;
     this.#lastFailure = now;
-    const waitMs = Math.min(maxPenaltyMs, firstPenaltyMs * 2 ** Math.min(this.#failures - 1, 8));
+    const waitMs = this.#timing.penaltyMs * 2 ** Math.min(this.#failures - 1, maxPenaltyDoublings);
     const place = this.#places.get(key);
     if (place !== undefined) place.held = true;
     try {

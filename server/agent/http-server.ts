@@ -78,10 +78,14 @@ export async function listen(
     void serving.finally(() => running.delete(serving));
   });
   server.on('clientError', (_error: Error, socket: Duplex) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+    if (socket.writable) hangUp(socket, '400 Bad Request');
     else socket.destroy();
   });
+  // The handshake failed: nothing can be said to the other side.
+  server.on('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy());
   await startListening(server, address);
+  // Without a listener a failed accept (no file descriptors left) would end the agent.
+  server.on('error', (error) => services.log.log('error', 'the endpoint failed to take a connection', error));
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
   const host = isIPv6(address.host) ? `[${address.host}]` : address.host;
@@ -109,7 +113,7 @@ function makeServer(tls: AgentTls | undefined): Server {
   if (tls === undefined) return createHttpServer(httpLimits, answer);
   try {
     return createHttpsServer(
-      { ...httpLimits, cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2', handshakeTimeout: 10_000 },
+      { ...httpLimits, cert: tls.cert, key: tls.key, minVersion: 'TLSv1.3', handshakeTimeout: 10_000 },
       answer,
     );
   } catch (error) {
@@ -141,8 +145,9 @@ async function startListening(server: Server, { host, port }: ListenAddress): Pr
   });
 }
 
-function refuse(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+/** Answers and ends, without waiting for the other side to end too. */
+function hangUp(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }
 
 function switchProtocols(socket: Duplex, head: Buffer, protocol: string, extra = ''): void {
@@ -162,14 +167,14 @@ async function upgrade(
   if (key === undefined) {
     socket.destroy();
   } else if (request.method !== 'GET') {
-    refuse(socket, '404 Not Found');
+    hangUp(socket, '404 Not Found');
   } else if (request.url === controlPath && protocol === controlUpgrade) {
     switchProtocols(socket, head, controlUpgrade);
     await serveControl(socket, key, services);
   } else if (request.url === dataPath && protocol === dataUpgrade) {
     await upgradeData(request, socket, head, key, services);
   } else {
-    refuse(socket, '404 Not Found');
+    hangUp(socket, '404 Not Found');
   }
 }
 
@@ -188,10 +193,10 @@ async function upgradeData(
   const proof = session?.admit(text(nonceHeader), text(proofHeader));
   if (session === undefined || proof === undefined) {
     services.log.log('warning', `a data connection from ${key} was refused`);
-    refuse(socket, '401 Unauthorized');
+    hangUp(socket, '401 Unauthorized');
     return;
   }
   services.gate.pass(key);
   switchProtocols(socket, head, dataUpgrade, `${proofHeader}: ${proof}\r\n`);
-  await serveData(socket, session, services.provider, services.log);
+  await serveData(socket, session, services);
 }

@@ -12,6 +12,7 @@ export function jobReporter(rpc: MessageConnection, token: string | undefined, s
   let lastKind: JobKind | undefined;
   let lastPercent = -1;
   let lastTime = 0;
+  let unsent = false;
   return {
     signal,
     progress(kind, percent) {
@@ -19,12 +20,16 @@ export function jobReporter(rpc: MessageConnection, token: string | undefined, s
       const whole = Math.min(100, Math.max(0, Math.floor(percent)));
       const now = performance.now();
       const urgent = kind !== lastKind || (whole === 100 && lastPercent !== 100);
-      if (!urgent && (whole === lastPercent || now - lastTime < minIntervalMs)) return;
+      if (!urgent && (unsent || whole === lastPercent || now - lastTime < minIntervalMs)) return;
       lastKind = kind;
       lastPercent = whole;
       lastTime = now;
+      unsent = true;
+      const sent = (): void => {
+        unsent = false;
+      };
       // A report that cannot be sent means the connection is ending, which others notice.
-      rpc.sendNotification(jobDidProgress.method, { job: token, kind, percent: whole }).catch(() => undefined);
+      rpc.sendNotification(jobDidProgress.method, { job: token, kind, percent: whole }).then(sent, sent);
     },
   };
 }

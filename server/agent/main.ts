@@ -8,6 +8,8 @@ import { bindingOf, listen } from './http-server.ts';
 import type { AgentTls, ListenAddress } from './http-server.ts';
 import type { HostProvider } from './provider.ts';
 import type { Session } from './session.ts';
+import { agentTiming } from './timing.ts';
+import type { AgentTiming } from './timing.ts';
 
 /** Where agents listen unless told otherwise. */
 export const defaultAgentPort = 8440;
@@ -25,6 +27,8 @@ export interface ServeAgentOptions {
   readonly tls?: AgentTls | undefined;
   /** Text the agent gives as its version. */
   readonly version?: string;
+  /** What differs from `agentTiming`, for tests. */
+  readonly timing?: Partial<AgentTiming>;
   readonly log: Logger;
   /** Stops the agent when aborted. */
   readonly signal: AbortSignal;
@@ -73,9 +77,10 @@ async function serveProvider(
   const { log, signal, tls, version = '0.1.0' } = options;
   for (const line of await provider.recover(signal)) log.log('info', `recovered: ${line}`);
   const credential = await scramCredential(options.password);
-  const gate = new ConnectionGate((message) => log.log('warning', message));
+  const timing = { ...agentTiming, ...options.timing };
+  const gate = new ConnectionGate((message) => log.log('warning', message), timing);
   const sessions = new Map<string, Session>();
-  const endpoint = await listen(address, tls, { provider, credential, binding, gate, sessions, version, log });
+  const endpoint = await listen(address, tls, { provider, credential, binding, gate, sessions, version, timing, log });
   log.log('info', `serving a ${provider.kind} host on ${endpoint.url}`);
   if (!address.tls) log.log('warning', 'plain http: passwords are never sent, but data and commands are not encrypted');
   let closing: Promise<void> | undefined;
@@ -98,8 +103,8 @@ async function serveProvider(
 async function createProvider(choice: ProviderChoice): Promise<HostProvider> {
   if (choice.kind === 'hyperv') {
     throw usage(
-      'This build of Tidemark drives only the simulated host, not Hyper-V.',
-      'Use --provider simulated with --root.',
+      'The Hyper-V provider is not part of this version of Tidemark.',
+      'Use --provider simulated with --root DIR; a host directory is made with: tidemark sim init DIR',
     );
   }
   const { createSimulatedProvider } = await import('./simulated/index.ts');

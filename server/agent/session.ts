@@ -10,6 +10,8 @@ import type { HostProvider } from './provider.ts';
 
 /** Data connections one session may ever open; nonces are remembered for all of them. */
 const maxNonces = 262_144;
+/** Data connections of one session at a time: several runs with all their threads. */
+const maxConnections = 256;
 
 /** Something that data connections use (an export, a restore) and that must not be closed under them. */
 export class Scope {
@@ -74,6 +76,7 @@ export class Session {
     if (this.#ended.signal.aborted || !/^[0-9a-f]{32}$/.test(nonce) || !/^[0-9a-f]{64}$/.test(proof)) return undefined;
     if (!timingSafeEqual(Buffer.from(proof, 'hex'), this.#prove('daemon', nonce))) return undefined;
     if (this.#nonces.has(nonce) || this.#nonces.size >= maxNonces) return undefined;
+    if (this.connections.size >= maxConnections) return undefined;
     this.#nonces.add(nonce);
     return this.#prove('agent', nonce).toString('hex');
   }

@@ -1,5 +1,5 @@
 /** Small building blocks for asynchronous code. */
-import { throwIfAborted } from '../protocol/errors.ts';
+import { cancelledError, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
 
 /** Runs tasks one after the other, in the order they came. */
 export class Mutex {
@@ -40,7 +40,7 @@ export class Semaphore {
       const leave = (): void => {
         const index = this.#waiting.indexOf(enter);
         if (index >= 0) this.#waiting.splice(index, 1);
-        reject(signal?.reason instanceof Error ? signal.reason : new DOMException('Aborted', 'AbortError'));
+        reject(TidemarkError.is(signal?.reason) ? signal.reason : cancelledError(signal?.reason));
       };
       this.#waiting.push(enter);
       signal?.addEventListener('abort', leave, { once: true });
@@ -70,9 +70,9 @@ export async function forEachLimited<T>(
   let failed: { readonly error: unknown } | undefined;
   const lane = async (): Promise<void> => {
     while (failed === undefined) {
-      const next = iterator.next();
-      if (next.done === true) return;
       try {
+        const next = iterator.next();
+        if (next.done === true) return;
         await worker(next.value);
       } catch (error) {
         failed ??= { error };

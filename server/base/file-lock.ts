@@ -41,7 +41,7 @@ export async function acquireFileLock(path: string, options: FileLockOptions): P
         })
       );
     }
-    await sleep(pollMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
+    await sleep(pollMs);
   }
 }
 

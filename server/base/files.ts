@@ -93,7 +93,8 @@ export async function readPasswordFile(path: string): Promise<string> {
       cause: error,
     });
   }
-  const password = text.split(/\r?\n/, 1)[0] ?? '';
+  // Editors of Windows begin UTF-8 files with a byte order mark.
+  const password = text.replace(/^\uFEFF/, '').split(/\r?\n/, 1)[0] ?? '';
   if (password === '') {
     throw new TidemarkError(errorCodes.invalidFile, `The password file ${path} is empty.`, {
       hint: 'Its first line must be the password.',

@@ -55,6 +55,7 @@ async function runWorker<Out, In extends { readonly type: string }>(
   });
   try {
     await new Promise<void>((resolve, reject) => {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
       const send = (message: Out): void => worker.postMessage(message);
       worker.on('message', (message: In | WorkerEnd) => {
         try {
@@ -89,6 +90,6 @@ async function runWorker<Out, In extends { readonly type: string }>(
   }
 }
 
-function isEnd<In extends { readonly type: string }>(message: In | WorkerEnd): message is WorkerEnd {
+function isEnd(message: { readonly type: string }): message is WorkerEnd {
   return message.type === 'finished' || message.type === 'failed';
 }

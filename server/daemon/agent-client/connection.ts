@@ -12,7 +12,7 @@ import type { OwnerId } from '../../protocol/ids.ts';
 import type { RequestMessage } from '../../protocol/message.ts';
 import type { HostInfo } from '../../protocol/model.ts';
 import type { Logger } from '../../base/log.ts';
-import { ControlChannel, limitUntilTrusted, maxControlMessageBytes } from './control-channel.ts';
+import { ControlChannel, defaultHeartbeatMs, limitUntilTrusted, maxControlMessageBytes } from './control-channel.ts';
 import type { DataAccess } from './data-access.ts';
 import { dial, notAnAgent, parseAgentUrl } from './dial.ts';
 import type { AgentAddress, Dialled } from './dial.ts';
@@ -34,6 +34,8 @@ export interface ConnectOptions {
   readonly signal: AbortSignal;
   /** Milliseconds for the whole of connecting and authenticating; default 15,000. */
   readonly timeoutMs?: number;
+  /** Milliseconds between signs of life; an agent that sends nothing for three of them is given up. Default 15,000. */
+  readonly heartbeatMs?: number;
   /** Called once when an established connection is gone; `error` is undefined after `close()`. */
   readonly onClose?: (error: TidemarkError | undefined) => void;
   readonly log?: Logger;
@@ -105,7 +107,7 @@ async function authenticate(
   options: ConnectOptions,
   signal: AbortSignal,
 ): Promise<AgentConnection> {
-  const trust = limitUntilTrusted(socket);
+  const trust = limitUntilTrusted(target.url, socket);
   const rpc: MessageConnection = messageConnection(socket, maxControlMessageBytes);
   const channel = new ControlChannel(target.url, socket, rpc, options.log ?? silentLogger);
   try {
@@ -129,7 +131,7 @@ async function authenticate(
         { hint: 'Update the older one of daemon and agent.' },
       );
     }
-    channel.establish(options.onClose);
+    channel.establish(options.onClose, options.heartbeatMs ?? defaultHeartbeatMs);
     const pin = certificate === undefined ? {} : { certificateSha256: certificateSha256(certificate) };
     return {
       host: greeting.host,

@@ -17,18 +17,19 @@ import { connectionLost, notAnAgent } from './dial.ts';
 export const maxControlMessageBytes = 64 * 1024 * 1024;
 /** All that an agent may send before it has proved itself. */
 const maxUntrustedBytes = 16 * 1024;
-const heartbeatMs = 15_000;
+/** How often the agent is asked whether it lives, ms. */
+export const defaultHeartbeatMs = 15_000;
 /** Heartbeats without any byte from the agent after which it is given up: 45 s. */
 const maxMissedBeats = 3;
 /** How long the agent may take to answer a cancelled request. */
 const cancelGraceMs = 5_000;
 
-/** Destroys the socket when more than a few KiB come before the returned function is called. Call before anything reads from it. */
-export function limitUntilTrusted(socket: Socket): () => void {
+/** Destroys the socket with `TM2004` when more than a few KiB come before the returned function is called. Call before anything reads from it. */
+export function limitUntilTrusted(url: string, socket: Socket): () => void {
   let received = 0;
   const count = (bytes: Buffer): void => {
     received += bytes.length;
-    if (received > maxUntrustedBytes) socket.destroy(new Error('too much data before authentication'));
+    if (received > maxUntrustedBytes) socket.destroy(notAnAgent(url, 'it sends too much before the authentication'));
   };
   socket.on('data', count);
   socket.pause();
@@ -60,7 +61,9 @@ export class ControlChannel {
     this.#rpc = rpc;
     this.#log = log;
     socket.setKeepAlive(true, 30_000);
-    socket.on('error', (error) => this.#lose(connectionLost(url, error.message, error)));
+    socket.on('error', (error) =>
+      this.#lose(TidemarkError.is(error) ? error : connectionLost(url, error.message, error)),
+    );
     socket.on('close', () => this.#lose(connectionLost(url, 'the agent closed it')));
     rpc.onError(([error]) => this.#lose(notAnAgent(url, 'it sent something that is no message', error)));
     handleNotification(
@@ -78,7 +81,7 @@ export class ControlChannel {
   }
 
   /** Starts heartbeats, and tells when the connection ends. */
-  establish(onClose: ((error: TidemarkError | undefined) => void) | undefined): void {
+  establish(onClose: ((error: TidemarkError | undefined) => void) | undefined, heartbeatMs: number): void {
     const { signal } = this.#closed;
     const tell = (): void => onClose?.(this.#closing ? undefined : TidemarkError.from(signal.reason));
     if (signal.aborted) tell();

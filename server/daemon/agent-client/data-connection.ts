@@ -94,6 +94,10 @@ export async function openDataConnection(
     signal,
     timeoutMs: options.timeoutMs ?? 15_000,
     certificateSha256: access.certificateSha256,
+    refused: () =>
+      new TidemarkError(errorCodes.agentAuthenticationFailed, `The agent at ${access.url} refused a data connection.`, {
+        hint: 'The session may have ended, or have too many connections. Try again.',
+      }),
     sink: stream.receiver,
     onSinkError: (error) => stream.fail(error),
   });

@@ -37,6 +37,8 @@ export interface DialOptions {
   readonly timeoutMs: number;
   /** SHA-256 (hex) that the certificate must have. */
   readonly certificateSha256?: string | undefined;
+  /** What a `401` means; without it, that this is no agent. */
+  readonly refused?: () => TidemarkError;
   /** Where the bytes after the upgrade go. Without one, they stay in the socket, which is paused. */
   readonly sink?: ByteSink;
   /** Called when the sink throws: the peer broke the protocol. */
@@ -122,7 +124,7 @@ const reasons: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'it does not answer',
 };
 
-/** Connects and upgrades. Throws `TM2001` (unreachable, too slow), `TM2002` (a `401`), `TM2003` (not the pinned certificate), `TM2004` (not an agent). */
+/** Connects and upgrades. Throws `TM2001` (unreachable, too slow), `refused()` (a `401`), `TM2003` (not the pinned certificate), `TM2004` (not an agent). */
 export async function dial(address: AgentAddress, options: DialOptions): Promise<Dialled> {
   const { signal, timeoutMs } = options;
   const head = new ResponseHead(options.upgrade);
@@ -135,7 +137,7 @@ export async function dial(address: AgentAddress, options: DialOptions): Promise
       if (rest === undefined) return;
       finish(rest);
     } catch (error) {
-      fail(withUrl(address.url, error));
+      fail(head.status === 401 && options.refused !== undefined ? options.refused() : withUrl(address.url, error));
     }
   };
   const socket = openSocket(address, options, head, consume);
@@ -204,7 +206,7 @@ function openSocket(
       host,
       port,
       rejectUnauthorized: false,
-      minVersion: 'TLSv1.2',
+      minVersion: 'TLSv1.3',
       ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
     });
   }

@@ -13,6 +13,7 @@ export class ResponseHead {
   readonly headers = new Map<string, string>();
   readonly #upgrade: string;
   #bytes = Buffer.alloc(0);
+  #status = 0;
   #complete = false;
 
   /** `upgrade`: the protocol that must be switched to. */
@@ -20,15 +21,17 @@ export class ResponseHead {
     this.#upgrade = upgrade;
   }
 
+  /** The status of the answer; 0 before it came. */
+  get status(): number {
+    return this.#status;
+  }
+
   /** Whether the head has ended. */
   get complete(): boolean {
     return this.#complete;
   }
 
-  /**
-   * Takes bytes; gives what follows the head once it is complete. Throws `TM2004` with the bare reason when it is not HTTP, too long, or no `101`,
-   * and `TM2002` for a `401`.
-   */
+  /** Takes bytes; gives what follows the head once it is complete. Throws `TM2004` with the bare reason when it is not HTTP, too long, or no `101`. */
   push(bytes: Buffer): Buffer | undefined {
     this.#bytes = Buffer.concat([this.#bytes, bytes]);
     const end = this.#bytes.subarray(0, maxHeadBytes).indexOf('\r\n\r\n');
@@ -47,11 +50,7 @@ export class ResponseHead {
     const [status = '', ...lines] = text.split('\r\n');
     const code = /^HTTP\/1\.1 (\d{3})(?: |$)/.exec(status)?.[1];
     if (code === undefined) throw refuse('its answer is not HTTP');
-    if (code === '401') {
-      throw new TidemarkError(errorCodes.agentAuthenticationFailed, 'The agent refused the data connection.', {
-        hint: 'The session may have ended. Try again.',
-      });
-    }
+    this.#status = Number(code);
     if (code !== '101') throw refuse(`it answered with HTTP status ${code}`);
     for (const line of lines) {
       const match = /^([!-9;-~]+):[ \t]*(.*?)[ \t]*$/.exec(line);
