@@ -79,7 +79,7 @@ export function sealBlob(
     compression: comp,
     storedBytes: body.length,
     rawBytes: content.length,
-    id: Uint8Array.from(id),
+    id: new Uint8Array(id),
     parts: [header, ciphertext],
     recordBytes: blobHeaderBytes + body.length,
   };

@@ -81,7 +81,7 @@ export function parseBlobHeader(record: Uint8Array): BlobHeader {
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
   const storedBytes = view.getUint32(blobField.storedBytes, true);
   const rawBytes = view.getUint32(blobField.rawBytes, true);
-  const id = record.slice(blobField.id, blobField.id + idBytes);
+  const id = new Uint8Array(record.subarray(blobField.id, blobField.id + idBytes));
   return checkedHeader({ type, compression: comp, storedBytes, rawBytes, id });
 }
 

@@ -61,8 +61,8 @@ export async function readConfig(backend: StorageBackend, location: string, sign
   const copy = await tryRead(backend, configCopy, signal);
   const found = main.config ?? copy.config;
   if (found !== undefined) {
-    const broken = main.config === undefined ? configFile : copy.config === undefined ? configCopy : undefined;
-    return { config: found, broken };
+    if (main.config === undefined) return { config: found, broken: configFile };
+    return { config: found, broken: copy.config?.id === found.id ? undefined : configCopy };
   }
   if (main.error === undefined && copy.error === undefined) {
     throw new TidemarkError(errorCodes.repositoryNotFound, `There is no repository at ${location}.`, {

@@ -16,9 +16,15 @@ export async function putSlot(backend: StorageBackend, slot: KeySlot, signal: Ab
   await backend.put(`${folder}/${slot.id}.json`, [encodeSelfChecked(slot)], { signal, ifAbsent: true });
 }
 
-/** Removes what an interrupted creation left. */
-export async function removeSlots(backend: StorageBackend, signal: AbortSignal): Promise<void> {
-  for await (const file of backend.list(folder, signal)) await backend.delete(file.name, signal);
+/** Removes slots: all that are not in `keep` (slot ids). An interrupted creation may have left some. */
+export async function removeOtherSlots(
+  backend: StorageBackend,
+  keep: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const { name } of backend.list(folder, signal)) {
+    if (!keep.has(name.slice(folder.length + 1, -'.json'.length))) await backend.delete(name, signal);
+  }
 }
 
 /**

@@ -30,7 +30,7 @@ export class LeaseKeeper {
   /** Takes a lease. Throws `TM4005` when a living lease conflicts. */
   async acquire(kind: LeaseKind, note: string, signal: AbortSignal): Promise<Lease> {
     const createdMs = Math.round(await this.#backend.now());
-    const file = `${folder}/${ulid(createdMs)}.json`;
+    const file = `${folder}/${ulid()}.json`;
     const token = randomBytes(16).toString('hex');
     const content: LeaseFile = {
       version: 1,

@@ -2,6 +2,7 @@
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
 import type { ChangedChunks, DiskGeometry } from './api.ts';
 import { blobType, idBytes, isZeroId } from './blob.ts';
+import { isZero } from './blob-sealer.ts';
 import { blobIdAt, chunkCountOf, pageChunks } from './block-map.ts';
 import type { StoredBlockMap } from './block-map.ts';
 import type { MetadataWriter } from './metadata-writer.ts';
@@ -33,7 +34,7 @@ export class MapWriter {
   async write(changes: AsyncIterable<ChangedChunks>): Promise<StoredMap> {
     const pages = Math.ceil(this.#chunkCount / pageChunks);
     this.#root =
-      this.#base === undefined ? new Uint8Array(pages * idBytes) : (await this.#base.root(this.#signal)).slice();
+      this.#base === undefined ? new Uint8Array(pages * idBytes) : new Uint8Array(await this.#base.root(this.#signal));
     for await (const { chunks, ids } of changes) {
       throwIfAborted(this.#signal);
       for (const [position, chunk] of chunks.entries()) await this.#set(chunk, ids, position * idBytes);
@@ -60,13 +61,13 @@ export class MapWriter {
   async #beginPage(page: number): Promise<void> {
     const chunks = Math.min(pageChunks, this.#chunkCount - page * pageChunks);
     const before = await this.#base?.page(page, this.#signal);
-    this.#pageIds = before?.slice() ?? new Uint8Array(chunks * idBytes);
+    this.#pageIds = before === undefined ? new Uint8Array(chunks * idBytes) : new Uint8Array(before);
     this.#page = page;
   }
 
   async #finishPage(): Promise<void> {
     if (this.#page < 0) return;
-    const zero = this.#pageIds.every((byte) => byte === 0);
+    const zero = isZero(this.#pageIds);
     const id = zero ? new Uint8Array(idBytes) : await this.#metadata.put(blobType.mapPage, this.#pageIds, this.#signal);
     this.#root.set(id, this.#page * idBytes);
   }

@@ -28,7 +28,10 @@ export class MetadataWriter {
       const { index } = this.#core;
       const known = index.find(id);
       if (this.#inHand.has(key) || (known >= 0 && index.isUsable(known))) return id;
-      this.#pack.add(sealBlob(this.#core.keys, this.#repository, type, id, content));
+      const blob = sealBlob(this.#core.keys, this.#repository, type, id, content);
+      // A map that memory or processor spoiled on the way would cost a whole disk: look before it is stored.
+      this.#core.opener.open(Buffer.concat(blob.parts), id, { checkId: true });
+      this.#pack.add(blob);
       this.#inHand.add(key);
       if (this.#pack.full) await this.#store(signal);
       return id;

@@ -1,5 +1,5 @@
 /** The inside of an open repository, put together. */
-import { throwIfAborted } from '../protocol/errors.ts';
+import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
 import type { RepositoryId } from '../protocol/ids.ts';
 import type { BlockMap, RestorePointList } from './api.ts';
 import type { StorageBackend } from './backend.ts';
@@ -8,6 +8,7 @@ import { StoredBlockMap } from './block-map.ts';
 import type { MapSource } from './block-map.ts';
 import { readMetadataBlob } from './read-blob.ts';
 import type { ChunkIndex } from './chunk-index.ts';
+import { configCopy, configFile } from './config.ts';
 import type { NewPack, RepositoryCore, RescanResult, SegmentState } from './core.ts';
 import { IndexStore } from './index-store.ts';
 import type { RepositoryKeys } from './keys.ts';
@@ -95,7 +96,18 @@ export class OpenCore implements RepositoryCore {
     this.#warnings.add(text);
   }
 
+  /** A disk that is not mounted any more must not look like a repository without restore points. Throws `TM4014`. */
+  async confirmPresent(signal: AbortSignal): Promise<void> {
+    for (const name of [configFile, configCopy]) {
+      if ((await this.backend.stat(name, signal)) !== undefined) return;
+    }
+    throw new TidemarkError(errorCodes.repositoryUnavailable, `The repository is not at ${this.location} any more.`, {
+      hint: 'Check that its disk is mounted there.',
+    });
+  }
+
   async refreshIndex(signal: AbortSignal): Promise<void> {
+    await this.confirmPresent(signal);
     await this.#indexStore.refresh(signal);
     await this.#mark(signal);
   }
@@ -120,6 +132,7 @@ export class OpenCore implements RepositoryCore {
   }
 
   async listRestorePoints(signal: AbortSignal): Promise<RestorePointList> {
+    await this.confirmPresent(signal);
     return this.points.list(signal);
   }
 

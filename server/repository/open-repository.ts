@@ -52,16 +52,19 @@ export class OpenRepository implements Repository {
   }
 
   async readRestorePoint(id: RestorePointId, signal: AbortSignal): Promise<StoredRestorePoint> {
+    await this.#core.confirmPresent(signal);
     return this.#core.points.read(id, signal);
   }
 
   async deleteRestorePoint(id: RestorePointId, signal: AbortSignal): Promise<void> {
+    await this.#core.confirmPresent(signal);
     await this.#core.points.delete(id, signal);
   }
 
   async beginWrite(options: { readonly signal: AbortSignal; readonly note: string }): Promise<WriteSession> {
     refuseUnknownFeatures(this.#config.features.write);
     const core = this.#core;
+    await core.confirmPresent(options.signal);
     const lease = await core.acquireLease('writer', options.note, options.signal);
     try {
       await core.refreshIndex(options.signal);

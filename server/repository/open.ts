@@ -10,7 +10,7 @@ import type { Repository } from './api.ts';
 import type { StorageBackend } from './backend.ts';
 import { configCopy, configFile, encodeConfig, newConfig, readConfig } from './config.ts';
 import type { FoundConfig } from './config.ts';
-import { findMasterSecret, putSlot, removeSlots } from './key-ring.ts';
+import { findMasterSecret, putSlot, removeOtherSlots } from './key-ring.ts';
 import { sealSlot } from './key-slot.ts';
 import { deriveKeys, keyBytes } from './keys.ts';
 import { openLocalBackend } from './local-backend.ts';
@@ -43,18 +43,20 @@ export async function createRepository(
 ): Promise<{ readonly repository: Repository; readonly recoveryKey: string }> {
   throwIfAborted(signal);
   await makeFolder(location);
-  await removeSlots(backend, signal);
   const id = repositoryId(randomBytes(16).toString('hex'), 'id');
   const createdAt = new Date().toISOString();
   const masterSecret = randomBytes(keyBytes);
   const recoveryKey = newRecoveryKey();
-  const digits = parseRecoveryKey(recoveryKey) ?? '';
-  await putSlot(backend, await sealSlot('password', password, masterSecret, id, createdAt), signal);
-  await putSlot(backend, await sealSlot('recovery', digits, masterSecret, id, createdAt), signal);
+  const slots = [
+    await sealSlot('password', password, masterSecret, id, createdAt),
+    await sealSlot('recovery', parseRecoveryKey(recoveryKey) ?? '', masterSecret, id, createdAt),
+  ];
+  for (const slot of slots) await putSlot(backend, slot, signal);
   const config = newConfig(id, createdAt);
-  await backend.put(configCopy, [encodeConfig(config)], { signal });
-  // Only with this file there is a repository; of two that are being created here, one gets it.
+  // With this file the repository exists. Of two that are being created here, one gets it.
   await backend.put(configFile, [encodeConfig(config)], { signal, ifAbsent: true });
+  await backend.put(configCopy, [encodeConfig(config)], { signal });
+  await removeOtherSlots(backend, new Set(slots.map((slot) => slot.id)), signal);
   const core = new OpenCore({ id, location, backend, keys: deriveKeys(masterSecret, id), warnings: [] });
   return { repository: new OpenRepository(core, config), recoveryKey };
 }
@@ -100,12 +102,8 @@ async function makeFolder(location: string): Promise<void> {
     await syncDirectory(dirname(location));
     const names = (await readdir(location)).filter((name) => !ignored.has(name));
     if (names.includes(configFile)) throw existsAlready(location);
-    const foreign = names.filter(
-      (name) => !ownFolders.has(name) && name !== configCopy && !name.endsWith(temporarySuffix),
-    );
-    // A copy of the configuration beside data is a repository that lost its `config.json`.
-    if (foreign.length > 0 && names.includes(configCopy)) throw existsAlready(location);
-    if (foreign.length > 0) {
+    if (names.includes(configCopy)) throw existsAlready(location);
+    if (names.some((name) => !ownFolders.has(name) && !name.endsWith(temporarySuffix))) {
       throw new TidemarkError(errorCodes.invalidInput, `${location} is not empty.`, {
         hint: 'Choose a folder of its own for the repository.',
       });

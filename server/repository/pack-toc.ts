@@ -110,7 +110,7 @@ export function readTocEntry(toc: Uint8Array, index: number): TocEntry {
   const comp = parseCompression(toc[position + 45]);
   if (type === undefined || comp === undefined) throw badPack('A pack', 'its table of contents names unknown types');
   return {
-    id: toc.slice(position, position + idBytes),
+    id: new Uint8Array(toc.subarray(position, position + idBytes)),
     offset: view.getUint32(position + 32, true),
     storedBytes: view.getUint32(position + 36, true),
     rawBytes: view.getUint32(position + 40, true),
@@ -134,7 +134,7 @@ export async function readToc(
   const { tocOffset, tocBytes, sha256 } = parseFooter(tail.subarray(tailBytes - footerBytes), name, fileBytes);
   const inTail = tocBytes + footerBytes <= tailBytes;
   const toc = inTail
-    ? tail.slice(tailBytes - footerBytes - tocBytes, tailBytes - footerBytes)
+    ? new Uint8Array(tail.subarray(tailBytes - footerBytes - tocBytes, tailBytes - footerBytes))
     : await backend.get(name, { range: { offset: tocOffset, length: tocBytes }, signal });
   if (!hash('sha256', toc, 'buffer').equals(sha256)) throw badPack(name, 'its table of contents has changed');
   checkToc(toc, kind, fileBytes, name);

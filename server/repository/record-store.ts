@@ -48,7 +48,7 @@ export class RecordStore<T extends { readonly createdMs: number }> {
   /** Writes a record; gives its file's name. */
   async put(record: T, signal: AbortSignal): Promise<string> {
     const { folder, prefix, kind } = this.#place;
-    const file = `${folder}/${prefix}${ulid(record.createdMs)}`;
+    const file = `${folder}/${prefix}${ulid()}`;
     const sealed = this.#sealer.seal(kind, file, Buffer.from(JSON.stringify(record)));
     await this.#backend.put(file, [sealed], { signal, ifAbsent: true });
     this.#known.set(file, record);
