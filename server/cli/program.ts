@@ -98,7 +98,9 @@ function reportError(context: CliContext, asJson: boolean, error: unknown): numb
   } else {
     const hint = known.hint === undefined ? '' : `\n  ${known.hint}`;
     terminal.error(`${style.bad('tidemark')}: ${known.message} (${known.code})${hint}\n`);
-    if (known.code === errorCodes.internal) terminal.error(`${style.quiet(redact(describeError(error)))}\n`);
+    // An error that the daemon reported has no cause here; its log has it.
+    if (known.code === errorCodes.internal && known.cause !== undefined)
+      terminal.error(`${style.quiet(redact(describeError(error)))}\n`);
   }
   const usage = known.code === errorCodes.invalidUsage || known.code === errorCodes.invalidInput;
   return usage ? exitCodes.usage : exitCodes.failure;

@@ -15,7 +15,7 @@ const phaseTexts: Readonly<Record<RunPhase, string>> = {
   'cleaning-up': 'cleaning up',
   reading: 'restoring',
   verifying: 'verifying',
-  collecting: 'collecting garbage',
+  collecting: 'looking for what is not needed',
   finished: 'finished',
 };
 

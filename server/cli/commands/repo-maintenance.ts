@@ -82,7 +82,8 @@ function addPrune(repo: Command, context: CliContext): void {
       if (outcome?.kind !== 'prune') throw unexpected(run);
       const verb = dryRun ? 'Would delete' : 'Deleted';
       const removed = outcome.removed.map((id) => `  ${id}\n`).join('');
-      const text = `${verb} ${count(outcome.removed.length, 'restore point')}; ${outcome.kept.length} stay.\n${removed}`;
+      const keep = dryRun ? 'would keep' : 'kept';
+      const text = `${verb} ${count(outcome.removed.length, 'restore point')}, ${keep} ${outcome.kept.length}.\n${removed}`;
       printResult(context, globalOptions(command), outcome, text);
     });
 }

@@ -34,7 +34,8 @@ export function addRestorePointCommands(program: Command, context: CliContext): 
         client.request(daemon.listRestorePoints, params, { signal: context.signal }),
       );
       const points = result.restorePoints.toSorted((a, b) => (a.id < b.id ? 1 : -1));
-      printResult(context, globals, result, points.length === 0 ? 'No restore points.\n' : pointTable(points));
+      const sorted = { ...result, restorePoints: points };
+      printResult(context, globals, sorted, points.length === 0 ? 'No restore points.\n' : pointTable(points));
       if (globals.json) return;
       for (const { repository, file, error } of result.damaged) {
         context.terminal.error(`${context.style.bad('damaged')}: ${repository}: ${file}: ${error.message}\n`);

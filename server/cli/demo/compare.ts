@@ -16,10 +16,8 @@ export async function firstDifference(one: string, other: string, signal?: Abort
   for (let offset = 0; offset < end;) {
     throwIfAborted(signal);
     const wanted = Math.min(bufferBytes, end - offset);
-    const count = Math.min(
-      (await first.read(left, 0, wanted, offset)).bytesRead,
-      (await second.read(right, 0, wanted, offset)).bytesRead,
-    );
+    const reads = await Promise.all([first.read(left, 0, wanted, offset), second.read(right, 0, wanted, offset)]);
+    const count = Math.min(...reads.map(({ bytesRead }) => bytesRead));
     if (count === 0) return offset;
     const a = left.subarray(0, count);
     const b = right.subarray(0, count);

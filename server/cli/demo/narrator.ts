@@ -13,6 +13,8 @@ export interface StepResult {
   readonly movedBytes?: number;
   /** Bytes that the repository took for it. */
   readonly storedBytes?: number;
+  /** How long it took, when that is not the time of the whole step, which may compare files too. */
+  readonly milliseconds?: number;
 }
 
 /** A step that is done. */
@@ -40,7 +42,7 @@ export class Narrator {
     this.say(this.#context.style.strong(`${this.steps.length + 1}. ${title}`));
     const begin = performance.now();
     const result = await action();
-    const milliseconds = Math.round(performance.now() - begin);
+    const { milliseconds = Math.round(performance.now() - begin) } = result;
     const { text, movedBytes, storedBytes } = result;
     this.steps.push({
       title,
@@ -49,7 +51,7 @@ export class Narrator {
       ...(storedBytes === undefined ? {} : { storedBytes }),
       milliseconds,
     });
-    this.tell(`${text} (${formatDuration(milliseconds)})`, indent);
+    this.tell(text, indent, `(${formatDuration(milliseconds)})`);
     for (const line of result.details ?? []) this.say(`${indent}${line}`);
     this.say('');
     return result;
@@ -60,10 +62,12 @@ export class Narrator {
     if (!this.#quiet) this.#context.terminal.out(`${line}\n`);
   }
 
-  /** Prints a paragraph, folded to the width of the terminal, at most 80 columns. */
-  tell(text: string, prefix = ''): void {
+  /** Prints a paragraph, folded to the width of the terminal, at most 80 columns. `last` ends it and is not broken. */
+  tell(text: string, prefix = '', last?: string): void {
     const width = Math.min(widest, this.#context.terminal.columns()) - prefix.length;
-    for (const line of fold(text, width)) this.say(`${prefix}${line}`);
+    for (const line of fold(last === undefined ? text.split(' ') : [...text.split(' '), last], width)) {
+      this.say(`${prefix}${line}`);
+    }
   }
 
   /** All steps with their figures, as a table. */
@@ -85,11 +89,11 @@ export class Narrator {
   }
 }
 
-/** Breaks a text between words into lines of at most `width` characters; a longer word has its own line. */
-export function fold(text: string, width: number): string[] {
+/** Puts words into lines of at most `width` characters; a longer word has its own line. */
+export function fold(words: readonly string[], width: number): string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  for (const word of words) {
     if (line !== '' && line.length + 1 + word.length > width) {
       lines.push(line);
       line = word;

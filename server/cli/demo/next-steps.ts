@@ -24,7 +24,7 @@ export function nextSteps(context: CliContext, folder: DemoFolder, restorePoint:
     ['', `repo gc ${repository} --now ${data}`],
   ];
   const lines = commands.map(([why, command]) => `${why === '' ? '' : `  ${why}:\n`}    ${program} ${command}`);
-  return `Agent and daemon stay up until Ctrl-C. To try in another terminal, from this folder:\n\n${lines.join('\n')}\n\nStop with Ctrl-C.`;
+  return `Agent and daemon run until Ctrl-C. In another terminal, in this folder, try:\n\n${lines.join('\n')}`;
 }
 
 /** A path as short as it can be from the working directory, quoted when it must be. */

@@ -72,7 +72,8 @@ async function perform(stage: Stage, options: DemoOptions, onDone: () => void): 
   const { steps } = narrator;
   options.onDone({ folder: folder.root, kept: options.keep, data: folder.data, milliseconds, steps, restorePoints });
   if (!options.keep) return;
-  narrator.say(`\n${nextSteps(context, folder, restorePoints.at(-1)?.id ?? '')}`);
+  narrator.say(`\n${nextSteps(context, folder, restorePoints.at(-1)?.id ?? '')}\n`);
+  narrator.say(context.style.strong('Stop with Ctrl-C.'));
   if (!context.signal.aborted) await once(context.signal, 'abort');
   narrator.say(`\nStopping daemon and agent. What they made stays in ${shown(folder)}`);
 }
@@ -145,7 +146,8 @@ async function runStory(
         `A coarser bitmap on disk answered instead: more than what changed, never less. The backup ${figures}.`,
     ),
   );
-  const { points } = await narrator.step('Restore of every restore point', async () => story.restoreAll());
+  await narrator.step('Restore of every restore point', async () => story.restoreAll());
+  const { points } = await narrator.step('Comparison', async () => story.compareAll());
   await narrator.step('Restore of the VM', async () => story.restoreVm());
   await narrator.step('Check of the repository', async () => story.verify());
   return points;
