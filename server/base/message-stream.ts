@@ -106,11 +106,13 @@ export class BoundedMessageReader extends AbstractMessageReader {
     };
     const onError = (error: Error): void => this.fireError(error);
     const onClose = (): void => this.fireClose();
-    this.#stream.on('data', onData).on('error', onError).on('close', onClose).resume();
+    // A peer that ended can ask nothing more. Sockets that came by an HTTP upgrade stay half open, and would until they time out.
+    const onEnd = (): void => void this.#stream.destroy();
+    this.#stream.on('data', onData).on('error', onError).on('close', onClose).on('end', onEnd).resume();
     return {
       dispose: () => {
         this.#disposed = true;
-        this.#stream.off('data', onData).off('error', onError).off('close', onClose);
+        this.#stream.off('data', onData).off('error', onError).off('close', onClose).off('end', onEnd);
         // A stream without an error listener would throw what comes after the end.
         this.#stream.on('error', () => undefined);
       },

@@ -58,7 +58,7 @@ async function writeDisks(
   context: RunContext,
   signal: AbortSignal,
 ): Promise<void> {
-  context.phase('transfer');
+  context.phase('reading');
   for (const disk of point.disks) {
     const target: RestoreTarget = { type: 'agent', access: connection.data, sessionId, diskId: disk.id };
     await restoreMap(repository, disk, target, context, signal);

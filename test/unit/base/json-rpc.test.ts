@@ -220,3 +220,10 @@ test('a peer that asks and never reads the answers is not read for ever', async 
   for (let turns = 0; turns < 5000; turns++) await turn();
   assert.ok(calls.length < 2000, `${calls.length} requests were answered into memory`);
 });
+
+test('a peer that ends its half is gone at once, also on a stream that may stay half open', async () => {
+  const { stream, near } = served();
+  assert.equal(near.allowHalfOpen, true);
+  stream.end();
+  await once(near, 'close');
+});
