@@ -144,6 +144,7 @@ class Collection {
   async #survey(lease: Lease | undefined, signal: AbortSignal): Promise<Survey> {
     return survey(this.#core, {
       lease,
+      alone: this.#now || lease?.kind === 'exclusive',
       signal,
       log: this.#log,
       onProgress: (done, total) => {

@@ -36,6 +36,8 @@ export interface Survey {
 export interface SurveyOptions {
   /** The lease under which the survey is made; undefined in a dry run. */
   readonly lease: Lease | undefined;
+  /** Nobody else can be writing, or shall be taken not to. */
+  readonly alone: boolean;
   readonly signal: AbortSignal;
   readonly log: (text: string) => void;
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
@@ -44,7 +46,7 @@ export interface SurveyOptions {
 /** Looks at everything. Throws `TM4016` when a restore point or a page of a map cannot be read: nothing is deleted on partial knowledge. */
 export async function survey(core: RepositoryCore, options: SurveyOptions): Promise<Survey> {
   const { signal } = options;
-  const sinceMs = await writersSince(core, options.lease, signal);
+  const sinceMs = options.alone ? Infinity : await writersSince(core, options.lease, signal);
   await core.refreshIndex(signal);
   const rescan = await core.rescanPacks(signal);
   const condemned = await core.condemned(signal);
@@ -79,12 +81,8 @@ export async function survey(core: RepositoryCore, options: SurveyOptions): Prom
   };
 }
 
-/**
- * The moment, by the storage's clock, since when somebody may have been writing without a restore point to show for it yet.
- * Under an exclusive lease there is nobody.
- */
+/** The moment, by the storage's clock, since when somebody may have been writing without a restore point to show for it yet. */
 async function writersSince(core: RepositoryCore, own: Lease | undefined, signal: AbortSignal): Promise<number> {
-  if (own?.kind === 'exclusive') return Infinity;
   const writers = (await core.liveLeases(signal)).filter((lease) => lease.file !== own?.file);
   return Math.min((await core.backend.now()) - clockStepMs, ...writers.map((lease) => lease.createdMs));
 }

@@ -1,7 +1,7 @@
 /** Checks one pack, byte for byte. */
 import { hash } from 'node:crypto';
 
-import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
 import { blobHeaderBytes, idBytes } from '../blob.ts';
 import type { BlobOpener } from '../blob-opener.ts';
 import { checkToc, footerBytes, parseFooter, parsePackName, tocEntryBytes } from '../pack-toc.ts';
@@ -13,6 +13,23 @@ interface Entry {
   readonly id: Uint8Array;
   readonly offset: number;
   readonly recordBytes: number;
+}
+
+/** Reads a pack and checks it. One that cannot be read is a result, not an error; only the cancellation is thrown. */
+export async function readAndCheckPack(
+  task: PackTask,
+  reading: Promise<Uint8Array>,
+  opener: BlobOpener,
+  signal: AbortSignal,
+): Promise<CheckedPack> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await reading;
+  } catch (error) {
+    throwIfAborted(signal);
+    return { name: task.name, bytes: 0, blobs: 0, fileError: TidemarkError.from(error).report(), bad: [] };
+  }
+  return checkPack(task, bytes, opener);
 }
 
 /**

@@ -4,16 +4,24 @@ import { availableParallelism } from 'node:os';
 import { runWorkers } from '../../base/worker-group.ts';
 import type { WorkerEnd } from '../../base/worker-group.ts';
 import { workerFile } from '../../base/worker-url.ts';
+import { throwIfAborted } from '../../protocol/errors.ts';
 import type { ChunkIndex, IndexedPack } from '../chunk-index.ts';
 import type { RepositoryCore } from '../core.ts';
+import { maxPackBytes } from '../pack-toc.ts';
+import { readAndCheckPack } from './check-pack.ts';
 import { expectedEntryBytes } from './verify-messages.ts';
 import type { CheckedPack, FromVerifyWorker, PackTask, ToVerifyWorker, VerifyWorkerData } from './verify-messages.ts';
 
 /** Threads at most. Each holds two packs in memory; more than four would only wait for the disk. */
 const maxThreads = 4;
 
+/** Less than this is checked right here: threads would take longer to start. */
+const threadedBytes = 8 * 1024 * 1024;
+
 /** What checking needs. */
 export interface CheckPacksOptions {
+  /** Of all packs together. */
+  readonly totalBytes: number;
   readonly tasks: Iterable<PackTask>;
   readonly signal: AbortSignal;
   readonly onChecked: (pack: CheckedPack) => void;
@@ -22,6 +30,10 @@ export interface CheckPacksOptions {
 
 /** Checks every pack, each read once. Resolves when all are done. */
 export async function checkPacks(core: RepositoryCore, options: CheckPacksOptions): Promise<void> {
+  if (options.totalBytes < threadedBytes) {
+    await checkHere(core, options);
+    return;
+  }
   const tasks = options.tasks[Symbol.iterator]();
   const workerData: VerifyWorkerData = { location: core.location, repositoryId: core.id, keys: core.keys };
   await runWorkers<ToVerifyWorker, Exclude<FromVerifyWorker, WorkerEnd>>({
@@ -40,6 +52,14 @@ export async function checkPacks(core: RepositoryCore, options: CheckPacksOption
     },
     log: options.log,
   });
+}
+
+async function checkHere(core: RepositoryCore, { tasks, signal, onChecked }: CheckPacksOptions): Promise<void> {
+  for (const task of tasks) {
+    throwIfAborted(signal);
+    const reading = core.backend.get(task.name, { maxBytes: maxPackBytes, signal });
+    onChecked(await readAndCheckPack(task, reading, core.opener, signal));
+  }
 }
 
 /** What the index says of a pack, for its worker. */

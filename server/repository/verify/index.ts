@@ -142,6 +142,7 @@ class Verification {
     this.#options.log?.(`Reading ${packs.length} packs.`);
     this.#options.onProgress?.(0, totalBytes);
     await checkPacks(this.#core, {
+      totalBytes,
       tasks: packTasks(index, packs),
       signal: this.#signal,
       onChecked: (checked) => {

@@ -8,7 +8,7 @@ import type { StorageBackend } from '../backend.ts';
 import { BlobOpener } from '../blob-opener.ts';
 import { openLocalBackend } from '../local-backend.ts';
 import { maxPackBytes } from '../pack-toc.ts';
-import { checkPack } from './check-pack.ts';
+import { readAndCheckPack } from './check-pack.ts';
 import type { FromVerifyWorker, PackTask, ToVerifyWorker, VerifyWorkerData } from './verify-messages.ts';
 
 /** Packs in hand: one being checked, one being read. */
@@ -49,7 +49,8 @@ class VerifyWorker {
       throwIfAborted(this.#signal);
       const current = this.#tasks.shift();
       if (current !== undefined) {
-        await this.#check(current.task, current.bytes);
+        const pack = await readAndCheckPack(current.task, current.bytes, this.#opener, this.#signal);
+        this.#send({ type: 'checked', pack });
         this.#send({ type: 'idle' });
       } else if (this.#finishing) {
         break;
@@ -60,19 +61,6 @@ class VerifyWorker {
       }
     }
     this.#send({ type: 'finished' });
-  }
-
-  async #check(task: PackTask, reading: Promise<Uint8Array>): Promise<void> {
-    let bytes: Uint8Array;
-    try {
-      bytes = await reading;
-    } catch (error) {
-      throwIfAborted(this.#signal);
-      const fileError = TidemarkError.from(error).report();
-      this.#send({ type: 'checked', pack: { name: task.name, bytes: 0, blobs: 0, fileError, bad: [] } });
-      return;
-    }
-    this.#send({ type: 'checked', pack: checkPack(task, bytes, this.#opener) });
   }
 }
 
