@@ -9,6 +9,8 @@ const tools = {
   vhdiinfo: 'libvhdi-utils',
   'mkfs.ext4': 'e2fsprogs',
   'mkfs.ntfs': 'ntfs-3g',
+  'fsck.fat': 'dosfstools',
+  mdir: 'mtools',
   openssl: 'openssl',
 };
 

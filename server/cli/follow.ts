@@ -70,7 +70,7 @@ export async function followRun(
       return;
     }
     view.end();
-    context.terminal.error(`Cancelling run ${id}; it cleans up first. Ctrl-C again leaves that to the daemon.\n`);
+    context.terminal.error('Cancelling the run; it cleans up first. Ctrl-C again does not wait for that.\n');
     client.request(daemon.cancelRun, { id }).then(({ run }) => show(run), done.reject);
   };
   const onLost = (): void => done.reject(client.closed.reason);

@@ -30,7 +30,8 @@ const fewestBarColumns = 10;
 export function barLine(name: string, done: number, total: number, columns: number): string {
   const share = total === 0 ? 1 : Math.min(1, done / total);
   const percent = `${Math.floor(share * 100)}%`.padStart(4);
-  const figures = ` ${percent}  ${formatBytes(done)} of ${formatBytes(total)}`;
+  // Of fixed width, so that bars stand below each other and do not jump.
+  const figures = ` ${percent}  ${formatBytes(done).padStart(8)} of ${formatBytes(total).padEnd(8)}`;
   const label = name.length > 16 ? `${name.slice(0, 15)}…` : name.padEnd(16);
   const width = columns - label.length - figures.length - 4;
   if (width < fewestBarColumns) return `${label}${percent}`.slice(0, Math.max(1, columns - 1));

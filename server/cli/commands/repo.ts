@@ -115,13 +115,15 @@ function statusText(status: RepositoryStatus): string {
   const { entry } = status;
   const saved =
     status.storedBytes === 0 ? '' : ` (${(status.logicalBytes / status.storedBytes).toFixed(1)} times what is stored)`;
+  const giveBack = status.unusedBytes === 0 ? '' : `, given back by: tidemark repo gc ${entry.name}`;
+  const unused = `${formatBytes(status.unusedBytes)}${giveBack}`;
   const rows = [
     ['location', entry.location],
     ['restore points', `${status.restorePoints} of ${status.vms} VMs`],
     ['data in them', `${formatBytes(status.logicalBytes)}${saved}`],
     ['distinct data', formatBytes(status.uniqueBytes)],
     ['stored', formatBytes(status.storedBytes)],
-    ['not needed', `${formatBytes(status.unusedBytes)}, given back by: tidemark repo gc ${entry.name}`],
+    ['not needed', unused],
     ['free there', status.freeBytes === null ? 'unknown' : formatBytes(status.freeBytes)],
     ...status.warnings.map((warning) => ['warning', warning]),
   ];

@@ -172,7 +172,7 @@ test('Ctrl-C cancels the run that a command started, and only stops watching ano
   following.kill('SIGINT');
   const cancelled = await followed;
   assert.equal(cancelled.code, 1);
-  assert.match(cancelled.stderr, /Cancelling run[^]*\(TM1999\)/);
+  assert.match(cancelled.stderr, /Cancelling the run[^]*\(TM1999\)/);
   const after = await site.ask(['run', 'show', id], runInfo);
   assert.equal(after.state, 'cancelled');
 });

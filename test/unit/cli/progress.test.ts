@@ -65,7 +65,7 @@ test('On a terminal the bars are redrawn in place and leave nothing behind', () 
   drawn.update(run(progress('transfer', 1024 ** 3, ['os', 'data'])));
   const screen = terminal.screen();
   assert.match(screen[0] ?? '', /^reading disks, 50 MiB\/s, 12 s left$/);
-  assert.match(screen[1] ?? '', /^os .*100%  1 GiB of 1 GiB$/);
+  assert.match(screen[1] ?? '', /^os .*100% +1 GiB of 1 GiB +$/);
   assert.match(screen[2] ?? '', /^data .*100%/);
   assert.equal(screen.length, 4);
   drawn.update(run(progress('committing', 1024 ** 3, [])));
