@@ -62,7 +62,7 @@ async function runWorker<Out, In extends { readonly type: string }>(
           if (isEnd(message)) {
             if (message.type === 'finished') resolve();
             else {
-              options.log(message.detail);
+              if (message.error.code !== errorCodes.cancelled) options.log(message.detail);
               reject(errorFromReport(message.error));
             }
           } else options.onMessage(message, send);
