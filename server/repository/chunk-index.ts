@@ -31,6 +31,7 @@ export interface IndexEntry extends TocEntry {
 
 /** Entries of one block of memory: growing by blocks needs no copies. */
 const blockEntries = 1 << 14;
+const blockBytes = blockEntries * (idBytes + 4 * Uint32Array.BYTES_PER_ELEMENT + 1);
 const damagedBit = 0x80;
 const firstSlots = 1 << 12;
 
@@ -55,6 +56,11 @@ export class ChunkIndex {
   /** Ordinals are 0 to `entryCount - 1`. */
   get entryCount(): number {
     return this.#count;
+  }
+
+  /** Bytes of the tables. */
+  get memoryBytes(): number {
+    return this.#blocks.length * blockBytes + this.#slots.byteLength;
   }
 
   get packs(): readonly IndexedPack[] {
