@@ -5,6 +5,7 @@ import { certificateSha256, endPointBinding } from '../../base/channel-binding.t
 import { messageConnection } from '../../base/json-rpc.ts';
 import { silentLogger } from '../../base/log.ts';
 import { ScramClient } from '../../base/scram.ts';
+import type { ChannelBinding } from '../../base/scram.ts';
 import { agentProtocol, controlPath, controlUpgrade, hello, scramFinal, scramFirst } from '../../protocol/agent.ts';
 import type { JobKind } from '../../protocol/agent.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
@@ -100,6 +101,17 @@ export async function connectAgent(target: AgentTarget, options: ConnectOptions)
   }
 }
 
+/** What the exchange is bound to. Over https there is no exchange without a certificate: that would be open to anybody in between. */
+function bindingTo(address: AgentAddress, certificate: Buffer | undefined): ChannelBinding {
+  if (!address.tls) return { type: 'none' };
+  if (certificate === undefined) {
+    throw new TidemarkError(errorCodes.agentCertificateMismatch, `The agent at ${address.url} showed no certificate.`, {
+      hint: 'Start the agent with a certificate and a key.',
+    });
+  }
+  return endPointBinding(certificate);
+}
+
 async function authenticate(
   target: AgentTarget,
   address: AgentAddress,
@@ -111,10 +123,7 @@ async function authenticate(
   const rpc: MessageConnection = messageConnection(socket, maxControlMessageBytes);
   const channel = new ControlChannel(target.url, socket, rpc, options.log ?? silentLogger);
   try {
-    const scram = new ScramClient(
-      target.password,
-      certificate === undefined ? { type: 'none' } : endPointBinding(certificate),
-    );
+    const scram = new ScramClient(target.password, bindingTo(address, certificate));
     const first = await channel.exchange(scramFirst, { message: scram.first() }, signal);
     const final = await channel.exchange(scramFinal, { message: await scram.final(first.message) }, signal);
     const dataKey = scram.verify(final.message);

@@ -128,10 +128,10 @@ export class DataStream implements DataConnection {
     this.fail(cancelledError());
   }
 
-  /** Ends the connection with this error; the first one counts. Anything but a Tidemark error is the peer's garbage. */
+  /** Ends the connection with this error; the first one counts. */
   fail(error: unknown): void {
     if (this.#failure !== undefined) return;
-    const failure = TidemarkError.is(error) ? error : TidemarkError.from(error);
+    const failure = TidemarkError.from(error);
     this.#failure = failure;
     clearInterval(this.#silence);
     // Frames that came before the failure are not given out any more: the caller learns of it at once.
@@ -207,7 +207,7 @@ export class DataStream implements DataConnection {
         this.#ended(header);
         return;
       case frameType.failed:
-        this.#failed(header, errorFromReport(json(payload.toString('utf8'), errorReport, 'The error report')));
+        this.#failed(header, reportedError(payload));
         return;
       case frameType.read:
       case frameType.write:
@@ -268,5 +268,13 @@ export class DataStream implements DataConnection {
     }
     if ('error' in queued) throw queued.error;
     return queued.frame;
+  }
+}
+
+function reportedError(payload: Buffer): TidemarkError {
+  try {
+    return errorFromReport(json(payload.toString('utf8'), errorReport, 'The error report'));
+  } catch (error) {
+    throw violation(TidemarkError.from(error).message.replace(/\.$/, ''));
   }
 }

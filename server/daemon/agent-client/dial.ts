@@ -130,6 +130,7 @@ export async function dial(address: AgentAddress, options: DialOptions): Promise
   const head = new ResponseHead(options.upgrade);
   const { promise, resolve, reject } = Promise.withResolvers<Dialled>();
   let connected = false;
+  let certificate: Buffer | undefined;
 
   const consume = (bytes: Buffer): void => {
     try {
@@ -159,7 +160,6 @@ export async function dial(address: AgentAddress, options: DialOptions): Promise
     settle();
     // Later errors belong to whoever has the socket; this listener stays so that none is thrown in between.
     socket.off('error', onError).on('error', () => undefined);
-    const certificate = address.tls ? certificateOf(socket) : undefined;
     if (options.sink === undefined) {
       socket.pause();
       if (rest.length > 0) socket.unshift(rest);
@@ -173,7 +173,8 @@ export async function dial(address: AgentAddress, options: DialOptions): Promise
   socket.on('error', onError).on('close', onClose);
   socket.once(address.tls ? 'secureConnect' : 'connect', () => {
     connected = true;
-    if (!pinMatches(address, socket, options.certificateSha256)) fail(wrongCertificate(address.url));
+    certificate = certificateOf(socket);
+    if (address.tls && !isTrusted(certificate, options.certificateSha256)) fail(wrongCertificate(address.url));
     else socket.write(requestText(address, options));
   });
   if (address.tls || options.sink === undefined) socket.on('data', consume);
@@ -249,13 +250,12 @@ function isTlsSocket(socket: Socket): socket is TLSSocket {
   return 'getPeerX509Certificate' in socket;
 }
 
+/** The certificate the other side showed. To be called once: Node (seen with 24.21) gives it only to the first call. */
 function certificateOf(socket: Socket): Buffer | undefined {
   return isTlsSocket(socket) ? socket.getPeerX509Certificate()?.raw : undefined;
 }
 
-function pinMatches(address: AgentAddress, socket: Socket, pin: string | undefined): boolean {
-  if (!address.tls) return true;
-  const certificate = certificateOf(socket);
+function isTrusted(certificate: Buffer | undefined, pin: string | undefined): boolean {
   if (certificate === undefined) return false;
   return pin === undefined || certificateSha256(certificate) === pin.toLowerCase();
 }
