@@ -49,7 +49,7 @@ export function daemonStartCommand(
   context: CliContext,
   data: string,
 ): { readonly command: string; readonly args: readonly string[] } {
-  return { command: context.self.command, args: [context.self.script, 'daemon', 'run', '--data', data] };
+  return { command: context.self.command, args: [context.self.script, 'daemon', 'run', '--quiet', '--data', data] };
 }
 
 /** Connects to the daemon, starting it when none runs, and closes the connection afterwards. */

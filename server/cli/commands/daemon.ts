@@ -26,9 +26,11 @@ export function addDaemonCommands(program: Command, context: CliContext): void {
   group
     .command('run')
     .description('serve in the foreground until stopped (SIGTERM or Ctrl-C)')
-    .action(async (_options: object, command: Command) => {
+    .option('--quiet', 'write the log to its file only', false)
+    .action(async (options: { quiet: boolean }, command: Command) => {
       const globals = globalOptions(command);
-      const onLogLine = (line: string): void => context.terminal.error(`${line}\n`);
+      const print = (line: string): void => context.terminal.error(`${line}\n`);
+      const onLogLine = options.quiet ? undefined : print;
       const { runDaemon } = await import('../../daemon/main.ts');
       await runDaemon({ dataDirectory: globals.data, version, signal: context.signal, onLogLine });
     });
