@@ -33,6 +33,9 @@ Every command explains itself with --help.`;
 /** Exit codes: the command did it, it failed, it was not understood. */
 export const exitCodes = { success: 0, failure: 1, usage: 2 } as const;
 
+/** Longer lines of text are hard to read. */
+const widestHelp = 100;
+
 /** The whole command line. With `asJson`, what the parser refuses is not printed: `runCli` does that. */
 export function buildProgram(context: CliContext, asJson = false): Command {
   const program = new Command('tidemark')
@@ -45,6 +48,8 @@ export function buildProgram(context: CliContext, asJson = false): Command {
     .configureHelp({ showGlobalOptions: true, optionDescription })
     .exitOverride()
     .configureOutput({
+      getOutHelpWidth: () => Math.min(widestHelp, context.terminal.columns()),
+      getErrHelpWidth: () => Math.min(widestHelp, context.terminal.columns()),
       writeOut: (text) => context.terminal.out(text),
       writeErr: (text) => {
         if (!asJson) context.terminal.error(text);
