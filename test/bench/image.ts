@@ -15,28 +15,41 @@ export interface Region {
 
 /** Numbers from 0 to 1 that depend on the seed alone (xorshift128, Marsaglia 2003). */
 export function seededRandom(seed: string): () => number {
-  const state = new Uint32Array(createHash('sha256').update(seed).digest().buffer.slice(0, 16));
+  const digest = createHash('sha256').update(seed).digest();
+  let a = digest.readInt32LE(0);
+  let b = digest.readInt32LE(4);
+  let c = digest.readInt32LE(8);
+  let d = digest.readInt32LE(12);
   return () => {
-    const [a = 1, b = 2, c = 3, d = 4] = state;
-    let t = a ^ (a << 11);
-    t ^= t >>> 8;
-    state.set([b, c, d, (d ^ (d >>> 19) ^ t) >>> 0]);
-    return (state[3] ?? 0) / 2 ** 32;
+    const t = a ^ (a << 11);
+    a = b;
+    b = c;
+    c = d;
+    d ^= (d >>> 19) ^ t ^ (t >>> 8);
+    return (d >>> 0) / 2 ** 32;
   };
 }
+
+/** Words of the text-like data; the first ones come far more often than the last. */
+const wordCount = 4096;
+const slotBytes = 16;
+/** Every so many words a number comes that occurs nowhere else, so that no two chunks are the same. */
+const numberEvery = 12;
 
 /** A source of bytes for regions; `text` packs to about 0.45 of its size with zstd level 1, `noise` not at all. */
 export class RegionFiller {
   readonly #random: () => number;
-  readonly #words: readonly string[];
+  /** A length and so many bytes for each word. */
+  readonly #words = new Uint8Array(wordCount * slotBytes);
   readonly #noise: ReturnType<typeof createCipheriv>;
 
   constructor(seed: string) {
-    this.#random = seededRandom(`${seed}/words`);
-    this.#words = Array.from({ length: 4096 }, () => {
-      const length = 3 + Math.floor(this.#random() * 8);
-      return Array.from({ length }, () => String.fromCharCode(97 + Math.floor(this.#random() * 26))).join('');
-    });
+    const random = seededRandom(`${seed}/words`);
+    this.#random = random;
+    for (let slot = 0; slot < this.#words.length; slot += slotBytes) {
+      const letters = Array.from({ length: 3 + Math.floor(random() * 8) }, () => 97 + Math.floor(random() * 26));
+      this.#words.set([letters.length + 1, ...letters, 0x20], slot);
+    }
     const key = createHash('sha256').update(`${seed}/noise`).digest();
     this.#noise = createCipheriv('aes-256-ctr', key, Buffer.alloc(16));
   }
@@ -46,15 +59,20 @@ export class RegionFiller {
   }
 
   #text(length: number): Buffer {
-    const parts: string[] = [];
-    let written = 0;
-    for (let number = 0; written < length; number++) {
-      const word = this.#words[Math.floor(this.#random() ** 3 * 4096)] ?? 'word';
-      const part = number % 12 === 11 ? `${Math.floor(this.#random() * 2 ** 32).toString(16)}\n` : `${word} `;
-      parts.push(part);
-      written += part.length;
+    const text = Buffer.allocUnsafe(length);
+    const words = this.#words;
+    for (let at = 0, number = 1; at < length; number++) {
+      if (number % numberEvery === 0) {
+        at += text.write(`${Math.floor(this.#random() * 2 ** 32).toString(16)}\n`, at, 'latin1');
+        continue;
+      }
+      const random = this.#random();
+      const start = Math.floor(random * random * random * wordCount) * slotBytes;
+      const end = start + (words[start] ?? 0);
+      // Byte by byte: `set` costs more than these few bytes.
+      for (let from = start + 1; from <= end && at < length; from++) text[at++] = words[from] ?? 0;
     }
-    return Buffer.from(parts.join('').slice(0, length), 'latin1');
+    return text;
   }
 }
 
