@@ -28,6 +28,21 @@ export class BlockTable {
     return this.#entry(payloadIndex(this.geometry, block));
   }
 
+  /** Counts blocks from `block` on, up to `limit`, that have never been written: at least the first, when it is one, and those beside it in the table. */
+  async emptyBlocks(block: number, limit: number): Promise<number> {
+    const { chunkRatio, dataBlocks } = this.geometry;
+    const at = this.#start + payloadIndex(this.geometry, block) * batEntryBytes;
+    const inSector = at % logSectorBytes;
+    const sector = await this.#sectors.get(at - inSector);
+    // Behind the last block of a chunk comes the entry of its bitmap.
+    const beside = (logSectorBytes - inSector) / batEntryBytes;
+    const end = Math.min(limit, beside, chunkRatio - (block % chunkRatio), dataBlocks - block);
+    let count = 0;
+    while (count < end && (sector.readUInt32LE(inSector + count * batEntryBytes) & 7) === blockState.notPresent)
+      count += 1;
+    return count;
+  }
+
   /** Changes the entry of a payload block. */
   async setBlock(block: number, entry: BatEntry): Promise<void> {
     await this.#setEntry(payloadIndex(this.geometry, block), entry);

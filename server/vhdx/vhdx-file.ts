@@ -16,8 +16,8 @@ import type { Regions } from './region-table.ts';
 import { SectorCache } from './sector-cache.ts';
 import { SpaceMap } from './space-map.ts';
 
-/** Blocks that one `locate` looks at: a bound on the time between two looks at an abort signal. */
-const maxBlocksPerRun = 65_536;
+/** Runs that one `locate` joins: a bound on the time between two looks at an abort signal. */
+const maxRuns = 4096;
 
 /** The structures of a VHDX. `file` is seen through its log. */
 export interface VhdxStructures {
@@ -102,12 +102,12 @@ export class VhdxFile implements DiskLayer {
   }
 
   async locate(offset: number, length: number): Promise<Run> {
-    const first = await this.#runInBlock(offset, length);
+    const first = await this.#runFrom(offset, length);
     let found = first.length;
-    for (let blocks = 0; found < length && blocks < maxBlocksPerRun; blocks++) {
+    for (let runs = 1; found < length && runs < maxRuns; runs++) {
       // Runs go on from block to block where kind and place do.
       if ((offset + found) % this.table.geometry.blockBytes !== 0) break;
-      const next = await this.#runInBlock(offset + found, length - found);
+      const next = await this.#runFrom(offset + found, length - found);
       if (next.kind !== first.kind) break;
       if (first.kind === 'data' && next.kind === 'data' && next.fileOffset !== first.fileOffset + found) break;
       found += next.length;
@@ -115,15 +115,19 @@ export class VhdxFile implements DiskLayer {
     return { ...first, length: found };
   }
 
-  async #runInBlock(offset: number, length: number): Promise<Run> {
+  /** The run from `offset` on: of one block, or of empty ones side by side. */
+  async #runFrom(offset: number, length: number): Promise<Run> {
     const { geometry } = this.table;
     const block = Math.floor(offset / geometry.blockBytes);
     const within = offset - block * geometry.blockBytes;
     const available = Math.min(length, blockLength(geometry, block) - within);
     const entry = await this.table.block(block);
-    if (!isPresent(entry)) {
-      return { kind: entry.state === blockState.notPresent ? 'absent' : 'zero', length: available };
+    if (entry.state === blockState.notPresent) {
+      const empty = await this.table.emptyBlocks(block, Math.ceil((within + length) / geometry.blockBytes));
+      const end = Math.min((block + empty) * geometry.blockBytes, geometry.sizeBytes);
+      return { kind: 'absent', length: Math.min(length, end - offset) };
     }
+    if (!isPresent(entry)) return { kind: 'zero', length: available };
     const data = { kind: 'data', fileOffset: entry.offset + within } as const;
     if (entry.state === blockState.fullyPresent) return { ...data, length: available };
     const { sectorBytes } = geometry;

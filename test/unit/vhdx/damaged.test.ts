@@ -205,6 +205,27 @@ test('zero, unmapped and undefined blocks read as zeros and hide the parent, abs
   assert.ok((await contentOf(new VirtualDisk([await VhdxFile.open(child), parent]))).equals(content));
 });
 
+test('bits that a sector bitmap holds of a block that is not there mean nothing when the block is written', async () => {
+  const base = await emptyVhdx();
+  const baseWriter = await writerOf(base);
+  const content = noise(4 * MiB, 1);
+  await baseWriter.write(content, 0);
+  await baseWriter.close();
+  const parent = await VhdxFile.open(base);
+  const child = await emptyVhdx({ parent: { linkage: parent.identity.guid, relativePath: 'x' } });
+  for (const at of [0, 2 * MiB]) {
+    const writer = await writerOf(child, [parent]);
+    await writer.write(noise(512, at), at);
+    await writer.close();
+    noise(512, at).copy(content, at);
+    const bitmap = await (await VhdxFile.open(child)).table.chunkBitmap(0);
+    assert.ok(bitmap !== undefined);
+    // Of blocks 1 and up, 256 bytes each; after the second round only those that are still absent.
+    child.bytes.fill(0xff, bitmap + (at / MiB + 1) * 256, bitmap + 1024);
+  }
+  assert.ok((await contentOf(new VirtualDisk([await VhdxFile.open(child), parent]))).equals(content));
+});
+
 test('a partial block without sector bitmap is refused', async () => {
   const child = await emptyVhdx({ parent: { linkage: newGuid(), relativePath: 'x' } });
   const end = await child.size();
