@@ -51,6 +51,11 @@ export interface BlockMap {
    * iterated once, before the next is asked for. Throws `TM4009` naming a chunk that no pack holds.
    */
   locatedChunks(signal: AbortSignal): AsyncIterable<Iterable<LocatedChunk>>;
+  /**
+   * The chunks that no pack holds whole, ascending, as far as is known: nothing, and nothing is read, when no verification found
+   * damage. Errors: `TM4009`, `TM4010` when the map itself is damaged.
+   */
+  lostChunks(signal: AbortSignal): AsyncIterable<number>;
   /** One bit a chunk, least significant first: set for chunks that are not zeros. Errors: `TM4009`, `TM4010`. */
   usedChunks(signal: AbortSignal): Promise<Uint8Array>;
 }

@@ -101,6 +101,18 @@ export class StoredBlockMap implements BlockMap {
     if (batch.size > 0) yield batch.sorted();
   }
 
+  async *lostChunks(signal: AbortSignal): AsyncGenerator<number> {
+    if (!this.#source.index.hasDamage) return;
+    for await (const { firstChunk, ids } of this.pages(signal)) {
+      const { index } = this.#source;
+      for (let position = 0; position < ids.length; position += idBytes) {
+        if (isZeroId(ids, position)) continue;
+        const ordinal = index.find(ids, position);
+        if (ordinal < 0 || index.entry(ordinal).damaged) yield firstChunk + position / idBytes;
+      }
+    }
+  }
+
   async usedChunks(signal: AbortSignal): Promise<Uint8Array> {
     const used = new Uint8Array(Math.ceil(chunkCountOf(this.geometry) / 8));
     for await (const { firstChunk, ids } of this.pages(signal)) {

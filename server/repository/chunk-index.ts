@@ -50,6 +50,7 @@ export class ChunkIndex {
   readonly #packNumbers = new Map<string, number>();
   readonly #condemned = new Set<number>();
   #count = 0;
+  #hasDamage = false;
   /** Ordinal + 1 of the entry whose id hashes here; 0 when free. */
   #slots = new Uint32Array(firstSlots);
 
@@ -100,9 +101,15 @@ export class ChunkIndex {
     }
   }
 
+  /** Whether any copy was marked as damaged. */
+  get hasDamage(): boolean {
+    return this.#hasDamage;
+  }
+
   /** Takes back every `condemn` and `markDamaged`. */
   clearMarks(): void {
     this.#condemned.clear();
+    this.#hasDamage = false;
     for (const { flags } of this.#blocks) {
       for (const [at, flag] of flags.entries()) flags[at] = flag & ~damagedBit;
     }
@@ -115,6 +122,7 @@ export class ChunkIndex {
       if (this.#packOf(ordinal).packId !== packId) continue;
       const at = ordinal % blockEntries;
       block.flags[at] = (block.flags[at] ?? 0) | damagedBit;
+      this.#hasDamage = true;
     }
   }
 

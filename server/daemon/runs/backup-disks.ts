@@ -5,7 +5,7 @@ import * as agent from '../../protocol/agent.ts';
 import type { BackupRequest } from '../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { DiskId, TrackingId } from '../../protocol/ids.ts';
-import type { Checkpoint, FrozenDisk, RestorePointDisk } from '../../protocol/model.ts';
+import type { Checkpoint, FrozenDisk, FullReason, RestorePointDisk } from '../../protocol/model.ts';
 import { defaultChunkBytes } from '../../repository/index.ts';
 import type {
   BlockMap,
@@ -148,22 +148,22 @@ function storedDisk({ disk, kind, transfer: done }: PlannedDisk, map: StoredMap 
 
 async function planTransfer(disk: FrozenDisk, options: StoreDisksOptions): Promise<PlannedDisk> {
   const plan = planDisk(disk, options.base);
-  if (plan.type === 'incremental') {
+  let reason: FullReason;
+  if (plan.type === 'full') reason = plan.reason;
+  else {
     const chunks = new ChunkSet(disk.sizeBytes, plan.base.chunkBytes);
+    const base = options.repository.openMap(plan.base);
     try {
       await collectExtents(chunks, disk, plan.since, options);
-      return {
-        disk,
-        kind: { type: 'incremental' },
-        base: options.repository.openMap(plan.base),
-        transfer: new TransferDisk(disk.id, disk.name, chunks),
-      };
+      await addLostChunks(chunks, disk, base, options);
+      return { disk, kind: { type: 'incremental' }, base, transfer: new TransferDisk(disk.id, disk.name, chunks) };
     } catch (error) {
-      if (!TidemarkError.is(error, errorCodes.trackingUnknown)) throw error;
-      options.context.log('warning', `Change tracking of disk ${disk.name} has no answer.`, error);
+      if (TidemarkError.is(error, errorCodes.trackingUnknown)) reason = 'tracking-unknown';
+      else if (isDamage(error)) reason = 'base-missing';
+      else throw error;
+      options.context.log('warning', `Disk ${disk.name} cannot be read incrementally.`, error);
     }
   }
-  const reason = plan.type === 'full' ? plan.reason : 'tracking-unknown';
   if (options.base.type === 'restore-point') {
     options.warn(`Disk ${disk.name} was read in full (${reason}); an incremental was not possible.`);
   }
@@ -181,6 +181,26 @@ async function planTransfer(disk: FrozenDisk, options: StoreDisksOptions): Promi
 function fullChunkBytes(disk: FrozenDisk, { request, newest }: StoreDisksOptions): number {
   const before = newest?.disks.find((candidate) => candidate.id === disk.id);
   return request.chunkBytes ?? before?.chunkBytes ?? defaultChunkBytes(disk.sizeBytes);
+}
+
+/** What verification found damaged in the base is read again: an incremental must not inherit a hole. */
+async function addLostChunks(
+  chunks: ChunkSet,
+  disk: FrozenDisk,
+  base: BlockMap,
+  { context, signal }: StoreDisksOptions,
+): Promise<void> {
+  let lost = 0;
+  for await (const chunk of base.lostChunks(signal)) {
+    chunks.addExtent(chunk * chunks.chunkBytes, 1);
+    lost += 1;
+  }
+  if (lost > 0) context.log('warning', `Disk ${disk.name}: ${lost} chunks of the base are damaged and are read again.`);
+}
+
+function isDamage(error: unknown): boolean {
+  const { blobMissing, blobCorrupt, restorePointCorrupt } = errorCodes;
+  return [blobMissing, blobCorrupt, restorePointCorrupt].some((code) => TidemarkError.is(error, code));
 }
 
 async function collectExtents(

@@ -80,7 +80,11 @@ async function isWhole(point: StoredRestorePoint, repository: Repository, contex
     let bytes = 0;
     await repository.readBlob(point.configuration, context.signal);
     for (const disk of point.disks) {
-      for await (const batch of repository.openMap(disk).locatedChunks(context.signal)) {
+      const map = repository.openMap(disk);
+      for await (const lost of map.lostChunks(context.signal)) {
+        throw new TidemarkError(errorCodes.blobMissing, `Chunk ${lost} of disk ${disk.name} is damaged.`);
+      }
+      for await (const batch of map.locatedChunks(context.signal)) {
         throwIfAborted(context.signal);
         // Asking where a chunk lies is what throws when it lies nowhere.
         for (const { location } of batch) bytes += location.rawBytes;

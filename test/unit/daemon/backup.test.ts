@@ -220,6 +220,30 @@ describe('a backup run', () => {
     assert.match(fake.committed?.warnings.join() ?? '', /Disk os was read in full/);
   });
 
+  it('reads a disk in full when the map it would build on is damaged', async () => {
+    fake.addEarlier();
+    fake.lostChunks = () => {
+      throw reported(errorCodes.blobCorrupt);
+    };
+    await backUp();
+    const kinds = fake.committed?.disks.map((one) => one.kind);
+    assert.deepEqual(
+      kinds,
+      [1, 2].map(() => ({ type: 'full', reason: 'base-missing' })),
+    );
+  });
+
+  it('reads chunks of the base again that verification found damaged', async () => {
+    fake.addEarlier();
+    fake.lostChunks = async function* lost() {
+      yield 3;
+    };
+    // What has to be read needs a data connection, which the fake host does not have.
+    await assert.rejects(backUp());
+    assert.deepEqual(fake.totals, [65_536, 65_536]);
+    assert.equal(fake.committed, undefined);
+  });
+
   it('refuses to back up nothing, and a chunk size that is no power of two', async () => {
     const invalid = { code: errorCodes.invalidInput };
     await assert.rejects(backUp({ excludeDisks: ['*'] }), invalid);

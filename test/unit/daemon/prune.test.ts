@@ -14,6 +14,7 @@ describe('a prune run', () => {
   let points: { readonly id: string; readonly vmId: string }[];
   let deleted: string[];
   let damaged: Set<string>;
+  let rotten: Set<string>;
 
   beforeEach(() => {
     fake = new FakeBackup();
@@ -22,6 +23,7 @@ describe('a prune run', () => {
     points.push({ id: id(7), vmId: 'b' }, { id: id(6), vmId: 'b' });
     deleted = [];
     damaged = new Set();
+    rotten = new Set();
   });
 
   const prune = async (more: Partial<PruneRequest> = {}): Promise<Extract<RunOutcome, { readonly kind: 'prune' }>> => {
@@ -37,6 +39,9 @@ describe('a prune run', () => {
       }),
       readBlob: async () => new Uint8Array(),
       openMap: ({ of }: { readonly of: string }) => ({
+        lostChunks: async function* lostChunks() {
+          if (rotten.has(of)) yield 7;
+        },
         async *locatedChunks() {
           yield [];
           if (damaged.has(of)) throw new TidemarkError(errorCodes.blobMissing, `a chunk of ${of} is missing`);
@@ -72,7 +77,8 @@ describe('a prune run', () => {
   });
 
   it('also keeps the newest restore point that is whole when newer ones are damaged', async () => {
-    damaged = new Set([5, 4, 3].map(id));
+    damaged = new Set([5, 3].map(id));
+    rotten = new Set([4].map(id));
     const outcome = await prune();
     assert.deepEqual(outcome.removed, [1, 3].map(id));
     assert.deepEqual(outcome.kept.filter((kept) => kept < id(6)).toSorted(), [2, 4, 5].map(id));

@@ -53,8 +53,12 @@ export class FakeBackup {
   referencePoints: Item[] = [];
   points: StoredRestorePoint[] = [];
   committed: NewRestorePoint | undefined;
+  /** Bytes to read of each disk, as the run told them. */
+  totals: readonly number[] = [];
   /** Answers instead of the fake itself, or throws; `honest` is what the fake would answer. */
   readonly lies = new Map<string, (honest: () => unknown, params: Readonly<Record<string, unknown>>) => unknown>();
+  /** Chunks of the base that are damaged; may throw. */
+  lostChunks: () => AsyncIterable<number> = async function* none() {};
   /** Called before each call is carried out, with its name. */
   onCall: (call: string) => void = () => undefined;
 
@@ -63,7 +67,9 @@ export class FakeBackup {
     signal: this.controller.signal,
     phase: () => undefined,
     jobPercent: () => undefined,
-    setDisks: () => undefined,
+    setDisks: (disks) => {
+      this.totals = disks.map(({ totalBytes }) => totalBytes);
+    },
     advance: () => undefined,
     warn: (text) => this.warnings.push(text),
     log: () => undefined,
@@ -75,7 +81,7 @@ export class FakeBackup {
     agentVersion: '0',
     warnings: [],
     closed: this.closed.signal,
-    data: { url: 'http://fake:1', host: 'fake', port: 1, tls: false, sessionId: '', dataKey: new Uint8Array() },
+    data: { url: 'http://127.0.0.1:1', host: '127.0.0.1', port: 1, tls: false, sessionId: '', dataKey: new Uint8Array() },
     request: async (message, params) => this.#request(message, params),
     close: async () => undefined,
   };
@@ -151,7 +157,7 @@ export class FakeBackup {
       warnings: [],
       exportKeys: () => ({}),
       listRestorePoints: async () => ({ points: this.points, damaged: [] }),
-      openMap: () => ({}),
+      openMap: () => ({ lostChunks: () => this.lostChunks() }),
       beginWrite: async () => ({
         signal: this.lease.signal,
         claim: () => new Uint8Array(),
