@@ -57,11 +57,6 @@ export function addAgentCommand(program: Command, context: CliContext): void {
         signal: context.signal,
       });
       context.terminal.out(`listening on ${agent.url}\n`);
-      if (agent.url.startsWith('http:')) {
-        context.terminal.error(
-          `${context.style.warn('warning')}: plain http: passwords are never sent, but commands and disk data are not encrypted. Use https outside of this machine.\n`,
-        );
-      }
       if (!context.signal.aborted) await once(context.signal, 'abort');
       await agent.close();
     });
