@@ -64,8 +64,16 @@ export async function serveDaemon(options: DaemonOptions, parts: DaemonParts): P
   const { dataDirectory } = options;
   await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
   await mkdir(rendezvousPaths(dataDirectory).directory, { recursive: true, mode: 0o700 });
-  using cleanUp = new DisposableStack();
-  cleanUp.use(await acquireDaemonLock(dataDirectory, options.signal));
+  const lock = await acquireDaemonLock(dataDirectory, options.signal);
+  try {
+    await serveLocked(options, parts);
+  } finally {
+    lock.release();
+  }
+}
+
+async function serveLocked(options: DaemonOptions, parts: DaemonParts): Promise<void> {
+  const { dataDirectory } = options;
   using logFile = new LogFile(dataDirectory);
   const secrets = await SecretStore.open(dataDirectory);
   const log = lineLogger((line) => {
