@@ -154,10 +154,16 @@ class Collection {
     });
   }
 
-  /** Plans over the packs that no record condemns and that no writer may just be making. */
+  /**
+   * Plans over the packs that no record condemns and that no writer may just be making. A condemned pack that is needed again
+   * waits for its pardon; a collection that deletes at once does not wait and rewrites it like any other.
+   */
   #plan(state: Survey): GcPlan {
     const condemned = new Set(state.condemned.flatMap(({ record }) => record.packs));
-    const packs = [...state.usage.values()].filter(({ packId }) => !condemned.has(packId) && !state.young.has(packId));
+    const packs = [...state.usage.values()].filter(({ packId, liveBytes }) => {
+      if (condemned.has(packId)) return this.#now && liveBytes > 0;
+      return !state.young.has(packId);
+    });
     const plan = planCollection(packs);
     for (const line of describePlan(plan)) this.#log(line);
     return plan;

@@ -1,16 +1,18 @@
 /** Small repositories for the tests of verification and garbage collection: backups without hosts, restores into memory. */
 import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import type { DiskId, OwnerId, RestorePointId, RunId, VmId } from '../../../server/protocol/ids.ts';
 import * as id from '../../../server/protocol/ids.ts';
 import type { ChangedChunks, Repository } from '../../../server/repository/api.ts';
+import type { StorageBackend } from '../../../server/repository/backend.ts';
 import { BlobOpener } from '../../../server/repository/blob-opener.ts';
 import { ChunkSealer } from '../../../server/repository/blob-sealer.ts';
 import { newConfig } from '../../../server/repository/config.ts';
 import type { RepositoryKeys } from '../../../server/repository/keys.ts';
+import { openLocalBackend } from '../../../server/repository/local-backend.ts';
 import type { StoredDisk, StoredRestorePoint } from '../../../server/repository/model.ts';
 import { OpenCore } from '../../../server/repository/open-core.ts';
 import { OpenRepository } from '../../../server/repository/open-repository.ts';
@@ -26,15 +28,18 @@ export { signal };
 /** The chunks of a disk that are not zeros: a number for the content of each. */
 export type DiskModel = ReadonlyMap<number, number>;
 
+const contents = new Map<number, Buffer>();
+
 /** 64 KiB that depend on `seed` only; every third kind compresses well. */
 export function chunkContent(seed: number): Buffer {
-  const parts: Buffer[] = [];
-  const repeat = seed % 3 === 0 ? 64 : 1;
-  for (let block = 0; block < chunkBytes / 32 / repeat; block++) {
-    const digest = createHash('sha256').update(`${seed} ${block}`).digest();
-    for (let copy = 0; copy < repeat; copy++) parts.push(digest);
-  }
-  return Buffer.concat(parts);
+  const known = contents.get(seed);
+  if (known !== undefined) return known;
+  const noise = createHash('shake256', { outputLength: seed % 3 === 0 ? 1024 : chunkBytes })
+    .update(`chunk ${seed}`)
+    .digest();
+  const content = Buffer.alloc(chunkBytes, noise);
+  contents.set(seed, content);
+  return content;
 }
 
 export function vm(number: number): VmId {
@@ -48,71 +53,89 @@ function disk(number: number): DiskId {
 const runId: RunId = id.runId('01ARZ3NDEKTSV4RRFFQ69G5FAV', 'run');
 const owner: OwnerId = id.ownerId('0123456789abcdef0123456789abcdef', 'owner');
 
-/** A repository in a temporary folder. Dispose it. */
-export class SmallRepository implements Disposable {
-  readonly location: string;
+/** An open repository with its inside. */
+export interface Opened {
+  readonly core: OpenCore;
+  readonly repository: OpenRepository;
+}
+
+let template: Promise<SmallRepository> | undefined;
+
+/** A repository in memory. */
+export class SmallRepository implements Opened {
+  readonly recoveryKey: string;
   readonly #keys: RepositoryKeys;
   readonly #id: Repository['id'];
-  readonly recoveryKey: string;
   storage: TestStorage;
-  repository: OpenRepository;
   core: OpenCore;
+  repository: OpenRepository;
 
-  private constructor(location: string, repositoryId: Repository['id'], keys: RepositoryKeys, recoveryKey: string) {
-    this.location = location;
-    this.#id = repositoryId;
+  private constructor(storage: TestStorage, id: Repository['id'], keys: RepositoryKeys, recoveryKey: string) {
+    this.storage = storage;
+    this.#id = id;
     this.#keys = keys;
     this.recoveryKey = recoveryKey;
-    this.storage = new TestStorage(location);
-    ({ core: this.core, repository: this.repository } = this.#open());
+    ({ core: this.core, repository: this.repository } = this.#open(storage));
   }
 
+  /** A new one, empty. Deriving keys from passwords takes long, so all of a process are copies of one. */
   static async create(): Promise<SmallRepository> {
-    const location = mkdtempSync(join(tmpdir(), 'tidemark-repository-'));
-    const { repository, recoveryKey } = await createRepository(location, { password, signal });
-    const made = new SmallRepository(location, repository.id, repository.exportKeys(), recoveryKey);
-    await made.core.refreshIndex(signal);
-    return made;
+    template ??= SmallRepository.#make();
+    return (await template).copy();
   }
 
-  /** Another folder with the same files, opened anew. Its storage's clock stands as this one's. */
-  async copy(): Promise<SmallRepository> {
+  static async #make(): Promise<SmallRepository> {
     const location = mkdtempSync(join(tmpdir(), 'tidemark-repository-'));
-    cpSync(this.location, location, { recursive: true, preserveTimestamps: true });
-    const made = new SmallRepository(location, this.#id, this.#keys, this.recoveryKey);
-    made.storage.aheadMs = this.storage.aheadMs;
+    try {
+      const storage = new TestStorage();
+      const { repository, recoveryKey } = await createRepository(location, { password, signal, backend: storage });
+      const made = new SmallRepository(storage, repository.id, repository.exportKeys(), recoveryKey);
+      await made.core.refreshIndex(signal);
+      return made;
+    } finally {
+      rmSync(location, { recursive: true, force: true });
+    }
+  }
+
+  /** The same files in another storage, opened anew. */
+  async copy(): Promise<SmallRepository> {
+    const made = new SmallRepository(new TestStorage(this.storage), this.#id, this.#keys, this.recoveryKey);
     await made.core.refreshIndex(signal);
     return made;
   }
 
   /** Forgets everything in memory and opens the files anew, as another process would. The password is not needed: the keys are known. */
   async reopen(): Promise<void> {
-    const { aheadMs } = this.storage;
-    this.storage = new TestStorage(this.location);
-    this.storage.aheadMs = aheadMs;
-    ({ core: this.core, repository: this.repository } = this.#open());
+    this.storage = new TestStorage(this.storage);
+    ({ core: this.core, repository: this.repository } = this.#open(this.storage));
     await this.core.refreshIndex(signal);
   }
 
   /** A second program that has the repository open. */
-  async second(): Promise<{ readonly core: OpenCore; readonly repository: OpenRepository }> {
-    const opened = this.#open();
+  async second(): Promise<Opened> {
+    const opened = this.#open(this.storage);
     await opened.core.refreshIndex(signal);
     return opened;
   }
 
-  [Symbol.dispose](): void {
-    rmSync(this.location, { recursive: true, force: true });
+  /** Writes the repository to a folder. */
+  writeTo(location: string): void {
+    for (const name of this.storage.files().keys()) {
+      const path = join(location, name);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, this.storage.bytes(name));
+    }
   }
 
-  #open(): { readonly core: OpenCore; readonly repository: OpenRepository } {
-    const core = new OpenCore({
-      id: this.#id,
-      location: this.location,
-      backend: this.storage,
-      keys: this.#keys,
-      warnings: [],
-    });
+  /** Opens the repository in a folder that `writeTo` wrote. */
+  async openAt(location: string): Promise<Opened> {
+    const opened = this.#open(openLocalBackend(location), location);
+    await opened.core.refreshIndex(signal);
+    return opened;
+  }
+
+  #open(backend: StorageBackend, location = 'memory'): Opened {
+    const core = new OpenCore({ id: this.#id, location, backend, keys: this.#keys, warnings: [] });
     return { core, repository: new OpenRepository(core, newConfig(this.#id, new Date().toISOString())) };
   }
 }
@@ -131,10 +154,7 @@ export interface BackupOptions {
 }
 
 /** Backs up disks as the daemon does: claim, pack, map, commit. */
-export async function backup(
-  small: Pick<SmallRepository, 'core' | 'repository'>,
-  options: BackupOptions,
-): Promise<StoredRestorePoint> {
+export async function backup(small: Opened, options: BackupOptions): Promise<StoredRestorePoint> {
   const { core, repository } = small;
   const { diskChunks = 32, packChunks = 1000, base } = options;
   await using session = await repository.beginWrite({ signal, note: 'test backup' });
@@ -203,16 +223,21 @@ interface SealedChange {
   readonly plain: Buffer | undefined;
 }
 
-function changedChunks(model: DiskModel, before: DiskModel = new Map()): [number, number | undefined][] {
-  const changed = [...model]
-    .filter(([chunk, seed]) => before.get(chunk) !== seed)
-    .map(([chunk, seed]) => [chunk, seed]);
-  const gone = [...before.keys()].filter((chunk) => !model.has(chunk)).map((chunk) => [chunk, undefined]);
-  return ([...changed, ...gone] as [number, number | undefined][]).sort(([a], [b]) => a - b);
+/** Chunks whose content differs, ascending; those that became zeros have no seed. */
+function changedChunks(model: DiskModel, before: DiskModel = new Map()): readonly Change[] {
+  const changes: Change[] = [];
+  for (const [chunk, seed] of model) if (before.get(chunk) !== seed) changes.push({ chunk, seed });
+  for (const chunk of before.keys()) if (!model.has(chunk)) changes.push({ chunk, seed: undefined });
+  return changes.sort((a, b) => a.chunk - b.chunk);
 }
 
-function sealedChanges(sealer: ChunkSealer, changed: readonly [number, number | undefined][]): SealedChange[] {
-  return changed.map(([chunk, seed]) => {
+interface Change {
+  readonly chunk: number;
+  readonly seed: number | undefined;
+}
+
+function sealedChanges(sealer: ChunkSealer, changed: readonly Change[]): SealedChange[] {
+  return changed.map(({ chunk, seed }) => {
     const blob = new Uint8Array(32);
     const plain = seed === undefined ? undefined : chunkContent(seed);
     if (plain !== undefined) sealer.id(plain, blob, 0);
@@ -229,7 +254,7 @@ async function* asChanges(changes: readonly SealedChange[]): AsyncGenerator<Chan
 
 /** Reads a disk of a restore point back: the SHA-256 of each chunk that is not zeros. */
 export async function restored(
-  { core, repository }: Pick<SmallRepository, 'core' | 'repository'>,
+  { core, repository }: Opened,
   point: StoredRestorePoint,
   number = 0,
 ): Promise<ReadonlyMap<number, string>> {
@@ -259,13 +284,6 @@ export function expected(model: DiskModel): ReadonlyMap<number, string> {
 /** A disk with these contents, chunk by chunk from `first`. */
 export function diskOf(seeds: readonly number[], first = 0): DiskModel {
   return new Map(seeds.map((seed, index) => [first + index, seed]));
-}
-
-/** Every file of the repository with its size. */
-export async function allFiles(small: Pick<SmallRepository, 'storage'>): Promise<ReadonlyMap<string, number>> {
-  const files = new Map<string, number>();
-  for await (const file of small.storage.list('', signal)) files.set(file.name, file.bytes);
-  return files;
 }
 
 /** Ids of restore points, for comparing. */

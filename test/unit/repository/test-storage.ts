@@ -1,13 +1,17 @@
-/** A storage for tests of the repository: a directory with a clock of its own, which can die at any call. */
-import { openLocalBackend } from '../../../server/repository/local-backend.ts';
+/** A storage in memory for tests of the repository: quick, with a clock of its own, and able to die at any call. */
+import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
 import type { GetOptions, PutOptions, StorageBackend, StoredFile } from '../../../server/repository/backend.ts';
 
 /** What every call throws once the storage died. */
 export class Died extends Error {}
 
-/** Passes everything on to the directory at `location`. */
+interface File {
+  readonly bytes: Buffer;
+  readonly modifiedMs: number;
+}
+
+/** Files in memory. */
 export class TestStorage implements StorageBackend {
-  readonly location: string;
   /** How far this storage's clock is ahead of the machine's, ms. */
   aheadMs = 0;
   /** Calls that change something so far. */
@@ -16,68 +20,106 @@ export class TestStorage implements StorageBackend {
   dieAt = Infinity;
   /** Whether the last change still happens and only its caller does not hear of it. */
   dieAfterwards = false;
+  /** Bytes that can still be stored, as far as `freeBytes` tells. */
+  free = 2 ** 40;
   /** Called before each change: a place for others to act at that moment. */
   onChange: ((what: string) => Promise<void>) | undefined;
-  readonly #backend: StorageBackend;
-  /** How far ahead the clock was when a file was written. */
-  readonly #writtenAhead = new Map<string, number>();
+  readonly #files: Map<string, File>;
 
-  constructor(location: string) {
-    this.location = location;
-    this.#backend = openLocalBackend(location);
+  /** With the files of another storage. */
+  constructor(from?: TestStorage) {
+    this.#files = new Map(from === undefined ? [] : from.#files);
+    this.aheadMs = from?.aheadMs ?? 0;
   }
 
-  async put(name: string, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
-    await this.#change(`put ${name}`, async () => {
-      await this.#backend.put(name, parts, options);
-      this.#writtenAhead.set(name, this.aheadMs);
+  /** Flips one bit. The file's time stays as it was: bits that rot do not touch it. */
+  flip(name: string, position: number, bit: number): void {
+    const file = this.#get(name);
+    const bytes = Buffer.from(file.bytes);
+    bytes[position] = (bytes[position] ?? 0) ^ (1 << bit);
+    this.#files.set(name, { ...file, bytes });
+  }
+
+  /** Puts a file there (or cuts it) behind the back of everybody; undefined removes it. */
+  set(name: string, bytes: Buffer | undefined): void {
+    if (bytes === undefined) this.#files.delete(name);
+    else this.#files.set(name, { bytes, modifiedMs: this.#now() });
+  }
+
+  bytes(name: string): Buffer {
+    return Buffer.from(this.#get(name).bytes);
+  }
+
+  /** Names and sizes of all files. */
+  files(): ReadonlyMap<string, number> {
+    return new Map([...this.#files].map(([name, { bytes }]) => [name, bytes.length] as const).sort());
+  }
+
+  async put(name: string, parts: readonly Uint8Array[], options: PutOptions = {}): Promise<void> {
+    await this.#change(`put ${name}`, () => {
+      if (options.ifAbsent === true && this.#files.has(name)) {
+        throw new TidemarkError(errorCodes.repositoryExists, `${name} exists.`);
+      }
+      this.#files.set(name, { bytes: Buffer.concat(parts), modifiedMs: this.#now() });
     });
   }
 
-  async delete(name: string, signal?: AbortSignal): Promise<void> {
-    await this.#change(`delete ${name}`, async () => this.#backend.delete(name, signal));
+  async delete(name: string): Promise<void> {
+    await this.#change(`delete ${name}`, () => this.#files.delete(name));
   }
 
-  async get(name: string, options?: GetOptions): Promise<Uint8Array> {
+  async get(name: string, options: GetOptions = {}): Promise<Uint8Array> {
     this.#live();
-    return this.#backend.get(name, options);
+    const { bytes } = this.#get(name);
+    const { offset, length } = options.range ?? { offset: 0, length: bytes.length };
+    if (offset + length > bytes.length || bytes.length > (options.maxBytes ?? Infinity)) {
+      throw new TidemarkError(errorCodes.repositoryCorrupt, `${name} is cut off.`);
+    }
+    return Buffer.from(bytes.subarray(offset, offset + length));
   }
 
-  async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<StoredFile> {
-    this.#live();
-    for await (const file of this.#backend.list(prefix, signal)) yield this.#shifted(file);
+  async *list(prefix: string): AsyncGenerator<StoredFile> {
+    yield* this.#list(prefix, (name) => !name.endsWith('.tmp'));
   }
 
-  async *listUnfinished(prefix: string, signal?: AbortSignal): AsyncGenerator<StoredFile> {
-    this.#live();
-    for await (const file of this.#backend.listUnfinished(prefix, signal)) yield this.#shifted(file);
+  async *listUnfinished(prefix: string): AsyncGenerator<StoredFile> {
+    yield* this.#list(prefix, (name) => name.endsWith('.tmp'));
   }
 
-  async stat(name: string, signal?: AbortSignal): Promise<StoredFile | undefined> {
+  async stat(name: string): Promise<StoredFile | undefined> {
     this.#live();
-    const file = await this.#backend.stat(name, signal);
-    return file === undefined ? undefined : this.#shifted(file);
+    const file = this.#files.get(name);
+    return file === undefined ? undefined : { name, bytes: file.bytes.length, modifiedMs: file.modifiedMs };
   }
 
-  async freeBytes(): Promise<number | null> {
+  async freeBytes(): Promise<number> {
     this.#live();
-    return this.#backend.freeBytes();
+    return this.free;
   }
 
   async now(): Promise<number> {
     this.#live();
-    return Math.round((await this.#backend.now()) + this.aheadMs);
+    return this.#now();
   }
 
-  async #change(what: string, act: () => Promise<void>): Promise<void> {
+  *#list(prefix: string, wanted: (name: string) => boolean): Generator<StoredFile> {
+    this.#live();
+    for (const name of [...this.#files.keys()].sort()) {
+      const file = this.#files.get(name);
+      if (file === undefined || !wanted(name) || (prefix !== '' && !name.startsWith(`${prefix}/`))) continue;
+      yield { name, bytes: file.bytes.length, modifiedMs: file.modifiedMs };
+    }
+  }
+
+  async #change(what: string, act: () => unknown): Promise<void> {
     this.#live();
     this.changes += 1;
     if (this.changes < this.dieAt) {
       await this.onChange?.(what);
-      await act();
+      act();
       return;
     }
-    if (this.changes === this.dieAt && this.dieAfterwards) await act();
+    if (this.changes === this.dieAt && this.dieAfterwards) act();
     throw new Died(what);
   }
 
@@ -85,7 +127,13 @@ export class TestStorage implements StorageBackend {
     if (this.changes >= this.dieAt) throw new Died();
   }
 
-  #shifted(file: StoredFile): StoredFile {
-    return { ...file, modifiedMs: file.modifiedMs + (this.#writtenAhead.get(file.name) ?? 0) };
+  #now(): number {
+    return Date.now() + this.aheadMs;
+  }
+
+  #get(name: string): File {
+    const file = this.#files.get(name);
+    if (file !== undefined) return file;
+    throw new TidemarkError(errorCodes.repositoryFileMissing, `${name} is missing.`);
   }
 }

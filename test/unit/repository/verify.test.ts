@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 
 import { TidemarkError } from '../../../server/protocol/errors.ts';
 import type { RestorePointId } from '../../../server/protocol/ids.ts';
@@ -9,17 +10,7 @@ import { openRepository } from '../../../server/repository/open.ts';
 import { parsePackName, readToc, readTocEntry, tocEntryBytes } from '../../../server/repository/pack-toc.ts';
 import type { StoredRestorePoint } from '../../../server/repository/model.ts';
 import { checkPack } from '../../../server/repository/verify/check-pack.ts';
-import {
-  allFiles,
-  backup,
-  diskOf,
-  expected,
-  idsOf,
-  password,
-  restored,
-  signal,
-  SmallRepository,
-} from './small-repository.ts';
+import { backup, diskOf, expected, idsOf, password, restored, signal, SmallRepository } from './small-repository.ts';
 import type { DiskModel } from './small-repository.ts';
 
 /** Two VMs, three restore points that share chunks and a page, a dead pack, and one file of every kind. */
@@ -49,8 +40,6 @@ before(async () => {
   sample = { small, points, disks: [[first], [second], [other, first]], needs: await neededBy(small, points) };
 });
 
-after(() => sample.small[Symbol.dispose]());
-
 /** What each restore point names, found through the public maps and not through the code under test. */
 async function neededBy(
   { repository }: SmallRepository,
@@ -76,16 +65,6 @@ async function neededBy(
   return needs;
 }
 
-/** Flips one bit and leaves the file's time as it was: bits that rot do not touch it. */
-function flip(location: string, name: string, position: number, bit: number): void {
-  const path = join(location, name);
-  const { atime, mtime } = statSync(path);
-  const bytes = readFileSync(path);
-  bytes[position] = (bytes[position] ?? 0) ^ (1 << bit);
-  writeFileSync(path, bytes);
-  utimesSync(path, atime, mtime);
-}
-
 interface PackRecord {
   readonly offset: number;
   readonly end: number;
@@ -97,7 +76,7 @@ async function recordsOf(name: string): Promise<readonly PackRecord[]> {
   const { small, needs } = sample;
   const pack = parsePackName(name);
   assert.ok(pack);
-  const toc = await readToc(small.storage, name, pack.kind, statSync(join(small.location, name)).size, signal);
+  const toc = await readToc(small.storage, name, pack.kind, small.storage.bytes(name).length, signal);
   return Array.from({ length: toc.length / tocEntryBytes }, (_, index) => {
     const { id, offset, storedBytes } = readTocEntry(toc, index);
     const users = needs.get(Buffer.from(id).toString('hex')) ?? [];
@@ -120,13 +99,13 @@ function hitNames(
 describe('verification', () => {
   test('a repository that is whole has no problems, and every byte of it was read', async () => {
     const { points } = sample;
-    using small = await sample.small.copy();
+    const small = await sample.small.copy();
     const seen: number[] = [];
     const result = await small.repository.verify({ readData: true, signal, onProgress: (done) => seen.push(done) });
-    const pointBytes = [...(await allFiles(small))]
+    const pointBytes = [...small.storage.files()]
       .filter(([name]) => name.startsWith('points/'))
       .map(([, bytes]) => bytes);
-    const bytes = [...(await allFiles(small)).values()].reduce((sum, size) => sum + size, 0);
+    const bytes = [...small.storage.files().values()].reduce((sum, size) => sum + size, 0);
     assert.deepEqual(result.problems, []);
     assert.equal(result.restorePoints, points.length);
     assert.ok(result.readBytes >= bytes - pointBytes.reduce((sum, size) => sum + size, 0));
@@ -138,11 +117,11 @@ describe('verification', () => {
 
   test('one flipped bit anywhere in a small file is found, and the restore points it hits are named', async () => {
     const { small, points } = sample;
-    const files = [...(await allFiles(small))].filter(([name]) => parsePackName(name) === undefined);
+    const files = [...small.storage.files()].filter(([name]) => parsePackName(name) === undefined);
     const kinds = new Set(files.map(([name]) => name.split('/')[0]));
     for (const kind of ['config.json', 'config.json.bak', 'keys', 'index', 'points', 'gc', 'damage'])
       assert.ok(kinds.has(kind));
-    using copy = await small.copy();
+    const copy = await small.copy();
     for (const [name, bytes] of files) {
       const everyone = /^(config|keys)/.test(name);
       const own = points.filter((point) => name.includes(point.id));
@@ -153,7 +132,7 @@ describe('verification', () => {
         position < bytes;
         position = position === bytes - 1 ? bytes : Math.min(position + step, bytes - 1)
       ) {
-        flip(copy.location, name, position, position % 8);
+        copy.storage.flip(name, position, position % 8);
         const { problems } = await copy.repository.verify({ readData: false, signal });
         const place = `${name}, byte ${position}`;
         assert.deepEqual(
@@ -162,18 +141,18 @@ describe('verification', () => {
           place,
         );
         assert.deepEqual(hitNames(problems), hit, place);
-        flip(copy.location, name, position, position % 8);
+        copy.storage.flip(name, position, position % 8);
       }
     }
   });
 
   test('one flipped bit anywhere in a pack is found, and exactly the restore points whose maps use the blob are named', async () => {
     const { small } = sample;
-    const packs = [...(await allFiles(small))].filter(([name]) => parsePackName(name) !== undefined);
+    const packs = [...small.storage.files()].filter(([name]) => parsePackName(name) !== undefined);
     for (const [name, bytes] of packs) {
       for (const position of [0, 300, bytes - 65, bytes - 1]) {
-        using copy = await small.copy();
-        flip(copy.location, name, position, position % 8);
+        const copy = await small.copy();
+        copy.storage.flip(name, position, position % 8);
         const { problems } = await copy.repository.verify({ readData: true, signal });
         const place = `${name}, byte ${position} of ${bytes}`;
         assert.equal(problems.length, 1, place);
@@ -186,8 +165,8 @@ describe('verification', () => {
   test('checking a pack misses no bit of it', async () => {
     const { small } = sample;
     for (const kind of ['m/', 'd/']) {
-      const name = [...(await allFiles(small)).keys()].find((file) => file.startsWith(kind)) ?? '';
-      const bytes = readFileSync(join(small.location, name));
+      const name = [...small.storage.files().keys()].find((file) => file.startsWith(kind)) ?? '';
+      const bytes = small.storage.bytes(name);
       const whole = checkPack({ name, expected: undefined }, bytes, small.core.opener);
       assert.deepEqual([whole.fileError, whole.bad.length], [undefined, 0]);
       const step = Math.max(1, Math.floor(bytes.length / 400));
@@ -204,20 +183,19 @@ describe('verification', () => {
 
   test('a flipped bit is found as well by a program that opens the repository only then', async () => {
     const { small } = sample;
-    for (const [name] of await allFiles(small)) {
-      using copy = await small.copy();
-      flip(copy.location, name, 9, 1);
-      const opened = await openRepository(copy.location, { password: copy.recoveryKey, signal }).catch(
-        (error: unknown) => error,
-      );
-      if (opened instanceof Error) {
-        // The one slot that the recovery key opens is the damaged one: the password still opens the repository.
-        assert.ok(name.startsWith('keys/') && TidemarkError.is(opened), name);
-        const again = await openRepository(copy.location, { password, signal });
-        assert.equal((await again.verify({ readData: true, signal })).problems.length, 1, name);
-        continue;
-      }
-      const { problems } = await (opened as typeof copy.repository).verify({ readData: true, signal });
+    for (const [name] of small.storage.files()) {
+      const copy = await small.copy();
+      copy.storage.flip(name, 9, 1);
+      // The password opens what the recovery key does not, when that key's slot is the damaged one.
+      const opened = await openRepository('memory', {
+        password: copy.recoveryKey,
+        signal,
+        backend: copy.storage,
+      }).catch(async (error: unknown) => {
+        assert.ok(name.startsWith('keys/') && TidemarkError.is(error, 'TM4003'), name);
+        return openRepository('memory', { password, signal, backend: copy.storage });
+      });
+      const { problems } = await opened.verify({ readData: true, signal });
       assert.ok(
         problems.some((problem) => problem.what.includes(name)),
         name,
@@ -227,9 +205,9 @@ describe('verification', () => {
 
   test('damage is recorded, the next full backup stores the data again, and a collection then forgets the damage', async () => {
     const { small, points, disks } = sample;
-    using copy = await small.copy();
-    const damagedNames = [...(await allFiles(copy)).keys()].filter((name) => name.startsWith('d/'));
-    for (const name of damagedNames) flip(copy.location, name, 200, 3);
+    const copy = await small.copy();
+    const damagedNames = [...copy.storage.files().keys()].filter((name) => name.startsWith('d/'));
+    for (const name of damagedNames) copy.storage.flip(name, 200, 3);
     const found = await copy.repository.verify({ readData: true, signal });
     assert.deepEqual(hitNames(found.problems), idsOf(points));
     await copy.reopen();
@@ -243,30 +221,30 @@ describe('verification', () => {
     await copy.repository.collectGarbage({ dryRun: false, now: true, signal });
     assert.deepEqual((await copy.repository.verify({ readData: true, signal })).problems, []);
     assert.equal(
-      [...(await allFiles(copy)).keys()].some((name) => name.startsWith('damage/')),
+      [...copy.storage.files().keys()].some((name) => name.startsWith('damage/')),
       false,
     );
   });
 
   test('damage that was repaired on the storage is forgotten by the next verification', async () => {
-    using copy = await sample.small.copy();
-    const name = [...(await allFiles(copy)).keys()].find((file) => file.startsWith('d/')) ?? '';
-    flip(copy.location, name, 200, 3);
+    const copy = await sample.small.copy();
+    const name = [...copy.storage.files().keys()].find((file) => file.startsWith('d/')) ?? '';
+    copy.storage.flip(name, 200, 3);
     assert.equal((await copy.repository.verify({ readData: true, signal })).problems.length, 1);
-    flip(copy.location, name, 200, 3);
+    copy.storage.flip(name, 200, 3);
     assert.deepEqual((await copy.repository.verify({ readData: true, signal })).problems, []);
     assert.deepEqual((await copy.repository.verify({ readData: false, signal })).problems, []);
   });
 
   test('a missing and a truncated pack are found without reading data, with the restore points that need them', async () => {
     const { small } = sample;
-    for (const name of (await allFiles(small)).keys()) {
+    for (const name of small.storage.files().keys()) {
       if (parsePackName(name) === undefined) continue;
       const hit = new Set((await recordsOf(name)).flatMap(({ users }) => users));
       for (const damage of ['missing', 'truncated'] as const) {
-        using copy = await small.copy();
-        if (damage === 'missing') rmSync(join(copy.location, name));
-        else truncateSync(join(copy.location, name), 10);
+        const copy = await small.copy();
+        if (damage === 'missing') copy.storage.set(name, undefined);
+        else copy.storage.set(name, copy.storage.bytes(name).subarray(0, 10));
         const { problems } = await copy.repository.verify({ readData: false, signal });
         assert.deepEqual(
           problems.map((problem) => problem.what),
@@ -279,9 +257,9 @@ describe('verification', () => {
   });
 
   test('a file that does not belong there is a problem of nobody', async () => {
-    using copy = await sample.small.copy();
-    writeFileSync(join(copy.location, 'points', 'notes.txt'), 'x');
-    writeFileSync(join(copy.location, 'd', 'stray'), 'x');
+    const copy = await sample.small.copy();
+    copy.storage.set(['points', 'notes.txt'].join('/'), Buffer.from('x'));
+    copy.storage.set(['d', 'stray'].join('/'), Buffer.from('x'));
     const { problems } = await copy.repository.verify({ readData: false, signal });
     assert.deepEqual(
       problems.map(({ what, restorePoints }) => [what, restorePoints]),
@@ -293,31 +271,40 @@ describe('verification', () => {
   });
 
   test('an index that was lost is rebuilt, and nothing is hit', async () => {
-    using copy = await sample.small.copy();
-    for (const name of (await allFiles(copy)).keys()) if (name.startsWith('index/')) rmSync(join(copy.location, name));
+    const copy = await sample.small.copy();
+    for (const name of copy.storage.files().keys()) if (name.startsWith('index/')) copy.storage.set(name, undefined);
     await copy.reopen();
     assert.deepEqual(hitNames((await copy.repository.verify({ readData: true, signal })).problems), []);
-    assert.ok([...(await allFiles(copy)).keys()].some((name) => name.startsWith('index/')));
+    assert.ok([...copy.storage.files().keys()].some((name) => name.startsWith('index/')));
   });
 
   test('worker threads find what is wrong in a repository that is not small', async () => {
-    using small = await SmallRepository.create();
+    const small = await SmallRepository.create();
     const seeds = Array.from({ length: 150 }, (_, index) => 3 * index + 1);
     const point = await backup(small, { vm: 1, disks: [diskOf(seeds)], diskChunks: 160, packChunks: 20 });
-    const packs = [...(await allFiles(small)).keys()].filter((name) => name.startsWith('d/'));
-    assert.deepEqual((await small.repository.verify({ readData: true, signal })).problems, []);
-    for (const name of packs) flip(small.location, name, 70_000, 5);
-    const { problems, blobs } = await small.repository.verify({ readData: true, signal });
-    assert.equal(problems.length, packs.length);
-    assert.equal(blobs, small.core.index.entryCount);
-    for (const problem of problems) assert.deepEqual(problem.restorePoints, [point.id]);
-    const abort = new AbortController();
-    const running = small.repository.verify({ readData: true, signal: abort.signal, onProgress: () => abort.abort() });
-    await assert.rejects(running, (error) => TidemarkError.is(error, 'TM1999'));
+    const location = mkdtempSync(join(tmpdir(), 'tidemark-verify-'));
+    try {
+      small.writeTo(location);
+      const whole = await small.openAt(location);
+      assert.deepEqual((await whole.repository.verify({ readData: true, signal })).problems, []);
+      const packs = [...small.storage.files().keys()].filter((name) => name.startsWith('d/'));
+      for (const name of packs) small.storage.flip(name, 70_000, 5);
+      small.writeTo(location);
+      const { core, repository } = await small.openAt(location);
+      const { problems, blobs } = await repository.verify({ readData: true, signal });
+      assert.equal(problems.length, packs.length);
+      assert.equal(blobs, core.index.entryCount);
+      for (const problem of problems) assert.deepEqual(problem.restorePoints, [point.id]);
+      const abort = new AbortController();
+      const running = repository.verify({ readData: true, signal: abort.signal, onProgress: () => abort.abort() });
+      await assert.rejects(running, (error) => TidemarkError.is(error, 'TM1999'));
+    } finally {
+      rmSync(location, { recursive: true, force: true });
+    }
   });
 
   test('cancelling ends a verification, and its lease with it', async () => {
-    using copy = await sample.small.copy();
+    const copy = await sample.small.copy();
     const abort = new AbortController();
     const running = copy.repository.verify({ readData: true, signal: abort.signal, onProgress: () => abort.abort() });
     await assert.rejects(running, (error) => TidemarkError.is(TidemarkError.from(error), 'TM1999'));
