@@ -24,13 +24,22 @@ function unseal(key: Uint8Array, nonce: Uint8Array, tag: Uint8Array, aad: Uint8A
   return Buffer.concat([decipher.update(body), decipher.final()]);
 }
 
-/** Fields of JSON as the page names them; leaves are read with `String` and `Number`. */
-interface Json {
-  readonly [name: string]: Json;
+/** The field at `path` of parsed JSON. */
+function fieldAt(value: unknown, ...path: readonly (string | number)[]): unknown {
+  let found = value;
+  for (const name of path) found = Reflect.get(Object(found), name);
+  return found;
 }
 
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a test reads what it expects to be there
-const parse = (text: string): Json => JSON.parse(text) as Json;
+function text(value: unknown, ...path: readonly (string | number)[]): string {
+  const found = fieldAt(value, ...path);
+  return typeof found === 'string' ? found : assert.fail(`no text at ${path.join('.')}`);
+}
+
+function numberAt(value: unknown, ...path: readonly (string | number)[]): number {
+  const found = fieldAt(value, ...path);
+  return typeof found === 'number' ? found : assert.fail(`no number at ${path.join('.')}`);
+}
 
 function canonical(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
@@ -39,8 +48,8 @@ function canonical(value: unknown): string {
   return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join(',')}}`;
 }
 
-function without(value: Json, ...names: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
+function without(value: unknown, ...names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(Object(value)).filter(([name]) => !names.includes(name)));
 }
 
 /** Reads a repository as the page says. */
@@ -55,8 +64,8 @@ class DocumentReader {
   constructor(root: string, secret: { readonly password: string } | { readonly recoveryKey: string }) {
     this.#root = root;
     const config = this.#checked('config.json');
-    assert.equal(config['magic'], 'tidemark-repository');
-    this.#id = Buffer.from(String(config['id']), 'hex');
+    assert.equal(text(config, 'magic'), 'tidemark-repository');
+    this.#id = Buffer.from(text(config, 'id'), 'hex');
     const master = this.#master(secret);
     const key = (purpose: string): Uint8Array =>
       new Uint8Array(hkdfSync('sha256', master, this.#id, `tidemark repository ${purpose}`, 32));
@@ -64,18 +73,19 @@ class DocumentReader {
     for (const name of readdirSync(join(root, 'index'))) this.#loadSegment(name);
   }
 
-  points(): Json[] {
+  points(): unknown[] {
     const files = readdirSync(join(this.#root, 'points'), { recursive: true, encoding: 'utf8' });
     const names = files.filter((name) => name.endsWith('.rp')).sort();
-    return names.map((name) => parse(this.#sealed(2, `points/${name}`, `points/${name}`).toString()));
+    return names.map((name): unknown => JSON.parse(this.#sealed(2, `points/${name}`, `points/${name}`).toString()));
   }
 
-  disk(disk: Json): Buffer {
-    const { root } = disk['map'] ?? assert.fail();
-    const pages =
-      root?.['type'] === 'inline' ? Buffer.from(String(root['pages']), 'base64') : this.blob(String(root?.['id']));
-    const chunkBytes = Number(disk['chunkBytes']);
-    const out = Buffer.alloc(Number(disk['sizeBytes']));
+  disk(disk: unknown): Buffer {
+    const inline = text(disk, 'map', 'root', 'type') === 'inline';
+    const pages = inline
+      ? Buffer.from(text(disk, 'map', 'root', 'pages'), 'base64')
+      : this.blob(text(disk, 'map', 'root', 'id'));
+    const chunkBytes = numberAt(disk, 'chunkBytes');
+    const out = Buffer.alloc(numberAt(disk, 'sizeBytes'));
     for (let page = 0; page < pages.length / 32; page++) {
       const id = pages.toString('hex', page * 32, page * 32 + 32);
       if (/^0+$/.test(id)) continue;
@@ -103,24 +113,23 @@ class DocumentReader {
     return content;
   }
 
-  #checked(name: string): Json {
-    const value = parse(readFileSync(join(this.#root, name), 'utf8'));
-    assert.equal(sha256(canonical(without(value, 'sum'))).toString('hex'), value['sum']);
+  #checked(name: string): unknown {
+    const value: unknown = JSON.parse(readFileSync(join(this.#root, name), 'utf8'));
+    assert.equal(sha256(canonical(without(value, 'sum'))).toString('hex'), text(value, 'sum'));
     return value;
   }
 
   #master(secret: { readonly password: string } | { readonly recoveryKey: string }): Buffer {
     for (const name of readdirSync(join(this.#root, 'keys'))) {
       const slot = this.#checked(`keys/${name}`);
-      const { kdf, wrap } = slot;
-      const salt = Buffer.from(String(kdf?.['salt']), 'base64');
-      if ((slot['kind'] === 'password') !== 'password' in secret) continue;
+      const salt = Buffer.from(text(slot, 'kdf', 'salt'), 'base64');
+      if ((text(slot, 'kind') === 'password') !== 'password' in secret) continue;
       const key =
         'password' in secret
           ? scryptSync(secret.password.normalize('NFC'), salt, 32, {
-              N: Number(kdf?.['n']),
-              r: Number(kdf?.['r']),
-              p: Number(kdf?.['p']),
+              N: numberAt(slot, 'kdf', 'n'),
+              r: numberAt(slot, 'kdf', 'r'),
+              p: numberAt(slot, 'kdf', 'p'),
               maxmem: 2 ** 28,
             })
           : new Uint8Array(
@@ -133,7 +142,7 @@ class DocumentReader {
               ),
             );
       const [nonce, tag, body] = ['nonce', 'tag', 'ciphertext'].map((field) =>
-        Buffer.from(String(wrap?.[field]), 'base64'),
+        Buffer.from(text(slot, 'wrap', field), 'base64'),
       );
       const aad = Buffer.from(canonical(without(slot, 'wrap', 'sum')));
       return unseal(key, nonce ?? assert.fail(), tag ?? assert.fail(), aad, body ?? assert.fail());
@@ -203,9 +212,9 @@ describe('docs/repository-format.md', () => {
       const points = reader.points();
       assert.equal(points.length, 2);
       for (const [index, disk] of [first, second].entries()) {
-        const stored = points[index]?.['disks']?.[0] ?? assert.fail();
+        const stored = fieldAt(points[index], 'disks', 0);
         assert.ok(reader.disk(stored).equals(Buffer.concat(disk.map((seed) => chunkOf(seed)))));
-        assert.equal(reader.blob(String(points[index]?.['configuration'])).toString(), '{"name":"sql01"}');
+        assert.equal(reader.blob(text(points[index], 'configuration')).toString(), '{"name":"sql01"}');
       }
     }
   });
