@@ -11,6 +11,7 @@ import { json } from '../protocol/parse.ts';
 import { FrameOutput } from './frame-output.ts';
 import { providerError } from './handlers.ts';
 import type { DiskReader, HostProvider } from './provider.ts';
+import { PayloadMemory } from './payload-memory.ts';
 import { ReadPump } from './read-pump.ts';
 import { RestoreWriter } from './restore-writer.ts';
 import { notOpen } from './session.ts';
@@ -58,6 +59,7 @@ class DataServer {
   readonly #gone = new AbortController();
   /** Held while a disk is used; closing one from outside waits for it. */
   readonly #mutex = new Mutex();
+  readonly #memory = new PayloadMemory();
   readonly #received: { readonly header: FrameHeader; readonly payload: Buffer }[] = [];
   #disk: OpenDisk | undefined;
   #writer: RestoreWriter | undefined;
@@ -81,7 +83,7 @@ class DataServer {
       allocate: (header) => {
         const limit = header.type === frameType.data ? header.rawBytes : maxRequestBytes;
         if (header.storedBytes > limit) throw violation('a request that is too large');
-        return Buffer.allocUnsafeSlow(header.storedBytes);
+        return this.#memory.take(header.storedBytes);
       },
       frame: (header, payload) => this.#received.push({ header, payload }),
     });
@@ -91,6 +93,7 @@ class DataServer {
       for (let next = this.#received.shift(); next !== undefined; next = this.#received.shift()) {
         const { header, payload } = next;
         await this.#mutex.run(async () => this.#output.whileBusy(async () => this.#handle(header, payload)));
+        if (payload.length > 0) this.#memory.give(payload);
         await this.#output.drained(this.#gone.signal);
         if (this.#gone.signal.aborted) return;
       }

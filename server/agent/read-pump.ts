@@ -4,7 +4,7 @@ import { constants, zstdCompress } from 'node:zlib';
 
 import { Semaphore } from '../base/concurrency.ts';
 import { encodeFrameHeader } from '../base/frames.ts';
-import { frameEncoding, frameHeaderBytes, frameType } from '../protocol/data.ts';
+import { frameEncoding, frameHeaderBytes, frameType, maxFrameBytes } from '../protocol/data.ts';
 import type { ReadRequest } from '../protocol/data.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
 import type { FrameOutput } from './frame-output.ts';
@@ -20,17 +20,11 @@ const maxCompressing = 4;
 /** One read of the disk, about; at least one chunk. */
 const pieceTargetBytes = 1024 * 1024;
 
-/** Compared against in steps, small enough to stay in the processor's cache. */
-const zeros = Buffer.alloc(65_536);
+/** Never written: the system backs it with one page of zeros, which stays in the processor's cache. */
+const zeros = Buffer.alloc(maxFrameBytes);
 
-/** Whether the bytes of `buffer` from `start` to `end` are all zero. */
-export function isZero(buffer: Buffer, start: number, end: number): boolean {
-  if (buffer[start] !== 0) return false;
-  for (let at = start; at < end; at += zeros.length) {
-    const stop = Math.min(end, at + zeros.length);
-    if (buffer.compare(zeros, 0, stop - at, at, stop) !== 0) return false;
-  }
-  return true;
+function isZero(chunk: Buffer): boolean {
+  return chunk[0] === 0 && chunk.equals(chunk.length === zeros.length ? zeros : zeros.subarray(0, chunk.length));
 }
 
 interface Piece {
@@ -131,8 +125,8 @@ export class ReadPump {
     const count = Math.ceil(length / chunkBytes);
     const chunks: (Buffer | undefined)[] = [];
     for (let start = 0; start < length; start += chunkBytes) {
-      const end = Math.min(length, start + chunkBytes);
-      chunks.push(isZero(buffer, start, end) ? undefined : buffer.subarray(start, end));
+      const chunk = buffer.subarray(start, Math.min(length, start + chunkBytes));
+      chunks.push(isZero(chunk) ? undefined : chunk);
     }
     const stored = compress ? await Promise.all(chunks.map(async (chunk) => this.#compress(chunk))) : chunks;
     const headers = Buffer.allocUnsafe(count * frameHeaderBytes);

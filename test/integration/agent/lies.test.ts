@@ -18,10 +18,10 @@ const full = Buffer.alloc(chunk, 1);
 const garbage = code(errorCodes.agentProtocolViolation);
 
 async function drain(data: DataConnection): Promise<void> {
-  for (let frame = await data.next(); frame.type !== 'end'; frame = await data.next()) data.recycle(frame);
+  for (let next = await data.next(); next.type !== 'end'; next = await data.next()) data.recycle(next);
 }
 
-const { data, zero, end, failed, wait, read } = frameType;
+const { zero, end, failed, wait, read } = frameType;
 const zstd = frameEncoding.zstd;
 /** What an agent answers to `[0, 2 chunks]`, `[4 chunks, 1000 bytes]`. */
 const lies: readonly (readonly [string, readonly Buffer[]])[] = [
