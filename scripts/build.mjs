@@ -27,6 +27,7 @@ const result = await build({
   format: 'esm',
   platform: 'node',
   target: 'node22.15',
+  inject: [join(root, 'server/base/async-disposable-stack.ts')],
   sourcemap: true,
   metafile: true,
   logLevel: 'warning',

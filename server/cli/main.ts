@@ -1,9 +1,6 @@
-/** Entry of the `tidemark` command. */
-import { createContext } from './context.ts';
-import { exitCodes, runCli } from './program.ts';
-import { processTerminal } from './terminal.ts';
+/** Entry of the `tidemark` command. The command line itself is loaded below, when the process is ready for it. */
 
-// Node 22 and 24 warn that node:sqlite is experimental; what this program needs of it is covered by its tests.
+// Node 22 warns, while it loads node:sqlite, that it is experimental; what this program needs of it is covered by its tests.
 process.removeAllListeners('warning');
 process.on('warning', (warning) => {
   if (warning.name !== 'ExperimentalWarning') process.stderr.write(`${warning.name}: ${warning.message}\n`);
@@ -13,7 +10,7 @@ process.on('warning', (warning) => {
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
-    process.exit(exitCodes.success);
+    process.exit(0);
   });
 }
 
@@ -34,4 +31,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+const { createContext } = await import('./context.ts');
+const { runCli } = await import('./program.ts');
+const { processTerminal } = await import('./terminal.ts');
 process.exitCode = await runCli(createContext(processTerminal(), interrupt.signal), process.argv.slice(2));
