@@ -12,6 +12,9 @@ import { executeVerify } from './runs/verify.ts';
 
 export type { DaemonOptions } from './daemon.ts';
 
+/** After the end, how long something that cannot be closed (a host that hangs) may keep the process, ms. */
+const lingerMs = 3000;
+
 const parts: DaemonParts = {
   executors: {
     backup: executeBackup,
@@ -37,5 +40,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     await serveDaemon({ ...options, signal: AbortSignal.any([options.signal, stop.signal]) }, parts);
   } finally {
     process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
+    // Fires only when something else keeps the process alive.
+    setTimeout(() => process.exit(), lingerMs).unref();
   }
 }

@@ -207,6 +207,14 @@ describe('run manager', () => {
     assert.equal(manager.get(after.id).state, 'running');
   });
 
+  it('takes a thousand runs and no more, and again when some have ended', () => {
+    manager.start(gc({ now: true }), undefined);
+    const waiting = Array.from({ length: 999 }, () => manager.start(gc(), undefined));
+    assert.throws(() => manager.start(gc(), undefined), { code: errorCodes.daemonBusy });
+    manager.cancel(waiting[0]?.id ?? assert.fail());
+    manager.start(gc(), undefined);
+  });
+
   it('ends a queued run at once when it is cancelled', () => {
     manager.start(gc(), undefined);
     const waiting = manager.start(gc(), undefined);

@@ -81,7 +81,14 @@ export class FakeBackup {
     agentVersion: '0',
     warnings: [],
     closed: this.closed.signal,
-    data: { url: 'http://127.0.0.1:1', host: '127.0.0.1', port: 1, tls: false, sessionId: '', dataKey: new Uint8Array() },
+    data: {
+      url: 'http://127.0.0.1:1',
+      host: '127.0.0.1',
+      port: 1,
+      tls: false,
+      sessionId: '',
+      dataKey: new Uint8Array(),
+    },
     request: async (message, params) => this.#request(message, params),
     close: async () => undefined,
   };
