@@ -63,7 +63,7 @@ test('the agent shows what it is and nothing more', async (context) => {
 
 test('whoever does not authenticate in time is cut off, at each stage, over http and https', async (context) => {
   for (const https of [false, true]) {
-    const agent = await agentFor(context, fakeHost(), { https, timing: { authenticationMs: 150 } });
+    const agent = await agentFor(context, fakeHost(), { https, timing: { authenticationMs: 2000 } });
     const { port } = new URL(agent.url);
     const target = { port: Number(port), host: '127.0.0.1', rejectUnauthorized: false };
     const open = (): Socket => (https ? connectTls(target) : connectTcp(target));
@@ -81,7 +81,7 @@ test('whoever does not authenticate in time is cut off, at each stage, over http
 });
 
 test('somebody who holds many connections open keeps nobody else out for longer than the deadline', async (context) => {
-  const agent = await agentFor(context, fakeHost(), { timing: { authenticationMs: 400 } });
+  const agent = await agentFor(context, fakeHost(), { timing: { authenticationMs: 2000 } });
   const sockets = Array.from({ length: 200 }, () => rawConnection(context, agent.url));
   const cutOff = await Promise.all(
     sockets.map(async (socket) => {
@@ -106,7 +106,7 @@ test('a request before the authentication is TM2002 and ends the connection', as
 });
 
 test('messages of the authentication out of turn, garbled, or without end are refused', async (context) => {
-  const agent = await agentFor(context, fakeHost(), { timing: { penaltyMs: 10, authenticationMs: 1000 } });
+  const agent = await agentFor(context, fakeHost(), { timing: { penaltyMs: 10, authenticationMs: 2000 } });
   const first = (message: string): string =>
     rpc({ jsonrpc: '2.0', id: 1, method: 'tidemark/auth/scramFirst', params: { message } });
   const final = (message: string): string =>
