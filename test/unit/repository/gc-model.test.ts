@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import type { StoredRestorePoint } from '../../../server/repository/model.ts';
 import { backup, expected, restored, signal, SmallRepository } from './small-repository.ts';
@@ -172,6 +172,6 @@ test('whatever the order of backups, deletions, collections and checks by two pr
       }
       await history.end();
     }),
-    { numRuns: Number(process.env['TIDEMARK_MODEL_RUNS'] ?? 25) },
+    { numRuns: Number(process.env['TIDEMARK_MODEL_RUNS'] ?? 60) },
   );
 });

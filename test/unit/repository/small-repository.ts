@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import type { DiskId, OwnerId, RestorePointId, RunId, VmId } from '../../../server/protocol/ids.ts';
-import * as id from '../../../server/protocol/ids.ts';
+import * as ids from '../../../server/protocol/ids.ts';
 import type { ChangedChunks, Repository } from '../../../server/repository/api.ts';
 import type { StorageBackend } from '../../../server/repository/backend.ts';
 import { BlobOpener } from '../../../server/repository/blob-opener.ts';
@@ -43,15 +43,15 @@ export function chunkContent(seed: number): Buffer {
 }
 
 export function vm(number: number): VmId {
-  return id.vmId(`00000000-0000-4000-8000-${String(number).padStart(12, '0')}`, 'vm');
+  return ids.vmId(`00000000-0000-4000-8000-${String(number).padStart(12, '0')}`, 'vm');
 }
 
 function disk(number: number): DiskId {
-  return id.diskId(`11111111-0000-4000-8000-${String(number).padStart(12, '0')}`, 'disk');
+  return ids.diskId(`11111111-0000-4000-8000-${String(number).padStart(12, '0')}`, 'disk');
 }
 
-const runId: RunId = id.runId('01ARZ3NDEKTSV4RRFFQ69G5FAV', 'run');
-const owner: OwnerId = id.ownerId('0123456789abcdef0123456789abcdef', 'owner');
+const runId: RunId = ids.runId('01ARZ3NDEKTSV4RRFFQ69G5FAV', 'run');
+const owner: OwnerId = ids.ownerId('0123456789abcdef0123456789abcdef', 'owner');
 
 /** An open repository with its inside. */
 export interface Opened {
