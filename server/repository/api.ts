@@ -78,7 +78,7 @@ export interface WriteSession extends AsyncDisposable {
     changes: AsyncIterable<ChangedChunks>,
     signal: AbortSignal,
   ): Promise<StoredMap>;
-  /** Stores a metadata blob; durable after `flush`. */
+  /** Stores a metadata blob of 1 byte to 64 MiB; durable after `flush`. Throws `TM1001` for others. */
   putMetadata(kind: 'vm-config', bytes: Uint8Array, signal: AbortSignal): Promise<BlobId>;
   /** Makes all metadata and the index of all packs durable. */
   flush(signal: AbortSignal): Promise<void>;

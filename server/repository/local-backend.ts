@@ -142,7 +142,8 @@ class LocalBackend implements StorageBackend {
   async #createDirectory(directory: string): Promise<void> {
     await stat(this.#root);
     const first = await mkdir(directory, { recursive: true, mode: 0o700 });
-    if (first === undefined) return;
+    // Another writer may have made it a moment ago, and not have flushed its parent yet.
+    if (first === undefined) return syncDirectory(dirname(directory));
     for (let made = directory; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
   }
 

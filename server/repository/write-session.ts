@@ -1,7 +1,7 @@
 /** A writer's session: claims, packs, maps, and the commit that makes a restore point. */
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
 import type { BlockMap, ChangedChunks, DiskGeometry, WriteSession } from './api.ts';
-import { blobType, idBytes, isZeroId } from './blob.ts';
+import { blobType, idBytes, isZeroId, maxBlobBytes } from './blob.ts';
 import { blobIdAt, missingChunk, StoredBlockMap } from './block-map.ts';
 import { isChunkBytes } from './chunk-size.ts';
 import type { RepositoryCore } from './core.ts';
@@ -87,6 +87,15 @@ export class LeasedWriteSession implements WriteSession {
   }
 
   async putMetadata(_kind: 'vm-config', bytes: Uint8Array, signal: AbortSignal): Promise<BlobId> {
+    if (bytes.length === 0 || bytes.length > maxBlobBytes) {
+      throw new TidemarkError(
+        errorCodes.invalidInput,
+        `A VM configuration of ${bytes.length} bytes cannot be stored.`,
+        {
+          hint: `A repository takes 1 to ${maxBlobBytes} bytes.`,
+        },
+      );
+    }
     return blobIdAt(await this.#metadata.put(blobType.vmConfig, bytes, signal), 0);
   }
 

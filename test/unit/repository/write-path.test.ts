@@ -192,6 +192,15 @@ describe('writing and reading restore points', () => {
     await session.commit(good, signal);
   });
 
+  it('refuses metadata that no reader would take', async () => {
+    using folder = temporaryFolder();
+    const repository = await opened(folder);
+    await using session = await repository.beginWrite({ signal, note: 'test' });
+    for (const bytes of [new Uint8Array(0), new Uint8Array(64 * 1024 * 1024 + 1)]) {
+      await assert.rejects(session.putMetadata('vm-config', bytes, signal), { code: errorCodes.invalidInput });
+    }
+  });
+
   it('refuses to build on a restore point that was deleted meanwhile', async () => {
     using folder = temporaryFolder();
     const repository = await opened(folder);
