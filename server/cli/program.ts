@@ -17,6 +17,7 @@ import { addRunCommands } from './commands/run.ts';
 import { addSimCommands } from './commands/sim.ts';
 import { addVmCommands } from './commands/vm.ts';
 import type { CliContext } from './context.ts';
+import { paragraph } from './fold.ts';
 import { version } from './version.ts';
 
 const helpAfter = `
@@ -101,8 +102,10 @@ function reportError(context: CliContext, asJson: boolean, error: unknown): numb
   if (asJson) {
     terminal.error(`${JSON.stringify({ error: known.report() })}\n`);
   } else {
-    const hint = known.hint === undefined ? '' : `\n  ${known.hint}`;
-    terminal.error(`${style.bad('tidemark')}: ${known.message} (${known.code})${hint}\n`);
+    // The colour is put in after folding, which counts characters.
+    const text = paragraph(terminal, `tidemark: ${known.message} (${known.code})`);
+    const hint = known.hint === undefined ? '' : paragraph(terminal, known.hint, '  ');
+    terminal.error(`${style.bad('tidemark')}${text.slice('tidemark'.length)}${hint}`);
     // An error that the daemon reported has no cause here; its log has it.
     if (known.code === errorCodes.internal && known.cause !== undefined)
       terminal.error(`${style.quiet(redact(describeError(error)))}\n`);

@@ -18,13 +18,20 @@ export function addDemoCommand(program: Command, context: CliContext): void {
     .action(async (options: { dir?: string; keep: boolean }, command: Command) => {
       const { json } = globalOptions(command);
       const { runDemo } = await import('../demo/run-demo.ts');
-      await runDemo(context, {
-        directory: options.dir,
-        keep: options.keep,
-        quiet: json,
-        onDone: (result) => {
-          if (json) context.terminal.out(`${JSON.stringify(result, undefined, 2)}\n`);
+      // A terminal that is closed must not leave the demo's agent and daemon behind.
+      const hangUp = new AbortController();
+      process.once('SIGHUP', () => hangUp.abort());
+      const signal = AbortSignal.any([context.signal, hangUp.signal]);
+      await runDemo(
+        { ...context, signal },
+        {
+          directory: options.dir,
+          keep: options.keep,
+          quiet: json,
+          onDone: (result) => {
+            if (json) context.terminal.out(`${JSON.stringify(result, undefined, 2)}\n`);
+          },
         },
-      });
+      );
     });
 }

@@ -6,6 +6,7 @@ import type { HostEntry } from '../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { globalOptions, printResult, readPassword, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
+import { paragraph } from '../fold.ts';
 import { age, table } from '../table.ts';
 import { parseThreads } from '../values.ts';
 
@@ -47,7 +48,7 @@ export function addHostCommands(program: Command, context: CliContext): void {
             { signal: context.signal },
           ),
         );
-        printResult(context, globals, added, `Added ${describeHost(added)}\nNext: tidemark vm list\n`);
+        printResult(context, globals, added, `Added ${describeHost(context, added)}Next: tidemark vm list\n`);
       },
     );
 
@@ -76,7 +77,7 @@ export function addHostCommands(program: Command, context: CliContext): void {
         const known = Object.values(errorCodes).find((candidate) => candidate === code);
         throw new TidemarkError(known ?? errorCodes.hostUnreachable, message, { hint });
       }
-      printResult(context, globals, tested, `${describeHost(tested)}\n`);
+      printResult(context, globals, tested, describeHost(context, tested));
     });
 
   host
@@ -94,11 +95,15 @@ export function addHostCommands(program: Command, context: CliContext): void {
 
 const noHosts = 'No hosts yet. Add one: tidemark host add NAME URL --password-file FILE\n';
 
-function describeHost(host: HostEntry): string {
-  const warnings = host.warnings.map((warning) => `\nwarning: ${warning}`).join('');
-  if (host.status.state !== 'reachable') return `${host.name} (${host.url}): ${host.status.state}${warnings}`;
-  const { info, agentVersion } = host.status;
-  return `${host.name}: ${info.name}, ${info.osName} (build ${info.build}), agent ${agentVersion}${warnings}`;
+function describeHost({ terminal }: CliContext, host: HostEntry): string {
+  const { name, url, status } = host;
+  const text =
+    status.state === 'reachable'
+      ? `${name}: ${status.info.name}, ${status.info.osName} (build ${status.info.build}), agent ${status.agentVersion}`
+      : `${name} (${url}): ${status.state}`;
+  return [text, ...host.warnings.map((warning) => `warning: ${warning}`)]
+    .map((line) => paragraph(terminal, line))
+    .join('');
 }
 
 function hostTable(hosts: readonly HostEntry[]): string {

@@ -52,7 +52,7 @@ function addInit(repo: Command, context: CliContext): void {
         const recovery =
           result.recoveryKey === undefined
             ? ''
-            : `\nRecovery key: ${result.recoveryKey}\nWrite it down and keep it away from this machine: it opens the repository when the password is lost.\n`;
+            : `\nRecovery key:\n  ${result.recoveryKey}\nWrite it down and keep it away from this machine: it opens the repository when\nthe password is lost.\n`;
         const verb = options.attach ? 'Attached' : 'Made';
         printResult(
           context,
@@ -114,7 +114,7 @@ const noRepositories = 'No repositories yet. Make one: tidemark repo init NAME D
 function statusText(status: RepositoryStatus): string {
   const { entry } = status;
   const saved =
-    status.storedBytes === 0 ? '' : ` (${(status.logicalBytes / status.storedBytes).toFixed(1)} times what is stored)`;
+    status.logicalBytes === 0 ? '' : ` (${(status.logicalBytes / status.storedBytes).toFixed(1)} times what is stored)`;
   const giveBack = status.unusedBytes === 0 ? '' : `, given back by: tidemark repo gc ${entry.name}`;
   const unused = `${formatBytes(status.unusedBytes)}${giveBack}`;
   const rows = [

@@ -1,6 +1,7 @@
 /** Tells the steps of the demo as they happen, and remembers them. */
 import { formatBytes, formatDuration } from '../../base/format.ts';
 import type { CliContext } from '../context.ts';
+import { fold } from '../fold.ts';
 import { table } from '../table.ts';
 
 /** What a step has to say when it is done. */
@@ -87,19 +88,4 @@ export class Narrator {
       ]),
     );
   }
-}
-
-/** Puts words into lines of at most `width` characters; a longer word has its own line. */
-export function fold(words: readonly string[], width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of words) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }
