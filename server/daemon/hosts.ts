@@ -2,6 +2,7 @@
 import { Mutex } from '../base/concurrency.ts';
 import type { HostEntry } from '../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+import { parseAgentUrl } from './agent-client/dial.ts';
 import { ManagedHost } from './managed-host.ts';
 import type { AgentIdentity } from './managed-host.ts';
 import type { SecretStore } from './secrets.ts';
@@ -122,18 +123,8 @@ export class HostRegistry {
   }
 }
 
-/** The URL of an agent, normalized: scheme, host and port only. */
+/** The URL of an agent, normalized: scheme, host and port, which `URL` would drop where it is the scheme's own. Throws `TM1001`. */
 function checkedUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const plain = url !== undefined && ['http:', 'https:'].includes(url.protocol) && url.pathname === '/';
-  if (!plain || url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
-    throw new TidemarkError(
-      errorCodes.invalidInput,
-      'The address of a host must be http://NAME:PORT or https://NAME:PORT.',
-      {
-        hint: 'The password is given apart from it, in a file: --password-file.',
-      },
-    );
-  }
-  return url.origin;
+  const { host, port, tls } = parseAgentUrl(text);
+  return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
