@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 import { errorCodes } from '../../../server/protocol/errors.ts';
 import { cliReference, cliReferenceFile } from '../../support/cli-reference.ts';
@@ -16,4 +18,19 @@ test('The user guide explains every error code once, under its name in errors.ts
   );
   assert.equal(new Set(rows.map(([, code]) => code)).size, rows.length, 'no code twice');
   assert.deepEqual(Object.fromEntries(rows), { ...errorCodes });
+});
+
+test('docs/architecture.md names every failpoint of the daemon, and no other', async () => {
+  const daemon = fileURLToPath(new URL('../../../server/daemon', import.meta.url));
+  const named = new Set<string>();
+  for (const file of await readdir(daemon, { recursive: true })) {
+    if (!file.endsWith('.ts')) continue;
+    const source = await readFile(join(daemon, file), 'utf8');
+    for (const [, name = ''] of source.matchAll(/failpoint\('([^']+)'\)/g)) named.add(name);
+  }
+  const page = await readFile(new URL('../../../docs/architecture.md', import.meta.url), 'utf8');
+  const families = [...new Set([...named].map((name) => name.slice(0, name.indexOf('.'))))];
+  const documented = [...page.matchAll(new RegExp(`\`((?:${families.join('|')})\\.[a-z0-9-]+)\``, 'g'))];
+  assert.ok(named.size > 0);
+  assert.deepEqual(new Set(documented.map(([, name]) => name)), named);
 });
