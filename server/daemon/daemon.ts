@@ -3,29 +3,19 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { lineLogger, redact } from '../base/log.ts';
+import { lineLogger } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
 import { rendezvousPaths } from '../base/rendezvous.ts';
 import { daemonProtocol } from '../protocol/daemon.ts';
-import type { RunInfo } from '../protocol/daemon.ts';
 import { acquireDaemonLock } from './daemon-lock.ts';
 import { registerHandlers } from './handlers.ts';
 import type { DaemonServices } from './handlers.ts';
-import { HostCleaner } from './host-cleaner.ts';
-import { HostRegistry } from './hosts.ts';
-import { Inventory } from './inventory.ts';
 import { listen } from './listener.ts';
 import { LogFile } from './log-file.ts';
-import type { AgentConnector } from './managed-host.ts';
-import { openOwner } from './owner.ts';
-import { RepositoryRegistry } from './repositories.ts';
-import type { RepositoryLibrary } from './repositories.ts';
-import { RestorePoints } from './restore-points.ts';
-import type { RunServices } from './runs/context.ts';
-import { RunManager } from './runs/manager.ts';
-import type { RunExecutors } from './runs/manager.ts';
 import { recoverRuns } from './runs/recovery.ts';
 import { SecretStore } from './secrets.ts';
+import { buildServices } from './services.ts';
+import type { DaemonParts } from './services.ts';
 import { Session } from './session.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
@@ -42,17 +32,6 @@ export interface DaemonOptions {
   readonly onLogLine?: ((line: string) => void) | undefined;
   /** Called once when clients can connect. */
   readonly onReady?: (() => void) | undefined;
-}
-
-/** What the daemon does its work with; tests put in their own. */
-export interface DaemonParts {
-  readonly executors: RunExecutors;
-  readonly connectAgent: AgentConnector;
-  readonly library: RepositoryLibrary;
-  /** Protocols to speak; this build's own when absent. */
-  readonly protocol?: { readonly min: number; readonly max: number };
-  /** First wait before a host is cleaned again, ms. */
-  readonly cleanRetryMs?: number;
 }
 
 /** How long runs may clean up when the daemon stops. */
@@ -104,7 +83,6 @@ class Daemon {
   readonly #log: Logger;
   readonly #logFile: string;
   readonly #instance = randomBytes(8).toString('hex');
-  readonly #startedAt = new Date().toISOString();
   readonly #sessions = new Set<Session>();
   readonly #stopRequested = Promise.withResolvers<void>();
 
@@ -126,7 +104,7 @@ class Daemon {
 
   async serve(): Promise<void> {
     await recoverRuns(this.#store, this.#log);
-    const services = await this.#build();
+    const services = await this.#services();
     const changes = services.runs.onChange((run) => this.#sessions.forEach((session) => session.feed.push(run)));
     const protocol = this.#parts.protocol ?? daemonProtocol;
     const { version, dataDirectory, signal } = this.#options;
@@ -138,6 +116,7 @@ class Daemon {
       protocol,
       log: this.#log,
       onClient: (socket) => {
+        if (socket.destroyed) return;
         const session = new Session(socket, { version, instance: this.#instance, protocol, log: this.#log });
         this.#sessions.add(session);
         session.closed.addEventListener('abort', () => this.#sessions.delete(session), { once: true });
@@ -182,79 +161,24 @@ class Daemon {
     }
   }
 
-  async #build(): Promise<DaemonServices> {
+  async #services(): Promise<DaemonServices> {
     const { dataDirectory, version } = this.#options;
-    const { executors, connectAgent, library, cleanRetryMs } = this.#parts;
-    const owner = await openOwner(dataDirectory);
-    const identity = { owner, client: `tidemark ${version}`, connect: connectAgent, log: this.#log };
-    const usesHost = (name: string): boolean =>
-      runs.active().some(({ request }) => {
-        // A backup that names no host may find its VM on any.
-        if (request.kind === 'backup') return request.host === undefined || request.host === name;
-        return request.kind === 'restore-vm' && request.host === name;
-      });
-    const hosts = new HostRegistry(this.#store, this.#secrets, identity, usesHost);
-    const repositories = new RepositoryRegistry(this.#store, this.#secrets, library, dataDirectory, this.#log);
-    const restorePoints = new RestorePoints(repositories, this.#log);
-    const inventory = new Inventory(hosts, restorePoints);
-    const cleaner = new HostCleaner({
-      owner,
-      isActive: (run) => runs.isActive(run),
-      knownReferencePoints: (signal) => restorePoints.knownReferencePoints(signal),
-      host: (name) => hosts.list().find((host) => host.name === name),
-      log: this.#log,
-      ...(cleanRetryMs === undefined ? {} : { retryMs: cleanRetryMs }),
-    });
-    const runServices: RunServices = {
-      owner,
+    return buildServices({
+      dataDirectory,
       version,
-      hosts,
-      repositories,
-      cleanUp: (host, vmId, connection, signal) => cleaner.cleanUp(host, vmId, connection, signal),
-    };
-    const runs: RunManager = new RunManager({
       store: this.#store,
+      secrets: this.#secrets,
       log: this.#log,
-      executors,
-      services: runServices,
-      identifyVm: (host, vm) => inventory.identify(host, vm),
-      redact: (text) => this.#secrets.redact(redact(text)),
-      onEnd: (run) => afterRun(run, restorePoints, cleaner, hosts),
-    });
-    return {
-      hosts,
-      inventory,
-      repositories,
-      restorePoints,
-      runs,
-      cleaner,
-      status: () => ({
+      parts: this.#parts,
+      processStatus: {
         version,
         pid: process.pid,
-        startedAt: this.#startedAt,
+        startedAt: new Date().toISOString(),
         dataDirectory,
         logFile: this.#logFile,
-        activeRuns: runs.active().length,
-        hosts: hosts.list().length,
-        repositories: repositories.names().length,
-      }),
-      requestStop: (cancelRuns) => {
-        runs.beginStop(cancelRuns);
-        setImmediate(() => this.#stopRequested.resolve());
       },
-    };
+      // Only once the answer to whoever asked is on its way.
+      requestStop: () => setImmediate(() => this.#stopRequested.resolve()),
+    });
   }
-}
-
-/** What the end of a run changes elsewhere. */
-function afterRun(run: RunInfo, restorePoints: RestorePoints, cleaner: HostCleaner, hosts: HostRegistry): void {
-  restorePoints.invalidate();
-  if (leavesSomethingOnHosts(run)) for (const host of hosts.list()) cleaner.request(host.name);
-}
-
-/** A prune, also one that stopped half-way, frees reference points; a backup that made no reference point may have left one. */
-function leavesSomethingOnHosts({ request, outcome }: RunInfo): boolean {
-  if (request.kind === 'prune') return !request.dryRun;
-  if (request.kind !== 'backup') return false;
-  return outcome?.kind !== 'backup' || outcome.restorePoint.referencePointId === undefined;
 }

@@ -2,7 +2,8 @@
 import { createRepository, openRepository } from '../repository/index.ts';
 import { connectAgent } from './agent-client/connection.ts';
 import { serveDaemon } from './daemon.ts';
-import type { DaemonOptions, DaemonParts } from './daemon.ts';
+import type { DaemonOptions } from './daemon.ts';
+import type { DaemonParts } from './services.ts';
 import { executeBackup } from './runs/backup.ts';
 import { executeGc } from './runs/gc.ts';
 import { executePrune } from './runs/prune.ts';

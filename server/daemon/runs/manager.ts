@@ -12,6 +12,7 @@ import { maxRunning, mustWait, repositoryOf, sameVm, titleOf } from './conflicts
 import type { VmIdentity } from './conflicts.ts';
 import type { JournalEntry, RunContext, RunExecutor, RunServices } from './context.ts';
 import { disownPartialFile, removePartialFiles } from './partial-files.ts';
+import { failureOf, stoppingError, vmTaken } from './run-ends.ts';
 import { isFinished } from './state.ts';
 
 /** One executor for each kind of request. */
@@ -267,35 +268,4 @@ function execute<K extends RunRequest['kind']>(
   context: RunContext,
 ): Promise<RunOutcome> {
   return executors[request.kind](request, context, services);
-}
-
-/** How a run ends that threw: a cancelled run is cancelled whatever it threw on its way out. */
-function failureOf(run: ActiveRun, error: unknown): RunEnd {
-  const failure = TidemarkError.from(error);
-  if (!run.signal.aborted) {
-    run.log('error', failure.message, error);
-    return { state: 'failed', error: failure.report() };
-  }
-  const reason = TidemarkError.from(run.signal.reason);
-  if (failure !== reason && failure.code !== errorCodes.cancelled) {
-    run.log('warning', `While the run was being cancelled: ${failure.message}`, error);
-  }
-  const interrupted = reason.code === errorCodes.runInterrupted;
-  return { state: interrupted ? 'interrupted' : 'cancelled', error: reason.report() };
-}
-
-function vmTaken(other: ActiveRun): TidemarkError {
-  return new TidemarkError(
-    errorCodes.vmAlreadyRunning,
-    `Run ${other.id} (${other.title}) is backing up this VM already.`,
-    {
-      hint: `Follow it with: tidemark run watch ${other.id}`,
-    },
-  );
-}
-
-function stoppingError(): TidemarkError {
-  return new TidemarkError(errorCodes.runInterrupted, 'The daemon is stopping.', {
-    hint: 'Start the run again when the daemon is up.',
-  });
 }

@@ -13,7 +13,7 @@ import { errorCodes, throwIfAborted, TidemarkError } from '../../../server/proto
 import { checkpointId, restorePointId, vmId } from '../../../server/protocol/ids.ts';
 import type { RequestMessage } from '../../../server/protocol/message.ts';
 import type { AgentConnection } from '../../../server/daemon/agent-client/connection.ts';
-import type { DaemonParts } from '../../../server/daemon/daemon.ts';
+import type { DaemonParts } from '../../../server/daemon/services.ts';
 import type { RunContext, RunServices } from '../../../server/daemon/runs/context.ts';
 import type { Repository } from '../../../server/repository/index.ts';
 

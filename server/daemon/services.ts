@@ -1,0 +1,112 @@
+/** Makes the parts of a daemon and joins them. */
+import { redact } from '../base/log.ts';
+import type { Logger } from '../base/log.ts';
+import type { DaemonStatus, RunInfo } from '../protocol/daemon.ts';
+import type { DaemonServices } from './handlers.ts';
+import { HostCleaner } from './host-cleaner.ts';
+import { HostRegistry } from './hosts.ts';
+import { Inventory } from './inventory.ts';
+import type { AgentConnector } from './managed-host.ts';
+import { openOwner } from './owner.ts';
+import { RepositoryRegistry } from './repositories.ts';
+import type { RepositoryLibrary } from './repositories.ts';
+import { RestorePoints } from './restore-points.ts';
+import { RunManager } from './runs/manager.ts';
+import type { RunExecutors } from './runs/manager.ts';
+import type { SecretStore } from './secrets.ts';
+import type { Store } from './store/store.ts';
+
+/** What the daemon does its work with; tests put in their own. */
+export interface DaemonParts {
+  readonly executors: RunExecutors;
+  readonly connectAgent: AgentConnector;
+  readonly library: RepositoryLibrary;
+  /** Protocols to speak; this build's own when absent. */
+  readonly protocol?: { readonly min: number; readonly max: number };
+  /** First wait before a host is cleaned again, ms. */
+  readonly cleanRetryMs?: number;
+}
+
+/** What the parts are made of. */
+export interface ServicesOptions {
+  readonly dataDirectory: string;
+  readonly version: string;
+  readonly store: Store;
+  readonly secrets: SecretStore;
+  readonly log: Logger;
+  readonly parts: DaemonParts;
+  /** What does not change while the daemon runs. */
+  readonly processStatus: Omit<DaemonStatus, 'activeRuns' | 'hosts' | 'repositories'>;
+  /** Lets the daemon stop soon. */
+  readonly requestStop: () => void;
+}
+
+/** Hosts, repositories, runs and what joins them. Nothing is connected or opened yet. */
+export async function buildServices(options: ServicesOptions): Promise<DaemonServices> {
+  const { dataDirectory, version, store, secrets, log, parts } = options;
+  const owner = await openOwner(dataDirectory);
+  const identity = { owner, client: `tidemark ${version}`, connect: parts.connectAgent, log };
+  const hosts = new HostRegistry(store, secrets, identity, (name) =>
+    runs.active().some(({ request }) => usesHost(request, name)),
+  );
+  const repositories = new RepositoryRegistry(store, secrets, parts.library, dataDirectory, log);
+  const restorePoints = new RestorePoints(repositories, log);
+  const inventory = new Inventory(hosts, restorePoints);
+  const cleaner = new HostCleaner({
+    owner,
+    isActive: (run) => runs.isActive(run),
+    knownReferencePoints: async (signal) => restorePoints.knownReferencePoints(signal),
+    host: (name) => hosts.list().find((host) => host.name === name),
+    log,
+    ...(parts.cleanRetryMs === undefined ? {} : { retryMs: parts.cleanRetryMs }),
+  });
+  const runs: RunManager = new RunManager({
+    store,
+    log,
+    executors: parts.executors,
+    services: {
+      owner,
+      version,
+      hosts,
+      repositories,
+      cleanUp: async (host, vmId, connection, signal) => cleaner.cleanUp(host, vmId, connection, signal),
+    },
+    identifyVm: (host, vm) => inventory.identify(host, vm),
+    redact: (text) => secrets.redact(redact(text)),
+    onEnd: (run) => {
+      restorePoints.invalidate();
+      if (leavesSomethingOnHosts(run)) for (const host of hosts.list()) cleaner.request(host.name);
+    },
+  });
+  return {
+    hosts,
+    inventory,
+    repositories,
+    restorePoints,
+    runs,
+    cleaner,
+    status: () => ({
+      ...options.processStatus,
+      activeRuns: runs.active().length,
+      hosts: hosts.list().length,
+      repositories: repositories.names().length,
+    }),
+    requestStop: (cancelRuns) => {
+      runs.beginStop(cancelRuns);
+      options.requestStop();
+    },
+  };
+}
+
+/** Whether a run works with the host. A backup that names none may find its VM on any. */
+function usesHost(request: RunInfo['request'], host: string): boolean {
+  if (request.kind === 'backup') return request.host === undefined || request.host === host;
+  return request.kind === 'restore-vm' && request.host === host;
+}
+
+/** A prune, also one that stopped half-way, frees reference points; a backup that made no reference point may have left one. */
+function leavesSomethingOnHosts({ request, outcome }: RunInfo): boolean {
+  if (request.kind === 'prune') return !request.dryRun;
+  if (request.kind !== 'backup') return false;
+  return outcome?.kind !== 'backup' || outcome.restorePoint.referencePointId === undefined;
+}
