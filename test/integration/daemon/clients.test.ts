@@ -11,10 +11,10 @@ import * as protocol from '../../../server/protocol/daemon.ts';
 import type { RunInfo } from '../../../server/protocol/daemon.ts';
 import { DaemonFixture, eventually, runReaches, startBackup } from '../support/daemon-fixture.ts';
 
-/** Everything the client is told of runs, with the time it came. */
-function listen(client: DaemonClient): { readonly run: RunInfo; readonly at: number }[] {
-  const seen: { readonly run: RunInfo; readonly at: number }[] = [];
-  client.onNotification(protocol.runDidChange, ({ run }) => seen.push({ run, at: performance.now() }));
+/** Everything the client is told of runs. */
+function listen(client: DaemonClient): { readonly run: RunInfo }[] {
+  const seen: { readonly run: RunInfo }[] = [];
+  client.onNotification(protocol.runDidChange, (told) => seen.push(told));
   return seen;
 }
 
@@ -80,15 +80,13 @@ describe('clients of a daemon', () => {
     const client = await fixture.prepare();
     const seen = listen(client);
     await client.request(protocol.subscribeRuns, {});
+    const begin = performance.now();
     const { id } = await startBackup(client, 'storm');
     await eventually('the end is told', () => seen.find(({ run }) => run.state === 'succeeded'));
     const updates = seen.filter(({ run }) => run.id === id);
     assert(updates.length >= 3, `${updates.length} updates`);
-    for (const [index, { at }] of updates.entries()) {
-      const later = updates[index + 10];
-      // Half the second is left for a machine that delivers late and then all at once.
-      if (later !== undefined) assert(later.at - at > 500, 'eleven updates take about a second');
-    }
+    const elapsed = performance.now() - begin;
+    assert(updates.length <= elapsed / 100 + 2, `${updates.length} updates in ${elapsed} ms`);
     const sequences = updates.map(({ run }) => run.sequence);
     assert.deepEqual(
       sequences,
