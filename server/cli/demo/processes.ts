@@ -71,10 +71,10 @@ class Child {
     const child = this.#process;
     if (this.#ended !== undefined) return;
     const ended = once(child, 'exit');
-    if (ask === undefined) child.kill('SIGTERM');
-    // A daemon that does not answer any more is asked by signal.
-    else await ask().catch(() => child.kill('SIGTERM'));
     const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
+    if (ask === undefined) child.kill('SIGTERM');
+    // A daemon that refuses is asked by signal; one that does not answer at all ends by the timer.
+    else ask().catch(() => child.kill('SIGTERM'));
     await ended;
     clearTimeout(timer);
   }
