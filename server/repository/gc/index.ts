@@ -15,7 +15,7 @@ import { repack } from './repack.ts';
 import type { Repacked } from './repack.ts';
 import { survey } from './survey.ts';
 import type { Survey } from './survey.ts';
-import { forgetHealedDamage, mergeIndex, removeUnfinished } from './tidy.ts';
+import { forgetHealedDamage, mergeIndex, removeSuperseded, removeUnfinished } from './tidy.ts';
 
 /**
  * Collects garbage, or with `dryRun` says what a real run would do. Errors: `TM4016` when a restore point or map page cannot be
@@ -200,6 +200,7 @@ class Collection {
     await forgetHealedDamage(this.#core, signal);
     await removeUnfinished(this.#core, this.#now, signal);
     await mergeIndex(this.#core, signal);
+    await removeSuperseded(this.#core, this.#now, signal);
   }
 
   /** Runs `work` under a lease; its signal is aborted when the lease is lost. */

@@ -12,7 +12,7 @@ import { readAndCheckPack } from './check-pack.ts';
 import { expectedEntryBytes } from './verify-messages.ts';
 import type { CheckedPack, FromVerifyWorker, PackTask, ToVerifyWorker, VerifyWorkerData } from './verify-messages.ts';
 
-/** Threads at most. Each holds two packs in memory; more than four would only wait for the disk. */
+/** Threads at most. Each holds a pack in memory; more than four would only wait for the disk. */
 const maxThreads = 4;
 
 /** Less than this is checked right here: threads would take longer to start. */

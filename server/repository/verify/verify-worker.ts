@@ -11,8 +11,8 @@ import { maxPackBytes } from '../pack-toc.ts';
 import { readAndCheckPack } from './check-pack.ts';
 import type { FromVerifyWorker, PackTask, ToVerifyWorker, VerifyWorkerData } from './verify-messages.ts';
 
-/** Packs in hand: one being checked, one being read. */
-const packsInFlight = 2;
+/** Packs in hand. While one thread reads the others compute; a second pack would cost 16 to 32 MiB in each of them. */
+const packsInFlight = 1;
 
 class VerifyWorker {
   readonly #backend: StorageBackend;

@@ -189,6 +189,12 @@ describe('garbage collection', () => {
         assert.deepEqual((await small.repository.verify({ readData: true, signal })).problems, [], place);
         const left = [...small.storage.files().keys()].filter((name) => /^(gc|damage|leases)\//.test(name));
         assert.deepEqual(left, [], place);
+        const segments = [...small.storage.files().keys()].filter((name) => name.startsWith('index/'));
+        assert.deepEqual(
+          segments,
+          small.core.segments.map(({ file }) => file).toSorted((a, b) => (a < b ? -1 : 1)),
+          place,
+        );
       }
     }
   });

@@ -52,7 +52,9 @@ export class TestStorage implements StorageBackend {
 
   /** Names and sizes of all files. */
   files(): ReadonlyMap<string, number> {
-    return new Map([...this.#files].map(([name, { bytes }]) => [name, bytes.length] as const).sort());
+    return new Map(
+      [...this.#files].map(([name, { bytes }]) => [name, bytes.length] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
+    );
   }
 
   async put(name: string, parts: readonly Uint8Array[], options: PutOptions = {}): Promise<void> {
