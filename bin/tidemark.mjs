@@ -20,7 +20,7 @@ if (!existsSync(bundle)) {
     console.error('tidemark: Node 22.15 or later is needed. Run: npm ci');
     process.exit(1);
   }
-  const child = spawn(node, [fileURLToPath(bundle), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => {
     process.exitCode = signal === null ? (code ?? 1) : 1;
