@@ -3,7 +3,7 @@
  * straight into its buffers (`onread`), which node's HTTP client cannot do.
  */
 import { connect as connectTcp } from 'node:net';
-import type { Socket } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 
@@ -164,8 +164,7 @@ export async function dial(address: AgentAddress, options: DialOptions): Promise
       socket.pause();
       if (rest.length > 0) socket.unshift(rest);
     } else {
-      if (address.tls) socket.on('data', sinkPusher(options.sink, options.onSinkError));
-      if (rest.length > 0) sinkPusher(options.sink, options.onSinkError)(rest);
+      pushRest(options.sink, rest, options.onSinkError);
     }
     resolve({ socket, certificate, headers: head.headers });
   };
@@ -177,23 +176,22 @@ export async function dial(address: AgentAddress, options: DialOptions): Promise
     if (address.tls && !isTrusted(certificate, options.certificateSha256)) fail(wrongCertificate(address.url));
     else socket.write(requestText(address, options));
   });
-  if (address.tls || options.sink === undefined) socket.on('data', consume);
+  if (options.sink === undefined) socket.on('data', consume);
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort, { once: true });
   return promise;
 }
 
-function sinkPusher(sink: ByteSink, onError: ((error: unknown) => void) | undefined): (bytes: Buffer) => void {
-  return (bytes) => {
-    try {
-      sink.push(bytes);
-    } catch (error) {
-      onError?.(error);
-    }
-  };
+function pushRest(sink: ByteSink, rest: Buffer, onError: ((error: unknown) => void) | undefined): void {
+  if (rest.length === 0) return;
+  try {
+    sink.push(rest);
+  } catch (error) {
+    onError?.(error);
+  }
 }
 
-/** A socket that reads into the sink's own memory once the answer's head is complete; over TLS an ordinary one. */
+/** A socket; with a sink it reads into the sink's own memory once the answer's head is complete. */
 function openSocket(
   address: AgentAddress,
   options: DialOptions,
@@ -201,37 +199,36 @@ function openSocket(
   consume: (bytes: Buffer) => void,
 ): Socket {
   const { host, port } = address;
-  if (address.tls) {
-    // Self-signed certificates are normal; the SCRAM exchange is bound to the certificate instead (docs/security.md).
-    return connectTls({
-      host,
-      port,
-      rejectUnauthorized: false,
-      minVersion: 'TLSv1.3',
-      ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
-    });
-  }
   const { sink } = options;
-  if (sink === undefined) return connectTcp({ host, port, noDelay: true });
+  const reading = sink === undefined ? {} : { onread: readInto(sink, head, consume, options.onSinkError) };
+  if (!address.tls) return connectTcp({ host, port, noDelay: true, ...reading });
+  // Self-signed certificates are normal; the SCRAM exchange is bound to the certificate instead (docs/security.md).
+  const servername = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
+  return connectTls({ host, port, rejectUnauthorized: false, minVersion: 'TLSv1.3', ...servername, ...reading });
+}
+
+function readInto(
+  sink: ByteSink,
+  head: ResponseHead,
+  consume: (bytes: Buffer) => void,
+  onSinkError: ((error: unknown) => void) | undefined,
+): OnReadOpts {
   const staging = Buffer.alloc(4096);
-  const callback = (count: number, buffer: Uint8Array): boolean => {
-    if (!head.complete) {
-      consume(Buffer.from(buffer.subarray(0, count)));
+  return {
+    buffer: () => (head.complete ? sink.target() : staging),
+    callback: (count, buffer) => {
+      if (!head.complete) {
+        consume(Buffer.from(buffer.subarray(0, count)));
+        return true;
+      }
+      try {
+        sink.filled(count);
+      } catch (error) {
+        onSinkError?.(error);
+      }
       return true;
-    }
-    try {
-      sink.filled(count);
-    } catch (error) {
-      options.onSinkError?.(error);
-    }
-    return true;
+    },
   };
-  return connectTcp({
-    host,
-    port,
-    noDelay: true,
-    onread: { buffer: () => (head.complete ? sink.target() : staging), callback },
-  });
 }
 
 function requestText(address: AgentAddress, options: DialOptions): string {

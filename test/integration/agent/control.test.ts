@@ -151,8 +151,8 @@ test('hello is said once', async (context) => {
 
 test('a silent daemon is given up and what it had open is closed; heartbeats keep a quiet one', async (context) => {
   const host = fakeHost(Buffer.alloc(65_536));
-  const agent = await agentFor(context, host, { timing: { silenceMs: 200 } });
-  const lively = await connectTo(context, agent.url, { heartbeatMs: 40 });
+  const agent = await agentFor(context, host, { timing: { silenceMs: 2000 } });
+  const lively = await connectTo(context, agent.url, { heartbeatMs: 200 });
   const silent = await connectTo(context, agent.url);
   await exportOf(silent);
   await until(() => silent.closed.aborted);
