@@ -1,6 +1,8 @@
 /** Compares the packs that are stored with those that the index knows, and reads the tables of contents of the others. */
+import { hash } from 'node:crypto';
+
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
-import type { StorageBackend } from './backend.ts';
+import type { StorageBackend, StoredFile } from './backend.ts';
 import type { ChunkIndex } from './chunk-index.ts';
 import type { NewPack, RescanResult } from './core.ts';
 import { parsePackName, readToc } from './pack-toc.ts';
@@ -26,12 +28,27 @@ export async function scanPacks(backend: StorageBackend, index: ChunkIndex, sign
         unknown.push({ ...pack, toc, fileBytes: file.bytes });
       } catch (error) {
         if (TidemarkError.is(error, errorCodes.repositoryFileMissing)) continue;
-        if (!TidemarkError.is(error, errorCodes.repositoryCorrupt)) throw error;
-        damaged.push({ file: file.name, error });
+        damaged.push({ file: file.name, error: await damageOf(error, file, backend, signal) });
       }
     }
   }
   return { unknown, damaged, missing: [...missing] };
+}
+
+/** The damage that an error tells of; what is none is thrown. A version that is not known is damage when the file is not what its name says. */
+async function damageOf(
+  error: unknown,
+  file: StoredFile,
+  backend: StorageBackend,
+  signal: AbortSignal,
+): Promise<unknown> {
+  if (TidemarkError.is(error, errorCodes.repositoryCorrupt)) return error;
+  if (!TidemarkError.is(error, errorCodes.repositoryTooNew)) throw error;
+  const bytes = await backend.get(file.name, { maxBytes: file.bytes, signal });
+  if (parsePackName(file.name)?.packId === hash('sha256', bytes, 'hex')) throw error;
+  return new TidemarkError(errorCodes.repositoryCorrupt, `Pack ${file.name} is damaged: its bytes have changed.`, {
+    hint: '`tidemark repo verify` names the restore points that need it.',
+  });
 }
 
 function notAPack(file: string): TidemarkError {

@@ -62,10 +62,15 @@ export class RecordStore<T extends { readonly createdMs: number }> {
       return json(Buffer.from(content).toString('utf8'), this.#place.parser, file);
     } catch (error) {
       if (TidemarkError.is(error, errorCodes.repositoryFileMissing)) return undefined;
-      if (!TidemarkError.is(error, errorCodes.repositoryCorrupt) && !TidemarkError.is(error, errorCodes.invalidInput))
-        throw error;
+      if (!meansDamage(error)) throw error;
       this.#warn(`${file} is damaged and has no effect.`);
       return undefined;
     }
   }
+}
+
+/** A version that is not known is damage too: a newer format would have said so in the configuration. */
+function meansDamage(error: unknown): boolean {
+  const codes = [errorCodes.repositoryCorrupt, errorCodes.invalidInput, errorCodes.repositoryTooNew];
+  return codes.some((code) => TidemarkError.is(error, code));
 }

@@ -7,9 +7,6 @@ import { blobIdAt, missingChunk } from '../block-map.ts';
 import type { ChunkIndex, IndexedPack } from '../chunk-index.ts';
 import { Bitmap } from '../gc/bitmap.ts';
 
-/** Blobs that get a problem of their own; what is damaged beyond shares one. */
-const namedBlobs = 4096;
-
 /** Blobs that share a problem. */
 export interface DamageGroup {
   readonly what: string;
@@ -20,6 +17,7 @@ export interface DamageGroup {
 /** Which entries of an index are damaged, and which ids have none. */
 export class BlobDamage {
   readonly #index: ChunkIndex;
+  readonly #namedBlobs: number;
   readonly #damaged: Bitmap;
   readonly #groups: DamageGroup[] = [];
   readonly #byOrdinal = new Map<number, DamageGroup>();
@@ -29,8 +27,10 @@ export class BlobDamage {
   readonly #unread = new Set<string>();
   #rest: DamageGroup | undefined;
 
-  constructor(index: ChunkIndex) {
+  /** `namedBlobs` get a problem of their own; what is damaged beyond shares one. */
+  constructor(index: ChunkIndex, namedBlobs = 4096) {
     this.#index = index;
+    this.#namedBlobs = namedBlobs;
     this.#damaged = new Bitmap(index.entryCount);
   }
 
@@ -44,7 +44,7 @@ export class BlobDamage {
     const { id, pack } = this.#index.entry(ordinal);
     this.#index.markDamaged(pack.packId, id);
     const what = `blob ${blobIdAt(id, 0)} in ${pack.name}`;
-    const group = this.#byOrdinal.size < namedBlobs ? this.#newGroup(what, error) : this.#restGroup();
+    const group = this.#byOrdinal.size < this.#namedBlobs ? this.#newGroup(what, error) : this.#restGroup();
     if (group !== this.#rest) this.#byOrdinal.set(ordinal, group);
   }
 
@@ -73,7 +73,7 @@ export class BlobDamage {
   missing(id: Uint8Array): DamageGroup {
     const known = this.#byMissingId.get(blobIdAt(id, 0));
     if (known !== undefined) return known;
-    if (this.#byMissingId.size >= namedBlobs) return this.#restGroup();
+    if (this.#byMissingId.size >= this.#namedBlobs) return this.#restGroup();
     const group = this.#newGroup(`blob ${blobIdAt(id, 0)}`, missingChunk(blobIdAt(id, 0)).report());
     this.#byMissingId.set(blobIdAt(id, 0), group);
     return group;
@@ -102,7 +102,7 @@ export class BlobDamage {
   #restGroup(): DamageGroup {
     this.#rest ??= this.#newGroup(
       'more blobs',
-      new TidemarkError(errorCodes.blobCorrupt, `More than ${namedBlobs} blobs are damaged or missing.`, {
+      new TidemarkError(errorCodes.blobCorrupt, `More than ${this.#namedBlobs} blobs are damaged or missing.`, {
         hint: 'Check the disk of the repository. The next full backups store again what the guests still have.',
       }).report(),
     );

@@ -9,7 +9,9 @@ import type { RestorePointId } from '../../../server/protocol/ids.ts';
 import { openRepository } from '../../../server/repository/open.ts';
 import { parsePackName, readToc, readTocEntry, tocEntryBytes } from '../../../server/repository/pack-toc.ts';
 import type { StoredRestorePoint } from '../../../server/repository/model.ts';
+import { BlobDamage } from '../../../server/repository/verify/blob-damage.ts';
 import { checkPack } from '../../../server/repository/verify/check-pack.ts';
+import { namePoints } from '../../../server/repository/verify/name-points.ts';
 import { backup, diskOf, expected, idsOf, password, restored, signal, SmallRepository } from './small-repository.ts';
 import type { DiskModel } from './small-repository.ts';
 
@@ -310,4 +312,55 @@ describe('verification', () => {
     await assert.rejects(running, (error) => TidemarkError.is(TidemarkError.from(error), 'TM1999'));
     assert.deepEqual(await copy.core.liveLeases(signal), []);
   });
+});
+
+test('a version byte that flipped is damage, not a newer version, and stops neither opening nor verifying', async () => {
+  for (const [name, bytes] of sample.small.storage.files()) {
+    const isPack = parsePackName(name) !== undefined;
+    if (/^(config|keys)/.test(name)) continue;
+    const copy = await sample.small.copy();
+    // Without the index, footers are read when the repository is opened.
+    if (isPack)
+      for (const file of copy.storage.files().keys()) if (file.startsWith('index/')) copy.storage.set(file, undefined);
+    copy.storage.flip(name, isPack ? bytes - 64 + 8 : 8, 1);
+    await copy.reopen();
+    const { problems } = await copy.repository.verify({ readData: true, signal });
+    assert.ok(
+      problems.some((problem) => problem.what === name),
+      name,
+    );
+  }
+});
+
+test('a repository that cannot be written is verified all the same, and nothing is recorded', async () => {
+  const copy = await sample.small.copy();
+  const name = [...copy.storage.files().keys()].find((file) => file.startsWith('d/')) ?? '';
+  copy.storage.flip(name, 200, 3);
+  const before = copy.storage.files();
+  copy.storage.onChange = async () => {
+    throw new TidemarkError('TM4007', 'The storage is mounted read-only.');
+  };
+  assert.equal((await copy.repository.verify({ readData: true, signal })).problems.length, 1);
+  assert.deepEqual(copy.storage.files(), before);
+});
+
+test('more damage than is named one by one is still found, and names everybody it hits', async () => {
+  const small = await SmallRepository.create();
+  const point = await backup(small, { vm: 1, disks: [diskOf([1, 2, 3])] });
+  const damage = new BlobDamage(small.core.index, 1);
+  const error = new TidemarkError('TM4010', 'damaged').report();
+  for (let ordinal = 0; ordinal < small.core.index.entryCount; ordinal++) damage.add(ordinal, error);
+  const found: string[] = [];
+  const onBadPoint = (bad: StoredRestorePoint): unknown => found.push(bad.id);
+  await namePoints(small.core, {
+    index: small.core.index,
+    damage,
+    points: [point],
+    signal,
+    onBadPoint,
+    onAdvance: () => undefined,
+  });
+  assert.deepEqual(found, []);
+  assert.equal(damage.problems().length, 2);
+  assert.deepEqual(hitNames(damage.problems()), [point.id]);
 });
