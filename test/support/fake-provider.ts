@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostProvider, JobContext, DiskReader, DiskWriter } from '../../server/agent/provider.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../server/protocol/errors.ts';
 import * as id from '../../server/protocol/ids.ts';
-import type { CheckpointId, DiskId, ExportId, RestoreSessionId } from '../../server/protocol/ids.ts';
+import type { CheckpointId, ExportId, RestoreSessionId } from '../../server/protocol/ids.ts';
 import type { Checkpoint, FrozenDisk, VmConfiguration } from '../../server/protocol/model.ts';
 
 export const fakeVmId = id.vmId('11111111-2222-3333-4444-555555555555', 'vm');
@@ -33,7 +33,7 @@ export interface FakeHost {
   onWrite: (offset: number, length: number) => Promise<void> | void;
   /** Milliseconds a checkpoint takes; it reports 1000 percents on the way. */
   checkpointMs: number;
-  listVmsError: unknown;
+  listVmsError: Error | undefined;
   readonly events: string[];
   readonly restored: Map<string, Buffer>;
   openDisks: number;
@@ -67,12 +67,13 @@ export function fakeProvider(host: FakeHost): HostProvider {
     physicalSectorBytes: 4096,
   });
   const checkpoints = new Map<CheckpointId, Checkpoint>();
-  const work = async ({ signal, progress }: JobContext): Promise<void> => {
+  const work = async (job: JobContext): Promise<void> => {
+    const { signal } = job;
     const steps = host.checkpointMs === 0 ? 1 : 50;
     for (let step = 1; step <= steps; step++) {
       throwIfAborted(signal);
       if (host.checkpointMs > 0) await sleep(host.checkpointMs / steps, undefined, { signal });
-      for (let twentieth = 0; twentieth < 20; twentieth++) progress('checkpoint', (step * 100) / steps);
+      for (let twentieth = 0; twentieth < 20; twentieth++) job.progress('checkpoint', (step * 100) / steps);
     }
   };
   return {

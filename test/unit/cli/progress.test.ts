@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { assert as check, integer, nat, property, string } from 'fast-check';
+import * as fc from 'fast-check';
 
 import { barLine, progressLines, progressView } from '../../../server/cli/progress.ts';
 import { styleFor } from '../../../server/cli/terminal.ts';
@@ -37,12 +37,12 @@ function run(state: RunProgress, warnings: readonly string[] = []): RunInfo {
 const view = (terminal: FakeTerminal): ReturnType<typeof progressView> => progressView(terminal, styleFor(terminal));
 
 test('A line of progress is never wider than the terminal, whatever its width', () => {
-  check(
-    property(
-      string({ maxLength: 60 }),
-      nat(2 ** 46),
-      nat(2 ** 46),
-      integer({ min: 10, max: 300 }),
+  fc.assert(
+    fc.property(
+      fc.string({ maxLength: 60 }),
+      fc.nat(2 ** 46),
+      fc.nat(2 ** 46),
+      fc.integer({ min: 10, max: 300 }),
       (name, done, total, columns) => {
         const line = barLine(name, done, total, columns);
         assert.ok(line.length < columns, `${line.length} of ${columns}: ${line}`);
