@@ -95,6 +95,26 @@ test('somebody who holds many connections open keeps nobody else out for longer 
   await connectTo(context, agent.url);
 });
 
+test(
+  'strangers who take all places keep out other strangers, not whoever has authenticated before',
+  { skip: process.platform !== 'linux' },
+  async (context) => {
+    const agent = await agentFor(context, fakeHost(), { timing: { authenticationMs: 60_000 } });
+    const connection = await connectTo(context, agent.url);
+    const port = Number(new URL(agent.url).port);
+    const from = (localAddress: string): Socket => {
+      const socket = connectTcp({ port, host: '127.0.0.1', localAddress });
+      socket.on('error', () => undefined);
+      context.after(() => socket.destroy());
+      return socket;
+    };
+    for (let count = 0; count < 32; count++) for (const address of ['127.0.0.2', '127.0.0.3']) from(address);
+    await untilClosed(from('127.0.0.4'));
+    assert.match(await dataStatus(connection.data, randomBytes(16).toString('hex')), /101/);
+    await connectTo(context, agent.url);
+  },
+);
+
 test('a request before the authentication is TM2002 and ends the connection', async (context) => {
   const agent = await agentFor(context, fakeHost());
   for (const method of ['tidemark/vm/list', 'tidemark/agent/hello']) {
