@@ -9,7 +9,8 @@ import type { VerifyProblem } from '../../../server/protocol/daemon.ts';
 import type { RestorePointInfo } from '../../../server/protocol/model.ts';
 import { json } from '../../../server/protocol/parse.ts';
 import { reportedError, tidemark } from './support/command.ts';
-import { filesBelow, sameBytes, Site } from './support/site.ts';
+import { filesBelow, sameBytes } from './support/files.ts';
+import { Site } from './support/site.ts';
 
 interface Moment {
   readonly point: RestorePointInfo;

@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { runStates } from './support/runs.ts';
+import { runsOf } from './support/runs.ts';
 import type { RestorePointInfo } from '../../../server/protocol/model.ts';
 import { tidemark } from './support/command.ts';
 import { checkFilesClean, checkHostClean, checkNothingLeft } from './support/leftovers.ts';
-import { diskName, filesBelow, sameBytes, Site } from './support/site.ts';
+import { filesBelow, sameBytes } from './support/files.ts';
+import { diskName, Site } from './support/site.ts';
 
 const backupSteps = [
   'backup.1-located',
@@ -109,7 +110,7 @@ test('the daemon killed at any step of a backup', { timeout: 300_000 }, async (t
       assert.equal(points.length, known, 'a restore point exists when it was committed, and only then');
       const committed = points.find(({ id }) => moments.every((each) => each.point.id !== id));
       if (committed !== undefined) moments.push({ point: committed, image });
-      const [last] = (await runStates(site)).filter(({ kind }) => kind === 'backup');
+      const [last] = (await runsOf(site)).filter(({ request }) => request.kind === 'backup');
       assert.equal(last?.state, 'interrupted', 'the run is in the history as what it is');
       await site.guestWrites(4);
       moments.push(await checkSurvived(site, moments.at(-1) ?? first, step));

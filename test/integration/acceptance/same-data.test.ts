@@ -4,7 +4,8 @@ import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { diskName, filesBelow, sameBytes, Site } from './support/site.ts';
+import { filesBelow, sameBytes } from './support/files.ts';
+import { diskName, Site } from './support/site.ts';
 
 async function bytesBelow(directory: string): Promise<number> {
   let sum = 0;

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { vmState } from '../../../../server/agent/simulated/state.ts';
 import type { VmDocument } from '../../../../server/agent/simulated/state.ts';
 import { json } from '../../../../server/protocol/parse.ts';
-import { diskName, filesBelow, vmName } from './site.ts';
+import { filesBelow } from './files.ts';
+import { diskName, vmName } from './site.ts';
 import type { Site } from './site.ts';
 
 /** The state file of the VM. */

@@ -1,7 +1,7 @@
 /** A small site for one test: simulated hosts with their agents, a daemon, a repository, all real processes in one folder. */
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -20,6 +20,8 @@ import { ended, reportedError, startTidemark, tidemark } from './command.ts';
 export interface StartOptions {
   /** Where it kills itself. */
   readonly failpoint?: string;
+  /** Files of a certificate and its key: an agent with them listens on https. */
+  readonly tls?: { readonly cert: string; readonly key: string };
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -42,6 +44,7 @@ export class Site {
   readonly passwordFile: string;
   readonly #agents = new Map<string, Agent>();
   #daemon: ChildProcess | undefined;
+  readonly #undo: (() => Promise<unknown>)[] = [];
   #counter = 0;
 
   private constructor(directory: string) {
@@ -80,6 +83,11 @@ export class Site {
     return join(this.directory, `file-${this.#counter++}.${extension}`);
   }
 
+  /** Calls `undo` when the site goes, after its processes have ended and before its folder is removed; the last one first. */
+  beforeRemoval(undo: () => Promise<unknown>): void {
+    this.#undo.unshift(undo);
+  }
+
   async makeFolder(path: string): Promise<void> {
     await mkdir(path, { recursive: true });
   }
@@ -108,8 +116,10 @@ export class Site {
 
   /** Starts the agent of a host; at the same address as before when it ran already. */
   async startAgent(host: string, options: StartOptions = {}): Promise<ChildProcess> {
-    const listen = this.#agents.get(host)?.url ?? 'http://127.0.0.1:0';
+    const { tls } = options;
+    const listen = this.#agents.get(host)?.url ?? `${tls === undefined ? 'http' : 'https'}://127.0.0.1:0`;
     const args = ['agent', '--provider', 'simulated', '--root', this.root(host), '--listen', listen];
+    if (tls !== undefined) args.push('--tls-cert', tls.cert, '--tls-key', tls.key);
     const child = startTidemark([...args, '--password-file', this.passwordFile], environment(options));
     const url = await firstMatch(child, /^listening on (\S+)$/m);
     this.#agents.set(host, { process: child, url });
@@ -144,9 +154,20 @@ export class Site {
     this.#daemon = undefined;
   }
 
+  /** Stops the daemon of another data directory, if one runs. */
+  async stopDaemonOf(data: string): Promise<void> {
+    await tidemark(['daemon', 'stop', '--cancel-runs', '--data', data]);
+  }
+
   /** Runs a command that must succeed and gives its JSON. */
   async run(args: readonly string[]): Promise<unknown> {
     return this.ask(args, anything);
+  }
+
+  /** `run` for another daemon: `where` is its `--data DIR`. */
+  async runAt(where: readonly string[], args: readonly string[]): Promise<void> {
+    const result = await tidemark([...args, '--json', ...where]);
+    assert.equal(result.code, 0, `tidemark ${args.join(' ')}: ${result.stderr}`);
   }
 
   /** Runs a command that must succeed and parses its JSON. */
@@ -158,7 +179,16 @@ export class Site {
 
   /** Runs a command that must fail with that error: exit code, report on stderr, a hint. */
   async fails(args: readonly string[], name: keyof typeof errorCodes): Promise<ErrorReport> {
-    const result = await tidemark([...args, '--json', '--data', this.data]);
+    return this.failsAt(['--data', this.data], args, name);
+  }
+
+  /** `fails` for another daemon: `where` is its `--data DIR`. */
+  async failsAt(
+    where: readonly string[],
+    args: readonly string[],
+    name: keyof typeof errorCodes,
+  ): Promise<ErrorReport> {
+    const result = await tidemark([...args, '--json', ...where]);
     assert.notEqual(result.code, 0, `tidemark ${args.join(' ')} succeeded`);
     const error = reportedError(result);
     assert.equal(error.code, errorCodes[name], `tidemark ${args.join(' ')}: ${error.message}`);
@@ -213,6 +243,7 @@ export class Site {
     } finally {
       // Whatever failed: a process that is left over would keep the test from ending.
       for (const host of this.#agents.keys()) await this.stopAgent(host, 'SIGKILL');
+      for (const undo of this.#undo) await undo();
       await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
     }
   }
@@ -244,19 +275,4 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   const closed = ended(child);
   child.kill(signal);
   await closed;
-}
-
-/** Whether two files have the same bytes. */
-export async function sameBytes(a: string, b: string): Promise<boolean> {
-  const [left, right] = await Promise.all([readFile(a), readFile(b)]);
-  return left.equals(right);
-}
-
-/** All files (and sockets) below a directory, as sorted relative paths. */
-export async function filesBelow(directory: string): Promise<readonly string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1))
-    .sort();
 }
