@@ -1,9 +1,9 @@
 /** What a VHDX says of itself. */
 import type { DiskId } from '../protocol/ids.ts';
-import type { Guid } from './guid.ts';
-import { replayLog } from './log-replay.ts';
-import { readCurrentHeader } from './header.ts';
 import { zeroGuid } from './guid.ts';
+import type { Guid } from './guid.ts';
+import { readCurrentHeader } from './header.ts';
+import { replayLog } from './log-replay.ts';
 import { openRandomFile } from './random-file.ts';
 import { readStructures } from './vhdx-file.ts';
 
@@ -37,8 +37,8 @@ export async function readVhdxInfo(path: string): Promise<VhdxInfo> {
 export async function settleVhdx(path: string): Promise<boolean> {
   const reading = await openRandomFile(path, 'read');
   try {
-    await readStructures(reading);
-    if ((await readCurrentHeader(reading)).logGuid === zeroGuid) return false;
+    const { header } = await readStructures(reading);
+    if (header.logGuid === zeroGuid) return false;
   } finally {
     await reading.close();
   }

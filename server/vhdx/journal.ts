@@ -50,13 +50,13 @@ export class Journal {
     const isNamed = this.#header.logGuid === this.#guid;
     // Payload must be durable before an entry that refers to it counts. The first entry counts only when the header names its log.
     if (isNamed) await this.#file.sync();
-    const fileBytes = await this.#file.size();
+    const megabytes = (await this.#file.size()) / MiB;
     const header = {
       tail: this.#position,
       sequence: this.#sequence,
       logGuid: this.#guid,
-      flushedFileBytes: fileBytes,
-      lastFileBytes: fileBytes,
+      flushedFileBytes: Math.floor(megabytes) * MiB,
+      lastFileBytes: Math.ceil(megabytes) * MiB,
     };
     await this.#append(encodeEntry(header, sectors));
     await this.#file.sync();

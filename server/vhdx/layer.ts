@@ -1,6 +1,6 @@
 /** One file of a disk chain, whatever its format. */
-import type { RandomFile } from './random-file.ts';
 import type { Guid } from './guid.ts';
+import type { RandomFile } from './random-file.ts';
 
 /** A range of a virtual disk, in bytes. */
 export interface Extent {

@@ -1,9 +1,8 @@
 /** Replays a dirty log: onto the file, or in memory for those who only read. */
 import { corrupt, unsupported } from './errors.ts';
-import { updateHeader } from './header.ts';
-import type { CurrentHeader } from './header.ts';
 import { newGuid, zeroGuid } from './guid.ts';
-import { KiB } from './header.ts';
+import { KiB, updateHeader } from './header.ts';
+import type { CurrentHeader } from './header.ts';
 import { logSectorBytes } from './log-entry.ts';
 import type { LogChange, LogEntry } from './log-entry.ts';
 import { findActiveEntries } from './log-search.ts';

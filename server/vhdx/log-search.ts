@@ -1,7 +1,7 @@
 /** Finds what of a dirty log must be replayed: MS-VHDX 2.3.3. */
 import { corrupt, truncated, unsupported } from './errors.ts';
-import type { CurrentHeader } from './header.ts';
 import { MiB } from './header.ts';
+import type { CurrentHeader } from './header.ts';
 import { decodeEntry, decodeEntryHeader, logSectorBytes } from './log-entry.ts';
 import type { LogEntry } from './log-entry.ts';
 import type { RandomFile } from './random-file.ts';

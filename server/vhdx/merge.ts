@@ -1,11 +1,12 @@
 /** Merging a differencing VHDX into its parent. */
+import { realpath } from 'node:fs/promises';
+
 import { throwIfAborted } from '../protocol/errors.ts';
-import { parentMismatch } from './errors.ts';
 import { openVirtualDisk } from './chain.ts';
+import { parentMismatch } from './errors.ts';
 import { prepareMerge } from './relink.ts';
 import { openVhdxWriter } from './writer.ts';
 import type { VhdxWriter } from './writer.ts';
-import { realpath } from 'node:fs/promises';
 
 const bufferBytes = 2 * 1024 * 1024;
 

@@ -1,7 +1,7 @@
 /** Preparing a differencing disk for a merge: MS-VHDX 2.6.2.6.3, parent_linkage2. */
 import { corrupt } from './errors.ts';
-import type { Guid } from './guid.ts';
 import { newGuid } from './guid.ts';
+import type { Guid } from './guid.ts';
 import { logSectorBytes } from './log-entry.ts';
 import { encodeItemPlace, placeParentLocator } from './metadata.ts';
 import { encodeParentLocator } from './parent-locator.ts';

@@ -1,5 +1,5 @@
 /** An open VHDX: its structures, checked, and where the data of its blocks lies. */
-import { checkBat, isPresent, blockState } from './bat.ts';
+import { blockState, checkBat, isPresent } from './bat.ts';
 import { BlockTable } from './block-table.ts';
 import { truncated, unknownFormat } from './errors.ts';
 import { blockLength, geometryOf } from './geometry.ts';

@@ -76,7 +76,7 @@ export async function createVm(root: string, options: CreateVmOptions): Promise<
   for (const disk of imports) {
     await importDisk(disk.path, join(directory, `${disk.name}.vhdx`), { takenIds, signal });
     const state = await describeDisk(directory, disk.name);
-    refuseTwin(disks, state);
+    takenIds.add(state.id);
     disks.push(state);
   }
   const document = newVm(name, disks, options);
@@ -110,17 +110,6 @@ function checkDisks(name: string, options: CreateVmOptions): void {
       hint: 'Use a multiple of 4 KiB, at most 64 TiB.',
     });
   }
-}
-
-/** Hyper-V refuses nothing here, but tells such disks apart by slot only; a backup could mix them up. */
-function refuseTwin(disks: readonly DiskState[], added: DiskState): void {
-  const twin = disks.find((disk) => disk.id === added.id);
-  if (twin === undefined) return;
-  throw new TidemarkError(
-    errorCodes.invalidInput,
-    `The disks ${twin.name} and ${added.name} have the same VirtualDiskId: one file is a copy of the other.`,
-    { hint: 'Give the copy its own id with Set-VHD -ResetDiskIdentifier, or convert it with another tool.' },
-  );
 }
 
 /** What the state says of a disk file `NAME.vhdx` in `directory`. */

@@ -71,14 +71,18 @@ function checkContent(actual: Buffer, { flushed, later }: Moment, what: string):
   for (const { at, data } of later) {
     const part = actual.subarray(at, at + data.length);
     const isWhole = part.equals(data) || part.equals(flushed.subarray(at, at + data.length));
-    for (let byte = 0; byte < data.length && !isWhole; byte++) {
-      const found = actual[at + byte];
-      const allowed = found === flushed[at + byte] || later.some((w) => w.data[at + byte - w.at] === found);
-      if (!allowed) assert.fail(`${what}: byte ${at + byte} was never written`);
-    }
+    if (!isWhole) checkBytes(part, at, flushed, later, what);
     flushed.copy(rest, at, at, at + data.length);
   }
   assert.ok(rest.equals(flushed), `${what}: a byte that nobody wrote changed`);
+}
+
+function checkBytes(part: Buffer, start: number, flushed: Buffer, later: Moment['later'], what: string): void {
+  for (const [index, found] of part.entries()) {
+    const at = start + index;
+    const allowed = found === flushed[at] || later.some((write) => write.data[at - write.at] === found);
+    if (!allowed) assert.fail(`${what}: byte ${at} was never written`);
+  }
 }
 
 /** A generator of reproducible numbers from 0 to 1. */
