@@ -15,7 +15,7 @@ import { repack } from './repack.ts';
 import type { Repacked } from './repack.ts';
 import { survey } from './survey.ts';
 import type { Survey } from './survey.ts';
-import { forgetHealedDamage, mergeIndex, removeSuperseded, removeUnfinished } from './tidy.ts';
+import { forgetHealedDamage, mergeIndex, removeSuperseded, removeUnfinished, removeUnreadableRecords } from './tidy.ts';
 
 /**
  * Collects garbage, or with `dryRun` says what a real run would do. Errors: `TM4016` when a restore point or map page cannot be
@@ -198,6 +198,7 @@ class Collection {
 
   async #tidy(signal: AbortSignal): Promise<void> {
     await forgetHealedDamage(this.#core, signal);
+    await removeUnreadableRecords(this.#core, signal);
     await removeUnfinished(this.#core, this.#now, signal);
     await mergeIndex(this.#core, signal);
     await removeSuperseded(this.#core, this.#now, signal);

@@ -1,11 +1,16 @@
 /** What a garbage collection sets right besides packs: healed damage, leftovers of interrupted writes, an index in many pieces. */
+import { hash } from 'node:crypto';
+
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { RepositoryCore } from '../core.ts';
+import { maxSealedBytes } from '../sealed-file.ts';
 
 /** An index in more segments than this is merged: each is a file to open and a request to an object store. */
 const mergedSegments = 16;
 /** Whatever a write leaves unfinished for so long, ms, will never be finished. */
 const unfinishedMs = 60 * 60 * 1000;
 
+const recordName = /^(gc\/condemned-|damage\/)[0-9A-Z]{26}$/;
 const segmentName = /^index\/[0-9a-f]{64}$/;
 
 /** Deletes records of damage of which nothing is left: the packs are gone, and what was in them was stored again or is not needed. */
@@ -14,6 +19,17 @@ export async function forgetHealedDamage(core: RepositoryCore, signal: AbortSign
     const packs = [...(record.packs ?? []), ...record.blobs.map((blob) => blob.pack)];
     if (packs.every((packId) => core.index.pack(packId) === undefined)) await core.deleteRecord(file, signal);
   }
+}
+
+/** Deletes records that cannot be opened: they have no effect, and what they said is found again. */
+export async function removeUnreadableRecords(core: RepositoryCore, signal: AbortSignal): Promise<void> {
+  const files: string[] = [];
+  for (const folder of ['gc', 'damage']) {
+    for await (const { name } of core.backend.list(folder, signal)) if (recordName.test(name)) files.push(name);
+  }
+  // Listed after the files, so that a record that is written just now is not taken for one that cannot be opened.
+  const known = new Set([...(await core.condemned(signal)), ...(await core.damage(signal))].map(({ file }) => file));
+  for (const file of files) if (!known.has(file)) await core.deleteRecord(file, signal);
 }
 
 /** Deletes what interrupted writes left. With `alone`, when nobody else can be writing, at once; leases are written by anybody. */
@@ -36,8 +52,22 @@ export async function removeSuperseded(core: RepositoryCore, alone: boolean, sig
   }
 }
 
-/** Merges the index when it is in many segments, and replaces segments that cannot be read. */
+/** Merges the index when it is in many segments, and replaces segments that cannot be read, or not any more. */
 export async function mergeIndex(core: RepositoryCore, signal: AbortSignal): Promise<void> {
-  const unreadable = core.segments.some((segment) => segment.error !== undefined);
-  if (unreadable || core.segments.length > mergedSegments) await core.rewriteIndex(new Set(), signal);
+  let replace = core.segments.length > mergedSegments;
+  for (const segment of core.segments) {
+    replace ||= segment.error !== undefined || !(await isWhole(core, segment.file, signal));
+  }
+  if (replace) await core.rewriteIndex(new Set(), signal);
+}
+
+async function isWhole(core: RepositoryCore, file: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const bytes = await core.backend.get(file, { maxBytes: 2 * maxSealedBytes, signal });
+    return file.endsWith(hash('sha256', bytes, 'hex'));
+  } catch (error) {
+    if (TidemarkError.is(error, errorCodes.repositoryCorrupt)) return false;
+    if (TidemarkError.is(error, errorCodes.repositoryFileMissing)) return false;
+    throw error;
+  }
 }
