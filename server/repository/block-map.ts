@@ -18,6 +18,8 @@ const batchChunks = 128 * 1024;
 export interface MapSource {
   readonly index: ChunkIndex;
   readBlob(id: BlobId, signal: AbortSignal): Promise<Uint8Array>;
+  /** Takes in what others wrote: a garbage collection may have moved blobs to other packs since. */
+  refreshIndex(signal: AbortSignal): Promise<void>;
   /** Looks for blobs that the index lacks; true when it may have them now. */
   recoverIndex(signal: AbortSignal): Promise<boolean>;
 }
@@ -79,10 +81,14 @@ export class StoredBlockMap implements BlockMap {
   }
 
   async *locatedChunks(signal: AbortSignal): AsyncGenerator<Iterable<LocatedChunk>> {
+    await this.#source.refreshIndex(signal);
     let batch = new ChunkBatch(this.#source.index);
     for await (const { firstChunk, ids } of this.pages(signal)) {
       if (batch.index !== this.#source.index || batch.size + pageChunks > batchChunks) {
-        if (batch.size > 0) yield batch.sorted();
+        if (batch.size > 0) {
+          yield batch.sorted();
+          await this.#source.refreshIndex(signal);
+        }
         batch = new ChunkBatch(this.#source.index);
       }
       for (let position = 0; position < ids.length; position += idBytes) {

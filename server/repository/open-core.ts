@@ -221,6 +221,10 @@ class CoreMapSource implements MapSource {
     return this.#core.readBlob(id, signal);
   }
 
+  async refreshIndex(signal: AbortSignal): Promise<void> {
+    await this.#core.refreshIndex(signal);
+  }
+
   async recoverIndex(signal: AbortSignal): Promise<boolean> {
     return this.#recover(signal);
   }
