@@ -1,6 +1,7 @@
 /** Puts the parts of a daemon together, serves, and takes them apart in the right order. */
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 import { lineLogger } from '../base/log.ts';
@@ -176,6 +177,8 @@ class Daemon {
         startedAt: new Date().toISOString(),
         dataDirectory,
         logFile: this.#logFile,
+        machine: hostname(),
+        platform: process.platform === 'win32' ? 'windows' : 'posix',
       },
       // Only once the answer to whoever asked is on its way.
       requestStop: () => setImmediate(() => this.#stopRequested.resolve()),

@@ -7,6 +7,7 @@ import type { RestorePointInfo } from '../protocol/model.ts';
 import type { HostCleaner } from './host-cleaner.ts';
 import type { HostRegistry } from './hosts.ts';
 import type { Inventory } from './inventory.ts';
+import { givenPassword, requiredPassword } from './password-source.ts';
 import type { RepositoryRegistry } from './repositories.ts';
 import type { RestorePoints } from './restore-points.ts';
 import type { RunManager } from './runs/manager.ts';
@@ -49,7 +50,12 @@ function registerDaemon(register: Register, services: DaemonServices): void {
 
 function registerHosts(register: Register, { hosts, inventory, cleaner }: DaemonServices): void {
   register(protocol.addHost, async (params, signal) => {
-    const host = await hosts.add(params, signal);
+    const host = await hosts.add({ ...params, password: requiredPassword(params) }, signal);
+    cleaner.request(host.name);
+    return { host };
+  });
+  register(protocol.editHost, async (params, signal) => {
+    const host = await hosts.edit({ ...params, password: givenPassword(params) }, signal);
     cleaner.request(host.name);
     return { host };
   });
@@ -69,7 +75,10 @@ function registerHosts(register: Register, { hosts, inventory, cleaner }: Daemon
 function registerRepositories(register: Register, services: DaemonServices): void {
   const { repositories, restorePoints, cleaner, hosts } = services;
   register(protocol.initRepository, async (params, signal) => {
-    const { repository, recoveryKey } = await repositories.init(params, signal);
+    const { repository, recoveryKey } = await repositories.init(
+      { ...params, password: requiredPassword(params) },
+      signal,
+    );
     restorePoints.invalidate();
     return recoveryKey === undefined ? { repository } : { repository, recoveryKey };
   });

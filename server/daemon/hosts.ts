@@ -5,6 +5,7 @@ import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import { parseAgentUrl } from './agent-client/dial.ts';
 import { ManagedHost } from './managed-host.ts';
 import type { AgentIdentity } from './managed-host.ts';
+import type { PasswordSource } from './password-source.ts';
 import type { SecretStore } from './secrets.ts';
 import type { HostRecord, Store } from './store/store.ts';
 
@@ -12,9 +13,19 @@ import type { HostRecord, Store } from './store/store.ts';
 export interface NewHost {
   readonly name: string;
   readonly url: string;
-  readonly password: string;
+  readonly password: PasswordSource;
   readonly threads: number;
   readonly replace: boolean;
+}
+
+/** What to change of a host; what is absent stays. */
+export interface HostChange {
+  readonly name: string;
+  readonly url?: string | undefined;
+  readonly password?: PasswordSource | undefined;
+  readonly threads?: number | undefined;
+  /** Take the certificate that the host shows now. */
+  readonly acceptCertificate?: boolean | undefined;
 }
 
 /** Hosts by name. */
@@ -53,29 +64,58 @@ export class HostRegistry {
   async add(host: NewHost, signal: AbortSignal): Promise<HostEntry> {
     const url = checkedUrl(host.url);
     return this.#mutex.run(async () => {
-      this.#refuseTaken(host, url);
-      this.#secrets.keepOutOfLogs(host.password);
-      const { owner, client, connect, log } = this.#identity;
-      const connection = await connect({ url, password: host.password }, { owner, client, signal, log });
-      try {
-        // Asked again: a run may have begun while the connection was tested.
-        this.#refuseTaken(host, url);
-        const { certificateSha256 } = connection;
-        const record: HostRecord = { name: host.name, url, threads: host.threads, certificateSha256 };
-        await this.#secrets.set('hosts', host.name, host.password);
-        this.#store.putHost(record);
-        const managed = this.#managed(record);
-        managed.adopt(connection);
-        const old = this.#hosts.get(host.name);
-        this.#hosts.set(host.name, managed);
-        await old?.close();
-        log.log('info', `Added host ${host.name} at ${url}`);
-        return managed.entry();
-      } catch (error) {
-        await connection.close();
-        throw error;
-      }
+      const entry = await this.#put({ ...host, url }, undefined, signal);
+      this.#identity.log.log('info', `Added host ${host.name} at ${url}`);
+      return entry;
     });
+  }
+
+  /**
+   * Changes what is given once a connection with it succeeded. Throws `TM5201`, `TM5202` for a URL that is another host's, `TM5005` while a run
+   * works with the host, and what connecting throws.
+   */
+  async edit(change: HostChange, signal: AbortSignal): Promise<HostEntry> {
+    return this.#mutex.run(async () => {
+      const { record } = this.get(change.name);
+      const url = change.url === undefined ? record.url : checkedUrl(change.url);
+      const keepsPin = url === record.url && change.acceptCertificate !== true;
+      const host = {
+        name: record.name,
+        url,
+        password: change.password ?? this.#secrets.get('hosts', record.name),
+        threads: change.threads ?? record.threads,
+        replace: true,
+      };
+      const entry = await this.#put(host, keepsPin ? record.certificateSha256 : undefined, signal);
+      this.#identity.log.log('info', `Changed host ${record.name}`);
+      return entry;
+    });
+  }
+
+  /** Connects, then stores; `pin` is the only certificate to accept. */
+  async #put(host: NewHost, pin: string | undefined, signal: AbortSignal): Promise<HostEntry> {
+    const { name, url, threads } = host;
+    this.#refuseTaken(host, url);
+    const { owner, client, connect, log } = this.#identity;
+    const password = await this.#secrets.resolve(host.password, signal);
+    const connection = await connect({ url, password, certificateSha256: pin }, { owner, client, signal, log });
+    try {
+      // Asked again: a run may have begun while the connection was tested.
+      this.#refuseTaken(host, url);
+      const { certificateSha256 } = connection;
+      const record: HostRecord = { name, url, threads, certificateSha256 };
+      await this.#secrets.set('hosts', name, host.password);
+      this.#store.putHost(record);
+      const managed = this.#managed(record);
+      managed.adopt(connection);
+      const old = this.#hosts.get(name);
+      this.#hosts.set(name, managed);
+      await old?.close();
+      return managed.entry();
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
   }
 
   /** Throws `TM5201`, and `TM5005` while a run works with the host. */
@@ -97,7 +137,12 @@ export class HostRegistry {
   }
 
   #managed(record: HostRecord): ManagedHost {
-    return new ManagedHost(record, () => this.#secrets.get('hosts', record.name), this.#identity);
+    const { name } = record;
+    const password = {
+      read: async (signal: AbortSignal) => this.#secrets.read('hosts', name, signal),
+      source: () => this.#secrets.find('hosts', name),
+    };
+    return new ManagedHost(record, password, this.#identity);
   }
 
   #refuseTaken(host: NewHost, url: string): void {

@@ -5,6 +5,8 @@ import { cancelledError, TidemarkError } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { AgentConnection, AgentTarget, ConnectOptions } from './agent-client/connection.ts';
 import { abortable } from './deadline.ts';
+import { sourceKind } from './password-source.ts';
+import type { PasswordSource } from './password-source.ts';
 import type { RunHost } from './runs/context.ts';
 import type { HostRecord } from './store/store.ts';
 
@@ -20,6 +22,13 @@ export interface AgentIdentity {
   readonly log: Logger;
 }
 
+/** The password of one host. */
+export interface HostPassword {
+  /** As it is now. */
+  read(signal: AbortSignal): Promise<string>;
+  source(): PasswordSource | undefined;
+}
+
 /** Limits of `hostEntry` in protocol/daemon.ts. */
 const maxWarnings = 16;
 const maxWarningLength = 1024;
@@ -28,14 +37,14 @@ const maxWarningLength = 1024;
 export class ManagedHost implements RunHost {
   readonly record: HostRecord;
   readonly #identity: AgentIdentity;
-  readonly #password: () => string;
+  readonly #password: HostPassword;
   readonly #lifetime = new AbortController();
   #connection: AgentConnection | undefined;
   #connecting: Promise<AgentConnection> | undefined;
   #status: HostState = { state: 'unknown' };
   #warnings: readonly string[] = [];
 
-  constructor(record: HostRecord, password: () => string, identity: AgentIdentity) {
+  constructor(record: HostRecord, password: HostPassword, identity: AgentIdentity) {
     this.record = record;
     this.#password = password;
     this.#identity = identity;
@@ -59,12 +68,14 @@ export class ManagedHost implements RunHost {
   /** What clients see. */
   entry(): HostEntry {
     const { name, url, threads, certificateSha256 } = this.record;
+    const source = this.#password.source();
     return {
       name,
       url,
       threads,
       ...(certificateSha256 === undefined ? {} : { certificateSha256 }),
       status: this.#status,
+      ...(source === undefined ? {} : { passwordSource: sourceKind(source) }),
       warnings: this.#warnings,
     };
   }
@@ -117,7 +128,8 @@ export class ManagedHost implements RunHost {
   async #connectOnce(signal: AbortSignal): Promise<AgentConnection> {
     const { url, certificateSha256 } = this.record;
     const { owner, client, connect, log } = this.#identity;
-    return connect({ url, password: this.#password(), certificateSha256 }, { owner, client, signal, log });
+    const password = await this.#password.read(signal);
+    return connect({ url, password, certificateSha256 }, { owner, client, signal, log });
   }
 
   #heardFrom(connection: AgentConnection): void {

@@ -10,6 +10,8 @@ import { cancelledError, errorCodes, TidemarkError } from '../protocol/errors.ts
 import { repositoryId } from '../protocol/ids.ts';
 import type { Repository } from '../repository/index.ts';
 import { abortable } from './deadline.ts';
+import { sourceKind } from './password-source.ts';
+import type { PasswordSource } from './password-source.ts';
 import type { SecretStore } from './secrets.ts';
 import type { RepositoryRecord, Store } from './store/store.ts';
 
@@ -26,7 +28,7 @@ export interface RepositoryLibrary {
 export interface NewRepository {
   readonly name: string;
   readonly location: string;
-  readonly password: string;
+  readonly password: PasswordSource;
   /** Take in the one that is there instead of creating it. */
   readonly attach: boolean;
 }
@@ -85,8 +87,7 @@ export class RepositoryRegistry {
         });
       }
       const location = await this.#checkedLocation(asked.location);
-      this.#secrets.keepOutOfLogs(asked.password);
-      const options = { password: asked.password, signal };
+      const options = { password: await this.#secrets.resolve(asked.password, signal), signal };
       const made = asked.attach
         ? { repository: await this.#library.open(location, options), recoveryKey: undefined }
         : await this.#library.create(location, options);
@@ -124,8 +125,9 @@ export class RepositoryRegistry {
   }
 
   async #openRecord(record: RepositoryRecord): Promise<Repository> {
-    const password = this.#secrets.get('repositories', record.name);
-    const repository = await this.#library.open(record.location, { password, signal: this.#lifetime.signal });
+    const { signal } = this.#lifetime;
+    const password = await this.#secrets.read('repositories', record.name, signal);
+    const repository = await this.#library.open(record.location, { password, signal });
     if (repository.id === record.id) {
       for (const warning of repository.warnings) this.#log.log('warning', `Repository ${record.name}: ${warning}`);
       return repository;
@@ -147,7 +149,10 @@ export class RepositoryRegistry {
   }
 
   #entry(record: RepositoryRecord): RepositoryEntry {
-    return { name: record.name, location: record.location, id: repositoryId(record.id, 'id') };
+    const { name, location } = record;
+    const source = this.#secrets.find('repositories', name);
+    const entry = { name, location, id: repositoryId(record.id, 'id') };
+    return source === undefined ? entry : { ...entry, passwordSource: sourceKind(source) };
   }
 
   #refuseSameId(record: RepositoryRecord): void {

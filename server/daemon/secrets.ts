@@ -1,18 +1,33 @@
-/** Passwords of hosts and repositories, in a file of their own that only its owner may read: never in the database, never in a log. */
+/**
+ * Passwords of hosts and repositories, or where they are taken from, in a file of its own that only its owner may read: never in the
+ * database, never in a log.
+ */
 import { join } from 'node:path';
 
 import { Mutex } from '../base/concurrency.ts';
 import { readJsonFile, writeFileDurably } from '../base/files.ts';
-import { literal, object, record, string } from '../protocol/parse.ts';
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+import { array, literal, object, record, string } from '../protocol/parse.ts';
+import type { Parser } from '../protocol/parse.ts';
+import { readPassword } from './password-source.ts';
+import type { PasswordSource } from './password-source.ts';
 
 /** What a password belongs to. */
 export type SecretKind = 'hosts' | 'repositories';
 
+const storedPassword = string({ maxLength: 1024 });
+const passwordFile = object({ file: string({ maxLength: 4096 }) });
+const passwordCommand = object({ command: array(string({ maxLength: 4096, allowEmpty: true }), 64) });
+
+const passwordSource: Parser<PasswordSource> = (value, path) => {
+  if (typeof value !== 'object' || value === null) return storedPassword(value, path);
+  return 'file' in value ? passwordFile(value, path) : passwordCommand(value, path);
+};
+
 const secretsFile = object({
   format: literal(1),
-  hosts: record(string({ maxLength: 1024 })),
-  repositories: record(string({ maxLength: 1024 })),
+  hosts: record(passwordSource),
+  repositories: record(passwordSource),
 });
 
 /** Secrets shorter than this are not looked for in log lines: they would blank ordinary words. */
@@ -22,14 +37,14 @@ const minRedactLength = 6;
 export class SecretStore {
   readonly #path: string;
   readonly #mutex = new Mutex();
-  #secrets: Readonly<Record<SecretKind, ReadonlyMap<string, string>>>;
+  #secrets: Readonly<Record<SecretKind, ReadonlyMap<string, PasswordSource>>>;
   /** Everything that ever was a secret in this process. */
   readonly #seen = new Set<string>();
 
-  private constructor(path: string, hosts: Map<string, string>, repositories: Map<string, string>) {
+  private constructor(path: string, hosts: Map<string, PasswordSource>, repositories: Map<string, PasswordSource>) {
     this.#path = path;
     this.#secrets = { hosts, repositories };
-    for (const password of [...hosts.values(), ...repositories.values()]) this.keepOutOfLogs(password);
+    for (const source of [...hosts.values(), ...repositories.values()]) this.#keepSourceOutOfLogs(source);
   }
 
   /** Reads `DATA/secrets.json`. Throws when it is there and damaged: passwords are not thrown away. */
@@ -43,19 +58,37 @@ export class SecretStore {
     );
   }
 
-  /** Throws `TM1003` when the file has lost the password. */
-  get(kind: SecretKind, name: string): string {
-    const password = this.#secrets[kind].get(name);
-    if (password !== undefined) return password;
+  /** Where the password comes from; undefined when the file has lost it. */
+  find(kind: SecretKind, name: string): PasswordSource | undefined {
+    return this.#secrets[kind].get(name);
+  }
+
+  /** Where the password comes from. Throws `TM1003` when the file has lost it. */
+  get(kind: SecretKind, name: string): PasswordSource {
+    const source = this.find(kind, name);
+    if (source !== undefined) return source;
     throw new TidemarkError(errorCodes.invalidFile, `${this.#path} holds no password for ${name}.`, {
       hint: kind === 'hosts' ? 'Add the host again with --replace.' : 'Restore the file from a copy.',
     });
   }
 
-  /** Durable when it resolves. */
-  async set(kind: SecretKind, name: string, password: string): Promise<void> {
+  /** The password as it is now: read from its file, or asked of its command. Throws `TM1003` and `TM5205`. */
+  async read(kind: SecretKind, name: string, signal: AbortSignal): Promise<string> {
+    return this.resolve(this.get(kind, name), signal);
+  }
+
+  /** The password that a source gives now; from then on it is kept out of logs. Throws `TM1003` and `TM5205`. */
+  async resolve(source: PasswordSource, signal: AbortSignal): Promise<string> {
+    this.#keepSourceOutOfLogs(source);
+    const password = await readPassword(source, signal);
     this.keepOutOfLogs(password);
-    await this.#change(kind, (secrets) => secrets.set(name, password));
+    return password;
+  }
+
+  /** Durable when it resolves. */
+  async set(kind: SecretKind, name: string, source: PasswordSource): Promise<void> {
+    this.#keepSourceOutOfLogs(source);
+    await this.#change(kind, (secrets) => secrets.set(name, source));
   }
 
   async delete(kind: SecretKind, name: string): Promise<void> {
@@ -74,8 +107,12 @@ export class SecretStore {
     return result;
   }
 
+  #keepSourceOutOfLogs(source: PasswordSource): void {
+    if (typeof source === 'string') this.keepOutOfLogs(source);
+  }
+
   /** What could not be written is not remembered either: memory and file say the same. */
-  async #change(kind: SecretKind, change: (secrets: Map<string, string>) => void): Promise<void> {
+  async #change(kind: SecretKind, change: (secrets: Map<string, PasswordSource>) => void): Promise<void> {
     await this.#mutex.run(async () => {
       const changed = new Map(this.#secrets[kind]);
       change(changed);

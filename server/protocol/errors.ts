@@ -76,6 +76,8 @@ export const errorCodes = {
   hostExists: 'TM5202',
   repositoryUnknown: 'TM5203',
   repositoryNameTaken: 'TM5204',
+  passwordUnavailable: 'TM5205',
+  simulatorFailed: 'TM5206',
   // TM6xxx: restore
   targetExists: 'TM6001',
   targetNotWritable: 'TM6002',

@@ -1,0 +1,133 @@
+/** A run as clients see it: its state, its one progress model, its outcome, its log. */
+import * as id from '../ids.ts';
+import * as model from '../model.ts';
+import { array, boolean, integer, literal, object, oneOf, optional, string, union } from '../parse.ts';
+import type { Parsed } from '../parse.ts';
+import { runRequest } from './run-requests.ts';
+
+export const runPhase = oneOf(
+  'queued',
+  'connecting',
+  'checkpoint',
+  'extents',
+  'transfer',
+  'sealing',
+  'reference-point',
+  'committing',
+  'cleaning-up',
+  'reading',
+  'verifying',
+  'collecting',
+  'finished',
+);
+/** Where a run is; for backups in the order of design.md's list. */
+export type RunPhase = Parsed<typeof runPhase>;
+
+export const runDiskProgress = object({
+  name: string({ maxLength: 128 }),
+  doneBytes: integer(),
+  totalBytes: integer(),
+});
+
+export const runProgress = object({
+  phase: runPhase,
+  /** Percent of the host's job (checkpoint, merge) while one runs. */
+  jobPercent: optional(integer(0, 100)),
+  disks: array(runDiskProgress, 256),
+  doneBytes: integer(),
+  totalBytes: integer(),
+  /** Mean of the last seconds, bytes per second. */
+  bytesPerSecond: integer(),
+  etaSeconds: optional(integer()),
+});
+/** The one progress model: trees, notifications, status bar, CLI and webview show this. */
+export type RunProgress = Parsed<typeof runProgress>;
+
+export const runState = oneOf('queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled', 'interrupted');
+export type RunState = Parsed<typeof runState>;
+
+export const verifyProblem = object({
+  /** The file of the repository, or the blob in it. */
+  what: string({ maxLength: 1024 }),
+  error: model.errorReport,
+  restorePoints: array(id.restorePointId),
+});
+export type VerifyProblem = Parsed<typeof verifyProblem>;
+
+export const runOutcome = union('kind', {
+  backup: object({ kind: literal('backup'), restorePoint: model.restorePointInfo }),
+  'restore-disk': object({
+    kind: literal('restore-disk'),
+    target: string({ maxLength: 4096 }),
+    /** Written, without holes. */
+    dataBytes: integer(),
+    sizeBytes: integer(),
+  }),
+  'restore-vm': object({
+    kind: literal('restore-vm'),
+    host: id.nameText,
+    vmId: id.vmId,
+    vmName: string({ maxLength: 256 }),
+  }),
+  verify: object({
+    kind: literal('verify'),
+    restorePoints: integer(),
+    blobs: integer(),
+    readBytes: integer(),
+    problems: array(verifyProblem),
+  }),
+  prune: object({
+    kind: literal('prune'),
+    kept: array(id.restorePointId),
+    removed: array(id.restorePointId),
+    dryRun: boolean,
+  }),
+  gc: object({
+    kind: literal('gc'),
+    dryRun: boolean,
+    condemnedPacks: integer(),
+    condemnedBytes: integer(),
+    deletedPacks: integer(),
+    deletedBytes: integer(),
+    repackedBytes: integer(),
+    /** When condemned packs may be deleted. */
+    deletableAt: optional(model.timestamp),
+  }),
+});
+/** What a run that succeeded has to show. */
+export type RunOutcome = Parsed<typeof runOutcome>;
+
+export const runInfo = object({
+  id: id.runId,
+  request: runRequest,
+  /** What it is about, for people: `hv01/sql01 → main`. */
+  title: string({ maxLength: 1024 }),
+  state: runState,
+  queuedAt: model.timestamp,
+  startedAt: optional(model.timestamp),
+  finishedAt: optional(model.timestamp),
+  progress: runProgress,
+  warnings: array(string({ maxLength: 4096 }), 1024),
+  error: optional(model.errorReport),
+  outcome: optional(runOutcome),
+  /** Counts every change of this run, so that a client can tell old from new. */
+  sequence: integer(),
+});
+export type RunInfo = Parsed<typeof runInfo>;
+
+export const logLine = object({
+  time: model.timestamp,
+  level: oneOf('debug', 'info', 'warning', 'error'),
+  text: string({ maxLength: 65_536, allowEmpty: true }),
+});
+export type LogLine = Parsed<typeof logLine>;
+
+/** One point of a run's chart. */
+export const runSample = object({
+  /** Since the run started, ms. */
+  atMs: integer(),
+  doneBytes: integer(),
+  /** Mean since the sample before. */
+  bytesPerSecond: integer(),
+});
+export type RunSample = Parsed<typeof runSample>;

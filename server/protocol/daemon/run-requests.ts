@@ -1,0 +1,69 @@
+/** What a run can be asked to do. */
+import * as id from '../ids.ts';
+import { array, boolean, integer, literal, object, oneOf, optional, string, union } from '../parse.ts';
+import type { Parsed } from '../parse.ts';
+
+export const backupRequest = object({
+  kind: literal('backup'),
+  /** Host name; any host that has the VM when absent. */
+  host: optional(id.nameText),
+  /** A VM's name or id. */
+  vm: string({ maxLength: 256 }),
+  repository: id.nameText,
+  type: oneOf('full', 'incremental'),
+  consistency: oneOf('application', 'crash', 'application-or-crash'),
+  /** Names of disks to leave out; `*` and `?` are wildcards. */
+  excludeDisks: array(string({ maxLength: 128 }), 256),
+  /** Chunk size of disks that have none yet; the default follows from the disk's size. */
+  chunkBytes: optional(integer(65_536, 4_194_304)),
+});
+export const restoreDiskRequest = object({
+  kind: literal('restore-disk'),
+  repository: optional(id.nameText),
+  restorePoint: id.restorePointId,
+  /** Name or id of the disk. */
+  disk: string({ maxLength: 128 }),
+  /** Absolute path on the daemon's machine. */
+  target: string({ maxLength: 4096 }),
+  format: oneOf('vhdx', 'raw'),
+  overwrite: boolean,
+});
+export const restoreVmRequest = object({
+  kind: literal('restore-vm'),
+  repository: optional(id.nameText),
+  restorePoint: id.restorePointId,
+  host: id.nameText,
+  name: optional(string({ maxLength: 256 })),
+  connectNetwork: boolean,
+});
+export const verifyRequest = object({ kind: literal('verify'), repository: id.nameText, readData: boolean });
+export const pruneRequest = object({
+  kind: literal('prune'),
+  repository: id.nameText,
+  /** Restore points to keep per VM, newest first; at least 1. */
+  keepLast: integer(1),
+  dryRun: boolean,
+});
+export const gcRequest = object({
+  kind: literal('gc'),
+  repository: id.nameText,
+  dryRun: boolean,
+  /** Delete without waiting the grace period; needs that no other writer uses the repository. */
+  now: boolean,
+});
+export const runRequest = union('kind', {
+  backup: backupRequest,
+  'restore-disk': restoreDiskRequest,
+  'restore-vm': restoreVmRequest,
+  verify: verifyRequest,
+  prune: pruneRequest,
+  gc: gcRequest,
+});
+/** What a run is asked to do. */
+export type RunRequest = Parsed<typeof runRequest>;
+export type BackupRequest = Parsed<typeof backupRequest>;
+export type RestoreDiskRequest = Parsed<typeof restoreDiskRequest>;
+export type RestoreVmRequest = Parsed<typeof restoreVmRequest>;
+export type VerifyRequest = Parsed<typeof verifyRequest>;
+export type PruneRequest = Parsed<typeof pruneRequest>;
+export type GcRequest = Parsed<typeof gcRequest>;
