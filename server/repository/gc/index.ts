@@ -109,7 +109,7 @@ class Collection {
     const packs = [...plan.dead, ...emptied].filter((pack) => !written.has(pack.packId));
     const unreadable = this.#unreadablePacks(state);
     if (packs.length + unreadable.length === 0) return { packs: 0, bytes: 0, copiedBytes, dueMs: undefined };
-    const createdMs = await this.#core.backend.now();
+    const createdMs = Math.round(await this.#core.backend.now());
     await lease.confirm(signal);
     const packIds = [...packs.map((pack) => pack.packId), ...unreadable];
     const reason = `${plan.dead.length} unused, ${emptied.length} rewritten, ${unreadable.length} unreadable`;

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, utimesSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
 import { TidemarkError } from '../../../server/protocol/errors.ts';
@@ -320,6 +323,59 @@ describe('garbage collection and others', () => {
       { point, disk },
       { point: next, disk: again },
     ]);
+  });
+
+  test('on a full storage what is unused is freed although nothing can be rewritten', async () => {
+    const small = await SmallRepository.create();
+    const gone = await backup(small, { vm: 1, disks: [diskOf([1, 2, 4, 5, 7])], packChunks: 2 });
+    const disk = diskOf([1]);
+    const point = await backup(small, { vm: 2, disks: [disk] });
+    await small.repository.deleteRestorePoint(gone.id, signal);
+    small.storage.onChange = async (what) => {
+      if (/^put [dm]\//.test(what)) throw new TidemarkError('TM4006', 'The storage is full.');
+    };
+    const result = await small.repository.collectGarbage(collectNow);
+    assert.ok(result.deletedPacks > 0);
+    assert.equal(result.repackedBytes, 0);
+    await assertRestores(small, [{ point, disk }]);
+    assert.deepEqual((await small.repository.verify({ readData: true, signal })).problems, []);
+  });
+
+  test('what one program condemned, another one knows', async () => {
+    const small = await SmallRepository.create();
+    const gone = await backup(small, { vm: 1, disks: [diskOf([1, 2])] });
+    await small.repository.deleteRestorePoint(gone.id, signal);
+    small.storage.aheadMs += 60_000;
+    const { condemnedPacks } = await small.repository.collectGarbage(collect);
+    const other = await small.second();
+    assert.equal((await other.core.condemned(signal)).flatMap(({ record }) => record.packs).length, condemnedPacks);
+    assert.deepEqual(other.repository.warnings, []);
+  });
+
+  test('a repository in a folder is collected as one in memory is', async () => {
+    const location = mkdtempSync(join(tmpdir(), 'tidemark-gc-'));
+    try {
+      const small = await SmallRepository.create();
+      small.writeTo(location);
+      const opened = await small.openAt(location);
+      const gone = await backup(opened, { vm: 1, disks: [diskOf([1, 2, 4, 5])], packChunks: 2 });
+      const disk = diskOf([1, 4]);
+      const point = await backup(opened, { vm: 2, disks: [disk] });
+      await opened.repository.deleteRestorePoint(gone.id, signal);
+      const old = (await opened.core.backend.now()) - 60_000;
+      for await (const { name } of opened.core.backend.list(''))
+        utimesSync(join(location, name), old / 1000, old / 1000);
+      assert.ok((await opened.repository.collectGarbage(collect)).condemnedPacks > 0);
+      const again = await small.openAt(location);
+      assert.ok((await again.core.condemned(signal)).length > 0);
+      assert.ok((await again.repository.collectGarbage(collectNow)).deletedPacks > 0);
+      await assertRestores(opened, [{ point, disk }]);
+      const { problems } = await again.repository.verify({ readData: true, signal });
+      assert.deepEqual(problems, []);
+      assert.deepEqual(again.repository.warnings, []);
+    } finally {
+      rmSync(location, { recursive: true, force: true });
+    }
   });
 
   test('an index in many segments is merged', async () => {
