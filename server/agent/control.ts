@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 
 import type { MessageConnection } from 'vscode-jsonrpc/node';
 
+import type { ConnectionGate } from '../base/connection-gate.ts';
 import { handleRequest, messageConnection } from '../base/json-rpc.ts';
 import type { Logger } from '../base/log.ts';
 import { ScramServer } from '../base/scram.ts';
@@ -11,7 +12,6 @@ import { agentProtocol, hello, ping, scramFinal, scramFirst } from '../protocol/
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { Parsed } from '../protocol/parse.ts';
-import type { ConnectionGate } from './gate.ts';
 import { providerError, registerHandlers } from './handlers.ts';
 import type { HostProvider } from './provider.ts';
 import { Session } from './session.ts';

@@ -7,6 +7,7 @@ import { isIPv6, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import { endPointBinding } from '../base/channel-binding.ts';
+import { connectionKey } from '../base/connection-gate.ts';
 import type { ChannelBinding } from '../base/scram.ts';
 import { controlPath, controlUpgrade, dataPath, dataUpgrade } from '../protocol/agent.ts';
 import { nonceHeader, proofHeader, sessionHeader } from '../protocol/data.ts';
@@ -14,7 +15,6 @@ import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import { serveControl } from './control.ts';
 import type { ControlServices } from './control.ts';
 import { serveData } from './data-server.ts';
-import { connectionKey } from './gate.ts';
 
 /** Where to listen. */
 export interface ListenAddress {

@@ -1,9 +1,9 @@
 /** The agent's composition root: chooses the provider and serves it. */
+import { ConnectionGate } from '../base/connection-gate.ts';
 import type { Logger } from '../base/log.ts';
 import { scramCredential } from '../base/scram.ts';
 import type { ChannelBinding } from '../base/scram.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
-import { ConnectionGate } from './gate.ts';
 import { bindingOf, listen } from './http-server.ts';
 import type { AgentTls, ListenAddress } from './http-server.ts';
 import type { HostProvider } from './provider.ts';

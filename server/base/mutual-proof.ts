@@ -3,6 +3,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+import { handshake } from './handshake.ts';
 import {
   clientProofLabel,
   handshakeGreeting,
@@ -19,7 +20,7 @@ const hexText = /^[0-9a-f]{64}$/;
  * Throws `TM5002` when the other side does not know the token, does not answer in time or closes.
  */
 export async function proveAsClient(stream: Duplex, token: Uint8Array, timeoutMs = handshakeTimeoutMs): Promise<void> {
-  await guarded(stream, timeoutMs, async (readLine) => {
+  await handshake(stream, { timeoutMs, maxLineBytes: maxHandshakeLineBytes, failed }, async (readLine) => {
     const clientNonce = randomBytes(proofBytes).toString('hex');
     stream.write(`${handshakeGreeting} ${clientNonce}\n`);
     const [serverNonce = '', serverProof = '', ...more] = (await readLine()).split(' ');
@@ -31,7 +32,7 @@ export async function proveAsClient(stream: Duplex, token: Uint8Array, timeoutMs
 
 /** The daemon's side: resolves when the client proved itself; what it sent after that stays in the stream. Throws like `proveAsClient`. */
 export async function proveAsServer(stream: Duplex, token: Uint8Array, timeoutMs = handshakeTimeoutMs): Promise<void> {
-  await guarded(stream, timeoutMs, async (readLine) => {
+  await handshake(stream, { timeoutMs, maxLineBytes: maxHandshakeLineBytes, failed }, async (readLine) => {
     const greeting = await readLine();
     const clientNonce = greeting.slice(handshakeGreeting.length + 1);
     if (greeting !== `${handshakeGreeting} ${clientNonce}` || !hexText.test(clientNonce)) throw failed();
@@ -55,44 +56,4 @@ function failed(cause?: unknown): TidemarkError {
     'The other side of the local connection could not prove that it belongs to this data directory.',
     { hint: 'Another user or program may hold the address. Stop the daemon and start it again.', cause },
   );
-}
-
-async function guarded(
-  stream: Duplex,
-  timeoutMs: number,
-  exchange: (readLine: () => Promise<string>) => Promise<void>,
-): Promise<void> {
-  const ended = Promise.withResolvers<never>();
-  ended.promise.catch(() => undefined);
-  const onEnd = (cause?: unknown): void => ended.reject(failed(cause));
-  const timer = setTimeout(onEnd, timeoutMs);
-  stream.on('error', onEnd).on('close', onEnd).on('end', onEnd);
-  try {
-    await Promise.race([exchange(async () => Promise.race([takeLine(stream), ended.promise])), ended.promise]);
-  } catch (error) {
-    stream.on('error', () => undefined);
-    stream.destroy();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    stream.off('error', onEnd).off('close', onEnd).off('end', onEnd);
-  }
-}
-
-/** Takes one line out of the stream, byte for byte no more; what follows is put back. */
-async function takeLine(stream: Duplex): Promise<string> {
-  let taken = Buffer.alloc(0);
-  for (;;) {
-    const chunk: unknown = stream.read();
-    if (!Buffer.isBuffer(chunk)) {
-      await new Promise<void>((resolve) => stream.once('readable', resolve));
-      continue;
-    }
-    taken = Buffer.concat([taken, chunk]);
-    const end = taken.indexOf(0x0a);
-    if (end >= maxHandshakeLineBytes || (end < 0 && taken.length >= maxHandshakeLineBytes)) throw failed();
-    if (end < 0) continue;
-    if (end + 1 < taken.length) stream.unshift(taken.subarray(end + 1));
-    return taken.toString('latin1', 0, end);
-  }
 }

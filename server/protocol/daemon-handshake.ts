@@ -13,6 +13,16 @@
  * 3. client: `<HMAC("tidemark-daemon client\n" + client nonce + "\n" + server nonce)>`
  *
  * Whoever sees a wrong line closes. The whole takes at most `handshakeTimeoutMs`.
+ *
+ * A daemon on another machine is reached over TLS 1.3, and both sides prove that they know the daemon's password, by SCRAM-SHA-256-PLUS
+ * (RFC 5802, RFC 7677) with the channel binding `tls-server-end-point`, again one line each:
+ *
+ * 1. client: `tidemark-daemon-remote 1 <client-first>`
+ * 2. daemon: `ok <server-first>`
+ * 3. client: `<client-final>`
+ * 4. daemon: `ok <server-final>`
+ *
+ * Instead of 2 and 4 the daemon may send `no <code>` with a stable error code, and closes.
  */
 import { integer, literal, object, string } from './parse.ts';
 import { timestamp } from './model.ts';
@@ -26,6 +36,17 @@ export const proofBytes = 32;
 /** Longest handshake line, with its line end. */
 export const maxHandshakeLineBytes = 256;
 export const handshakeTimeoutMs = 5000;
+
+export const remoteGreeting = 'tidemark-daemon-remote 1';
+/** Before the text that goes on with the exchange, and before the code of a refusal. */
+export const remoteAccepted = 'ok ';
+export const remoteRefused = 'no ';
+/** Protocol name in the TLS handshake (ALPN, RFC 7301): an agent or a web server at the address is told apart before anything is said. */
+export const remoteAlpn = 'tidemark-daemon';
+/** Where a daemon listens for other machines unless told otherwise. */
+export const defaultDaemonPort = 8441;
+/** Longest line of the exchange over TLS, with its end. */
+export const maxRemoteLineBytes = 4096;
 
 /** Largest JSON-RPC message between client and daemon, bytes: a list of 100,000 restore points fits. */
 export const maxDaemonMessageBytes = 256 * 1024 * 1024;

@@ -69,6 +69,7 @@ export const errorCodes = {
   daemonVersionMismatch: 'TM5003',
   daemonStartFailed: 'TM5004',
   daemonBusy: 'TM5005',
+  daemonCertificateMismatch: 'TM5006',
   runNotFound: 'TM5101',
   vmAlreadyRunning: 'TM5102',
   runInterrupted: 'TM5103',

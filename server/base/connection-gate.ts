@@ -2,13 +2,19 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { AgentTiming } from './timing.ts';
-
 const maxWaiting = 64;
 const maxWaitingPerAddress = 32;
 /** A wrong password costs its connection's place for 1, 2, 4, then 8 s; a minute after the last one it begins anew. */
 const maxPenaltyDoublings = 3;
 const forgetMs = 60_000;
+
+/** How long an endpoint waits for those who have not authenticated. */
+export interface GateTiming {
+  /** A connection must have proved that it knows the password within this, ms. */
+  readonly authenticationMs: number;
+  /** What the first wrong password costs, ms; doubled with each further one, up to eight times as much. */
+  readonly penaltyMs: number;
+}
 
 interface Place {
   readonly address: string;
@@ -27,14 +33,14 @@ export function connectionKey(socket: Socket): string | undefined {
 export class ConnectionGate {
   readonly #places = new Map<string, Place>();
   readonly #log: (message: string) => void;
-  readonly #timing: AgentTiming;
+  readonly #timing: GateTiming;
   /** Addresses from which somebody has proved the password: strangers cannot take the last places from them. */
   readonly #known = new Set<string>();
   readonly #stopped = new AbortController();
   #failures = 0;
   #lastFailure = 0;
 
-  constructor(log: (message: string) => void, timing: AgentTiming) {
+  constructor(log: (message: string) => void, timing: GateTiming) {
     this.#log = log;
     this.#timing = timing;
   }
