@@ -1,12 +1,12 @@
 /** Opens sealed blobs: authenticates, unpacks, and checks that the content is what its id names. */
 import { createDecipheriv } from 'node:crypto';
-import { zstdDecompressSync } from 'node:zlib';
 
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import type { RepositoryId } from '../protocol/ids.ts';
 import { blobAad, blobField, blobHeaderBytes, compression, contentId, parentKey, parseBlobHeader } from './blob.ts';
 import { blobKey } from './keys.ts';
 import type { RepositoryKeys } from './keys.ts';
+import { unpackFrame } from './unpack.ts';
 
 /** Opens blobs of one repository. Synchronous, so that it fits worker threads. */
 export class BlobOpener {
@@ -50,13 +50,13 @@ export class BlobOpener {
 }
 
 function unpack(body: Uint8Array, rawBytes: number, id: Uint8Array): Uint8Array {
-  let content: Uint8Array;
+  let content: Uint8Array | undefined;
   try {
-    content = zstdDecompressSync(body, { maxOutputLength: rawBytes, chunkSize: Math.max(1024, rawBytes) });
+    content = unpackFrame(body, rawBytes);
   } catch (error) {
     throw corrupt(id, 'it does not unpack', error);
   }
-  if (content.length !== rawBytes) throw corrupt(id, 'it does not unpack to its length');
+  if (content === undefined) throw corrupt(id, 'it does not unpack to its length');
   return content;
 }
 

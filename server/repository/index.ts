@@ -11,3 +11,4 @@ export type { BlobId, NewRestorePoint, StoredDisk, StoredMap, StoredRestorePoint
 export { createRepository, openRepository } from './open.ts';
 export { PackBuilder } from './pack-builder.ts';
 export type { FinishedPack } from './pack-builder.ts';
+export { unpackFrame } from './unpack.ts';

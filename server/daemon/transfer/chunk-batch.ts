@@ -1,7 +1,7 @@
 /** A few chunks on their way through a worker: hashed together, asked for together, sealed together. */
-import { zstdDecompressSync } from 'node:zlib';
 
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { unpackFrame } from '../../repository/index.ts';
 import type { ChunkSealer, SealedBlob } from '../../repository/index.ts';
 import type { DataFrame } from '../agent-client/data-connection.ts';
 
@@ -85,13 +85,13 @@ export class ChunkBatch {
 }
 
 function decompress(compressed: Uint8Array, rawBytes: number): Uint8Array {
-  let plain: Uint8Array;
+  let plain: Uint8Array | undefined;
   try {
-    plain = zstdDecompressSync(compressed, { maxOutputLength: rawBytes });
+    plain = unpackFrame(compressed, rawBytes);
   } catch (error) {
     throw brokenFrame(error);
   }
-  if (plain.length !== rawBytes) throw brokenFrame(undefined);
+  if (plain === undefined) throw brokenFrame(undefined);
   return plain;
 }
 
