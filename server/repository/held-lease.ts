@@ -37,14 +37,14 @@ export class HeldLease implements Lease {
 
   /** Writes the lease for the first time and begins to refresh it. */
   async write(signal: AbortSignal): Promise<void> {
-    await this.#backend.put(this.file, [this.#content], { signal, ifAbsent: true });
     this.#refreshedAt = Date.now();
+    await this.#backend.put(this.file, [this.#content], { signal, ifAbsent: true });
     this.#schedule(refreshMs);
   }
 
   async confirm(signal: AbortSignal): Promise<void> {
     const there = await this.#backend.stat(this.file, signal);
-    if (there === undefined || Date.now() - this.#refreshedAt > giveUpMs) this.#lose();
+    if (there === undefined || this.#expired()) this.#lose();
     if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
   }
 
@@ -75,18 +75,31 @@ export class HeldLease implements Lease {
     this.#timer.unref();
   }
 
+  #expired(): boolean {
+    return this.#lost.signal.aborted || Date.now() - this.#refreshedAt > giveUpMs;
+  }
+
   async #refresh(): Promise<void> {
+    const startedAt = Date.now();
+    // The storage may hang, and for others the lease is stale all the same.
+    this.#timer = setTimeout(() => this.#lose(), giveUpMs - (startedAt - this.#refreshedAt));
+    this.#timer.unref();
     try {
-      if (Date.now() - this.#refreshedAt > giveUpMs || (await this.#backend.stat(this.file)) === undefined) {
+      if (this.#expired() || (await this.#backend.stat(this.file)) === undefined) {
         this.#lose();
         return;
       }
       await this.#backend.put(this.file, [this.#content]);
-      this.#refreshedAt = Date.now();
+      // After so long somebody may have removed it, and this has only made a new file of its name.
+      if (this.#expired()) {
+        this.#lose();
+        return;
+      }
+      this.#refreshedAt = startedAt;
       if (this.#released === undefined) this.#schedule(refreshMs);
     } catch {
       // The storage may come back; when it does not in time, the lease is lost and says so.
-      if (Date.now() - this.#refreshedAt > giveUpMs) this.#lose();
+      if (this.#expired()) this.#lose();
       else if (this.#released === undefined) this.#schedule(retryMs);
     }
   }

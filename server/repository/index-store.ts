@@ -13,6 +13,7 @@ import { checkToc, packName } from './pack-toc.ts';
 import { scanPacks } from './pack-scan.ts';
 import { maxSealedBytes, sealedKind } from './sealed-file.ts';
 import type { FileSealer } from './sealed-file.ts';
+import { fileMissing } from './storage-errors.ts';
 
 const folder = 'index';
 const logicalName = 'index';
@@ -59,6 +60,7 @@ export class IndexStore {
   /** Takes in segments that others wrote. Damaged ones are told to `warn` and rebuilt from the packs. */
   async refresh(signal: AbortSignal): Promise<void> {
     await this.#mutex.run(async () => {
+      await this.#forgetVanished(signal);
       for (let attempt = 1; !(await this.#load(signal)); attempt++) {
         if (attempt === maxAttempts) {
           throw new TidemarkError(
@@ -92,9 +94,11 @@ export class IndexStore {
     this.#pending.set(packId, { packId, kind, toc, fileBytes });
   }
 
-  /** Writes segments of all packs that have none. */
+  /** Writes segments of all packs that have none. Throws `TM4017` when one of them is gone: a segment that named it would have others rely on it. */
   async flush(signal: AbortSignal): Promise<void> {
     await this.#mutex.run(async () => {
+      const [gone] = await this.#vanished(signal);
+      if (gone !== undefined) throw fileMissing(packName(gone.kind, gone.packId));
       const packs = [...this.#pending.values()];
       const replaced = [...this.#rebuilt];
       if (packs.length === 0 && replaced.length === 0) return;
@@ -199,6 +203,22 @@ export class IndexStore {
       );
     }
     return decodeSegment(this.#sealer.open(sealedKind.segment, logicalName, bytes, file), file);
+  }
+
+  /** Packs that no segment names and that are not there any more: who collected garbage took the program that made them for dead. */
+  async #vanished(signal: AbortSignal): Promise<readonly SegmentPack[]> {
+    const gone: SegmentPack[] = [];
+    for (const pack of this.#pending.values()) {
+      if ((await this.#backend.stat(packName(pack.kind, pack.packId), signal)) === undefined) gone.push(pack);
+    }
+    return gone;
+  }
+
+  async #forgetVanished(signal: AbortSignal): Promise<void> {
+    const gone = await this.#vanished(signal);
+    if (gone.length === 0) return;
+    for (const { packId } of gone) this.#pending.delete(packId);
+    this.#reset();
   }
 
   /** Forgets everything but what was superseded and the packs that have no segment. */

@@ -124,7 +124,25 @@ export class LeasedWriteSession implements WriteSession {
     const warnings = point.warnings.slice(0, maxWarnings).map((text) => text.slice(0, maxWarningLength));
     throwIfAborted(this.signal);
     await this.#home.lease.confirm(signal);
-    return this.#home.points.put(id, { ...point, warnings }, signal);
+    const stored = await this.#home.points.put(id, { ...point, warnings }, signal);
+    await this.#confirmCommitted(stored);
+    return stored;
+  }
+
+  /** When writing the point took so long that the lease is gone, what it names may have been deleted before it could be seen. Throws `TM4015`. */
+  async #confirmCommitted({ id }: StoredRestorePoint): Promise<void> {
+    const { signal } = new AbortController();
+    try {
+      await this.#home.lease.confirm(signal);
+    } catch (error) {
+      if (!TidemarkError.is(error, errorCodes.leaseLost)) {
+        // The lease was there a moment ago and is fresh, so nobody may have taken it away.
+        this.#home.core.warn(`The lease could not be looked at after the commit: ${TidemarkError.from(error).message}`);
+        return;
+      }
+      await this.#home.points.delete(id, signal);
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -14,7 +14,7 @@ import { openLocalBackend, openRepository } from '../../../server/repository/ind
 import type { Repository } from '../../../server/repository/index.ts';
 import { deriveKeys } from '../../../server/repository/keys.ts';
 import { OpenCore } from '../../../server/repository/open-core.ts';
-import { tocEntryBytes, writeTocEntry } from '../../../server/repository/pack-toc.ts';
+import { packName, tocEntryBytes, writeTocEntry } from '../../../server/repository/pack-toc.ts';
 import { assertDisk, backUp, changed, emptyRepository, signal, temporaryFolder } from './support.ts';
 import type { Disk } from './support.ts';
 
@@ -192,6 +192,7 @@ describe('a rewritten index', () => {
     const ids = [randomBytes(32), randomBytes(32)];
     for (const [number, blob] of ids.entries()) {
       const toc = tableOf([blob]);
+      await one.backend.put(packName('data', packIdOf(number)), [toc]);
       one.addPack({ packId: packIdOf(number), kind: 'data', toc, fileBytes: 180 + toc.length + 64 });
       await one.flushIndex(signal);
     }

@@ -10,6 +10,7 @@ import { errorCodes } from '../../../server/protocol/errors.ts';
 import { openLocalBackend, openRepository } from '../../../server/repository/index.ts';
 import { LeaseKeeper } from '../../../server/repository/lease-keeper.ts';
 import { assertDisk, backUp, emptyRepository, newPoint, signal, temporaryFolder } from './support.ts';
+import { TestStorage } from './test-storage.ts';
 
 const locked = { code: errorCodes.repositoryLocked };
 const lost = { code: errorCodes.leaseLost };
@@ -132,6 +133,30 @@ describe('leases', () => {
     context.mock.timers.setTime(Date.now() + 25 * 60_000);
     await assert.rejects(slept.confirm(signal), lost);
     await slept.release();
+  });
+
+  it('are lost when the storage hangs while they are refreshed, although the file comes back', async (context) => {
+    context.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.now() });
+    const storage = new TestStorage();
+    const lease = await new LeaseKeeper(storage).acquire('writer', 'hangs', signal);
+    const hanging = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    storage.onChange = async () => {
+      hanging.resolve();
+      await goOn.promise;
+    };
+    context.mock.timers.tick(5 * 60_000);
+    await hanging.promise;
+    assert.equal(lease.lost.aborted, false);
+    context.mock.timers.tick(26 * 60_000);
+    assert.equal(lease.lost.aborted, true, 'others take it for stale now');
+    storage.set(lease.file, undefined);
+    goOn.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.notEqual(await storage.stat(lease.file), undefined);
+    await assert.rejects(lease.confirm(signal), lost);
+    await lease.release();
+    assert.equal(await storage.stat(lease.file), undefined);
   });
 });
 
