@@ -1,0 +1,139 @@
+/** View containers, views and trees in the side bar of a window. */
+import type { Locator, Page } from 'playwright-core';
+
+import { beginning, exactly } from './exact.ts';
+
+/** What is used of an element inside the page: these types are compiled without those of a browser. */
+interface PageElement {
+  readonly textContent: string | null;
+  readonly classList: { contains(name: string): boolean };
+  getAttribute(name: string): string | null;
+  querySelector(selector: string): PageElement | null;
+}
+
+/** Trees are virtual: rows outside what fits on screen do not exist. */
+export class SideBar {
+  readonly #page: Page;
+
+  constructor(page: Page) {
+    this.#page = page;
+  }
+
+  #icon(container: string): Locator {
+    return this.#page
+      .locator('.activitybar .action-item')
+      .filter({ has: this.#page.locator(`[aria-label^="${container}"]`) });
+  }
+
+  /** Opens a view container by its icon; one that is open stays open. */
+  async open(container: string): Promise<void> {
+    const icon = this.#icon(container);
+    await icon.waitFor();
+    const isOpen = await icon.evaluate(
+      (element: PageElement) =>
+        element.getAttribute('aria-selected') === 'true' || element.classList.contains('checked'),
+    );
+    if (!isOpen) await icon.click();
+    await this.#page.locator('.sidebar .composite.title', { hasText: container }).waitFor();
+  }
+
+  /** The badge of a view container, undefined when it has none. */
+  async badge(container: string): Promise<string | undefined> {
+    const badge = this.#icon(container).locator('.badge-content');
+    if ((await badge.count()) === 0) return undefined;
+    const text = (await badge.first().innerText()).trim();
+    return text === '' ? undefined : text;
+  }
+
+  /** The section of a view, opened when it was closed. */
+  async view(name: string): Promise<Locator> {
+    const title = this.#page.locator('.title', { hasText: exactly(name) });
+    const pane = this.#page
+      .locator('.sidebar .pane')
+      .filter({ has: this.#page.locator('.pane-header', { has: title }) });
+    const header = pane.locator('.pane-header').first();
+    await header.waitFor();
+    if ((await header.getAttribute('aria-expanded')) === 'false') await header.click();
+    return pane;
+  }
+
+  /** The welcome text of an empty view. */
+  async welcome(view: string): Promise<Locator> {
+    const content = (await this.view(view)).locator('.welcome-view-content');
+    await content.waitFor();
+    return content;
+  }
+
+  /** What a tree shows: one text for each row, indented by its level. */
+  async rows(view: string): Promise<readonly string[]> {
+    const rows = (await this.view(view)).locator('.monaco-list-row');
+    const found = await rows.evaluateAll((elements: readonly PageElement[]) =>
+      elements.map((row) => ({
+        top: Number(/top: *([\d.]+)px/.exec(row.getAttribute('style') ?? '')?.[1]),
+        level: Number(row.getAttribute('aria-level')),
+        text: row.querySelector('.monaco-icon-label-container')?.textContent ?? '',
+      })),
+    );
+    return found.toSorted((a, b) => a.top - b.top).map(({ level, text }) => '  '.repeat(level - 1) + text);
+  }
+
+  /** The first row of a tree whose label begins with this. */
+  async row(view: string, label: string | RegExp): Promise<Locator> {
+    const name = this.#page.locator('.label-name', { hasText: typeof label === 'string' ? beginning(label) : label });
+    const row = (await this.view(view)).locator('.monaco-list-row').filter({ has: name }).first();
+    await row.waitFor();
+    return row;
+  }
+
+  /** Opens a row, which may be open already. */
+  async expand(view: string, label: string | RegExp): Promise<Locator> {
+    const row = await this.row(view, label);
+    if ((await row.getAttribute('aria-expanded')) === 'false') await row.locator('.monaco-tl-twistie').click();
+    return row;
+  }
+
+  /** Clicks the icon of a row, which is there only while the pointer is over the row. */
+  async inlineAction(view: string, label: string | RegExp, action: string): Promise<void> {
+    const row = await this.row(view, label);
+    await row.hover();
+    await row.locator(`.actions .action-label[aria-label^="${action}"]`).click();
+  }
+
+  /** The context menu that is open. It lives in a shadow root, which Playwright's selectors pass through. */
+  get #menu(): Locator {
+    return this.#page.locator('.monaco-menu-container .monaco-menu, .context-view .monaco-menu').last();
+  }
+
+  /** Chooses an entry of a row's context menu. */
+  async contextMenu(view: string, label: string | RegExp, entry: string): Promise<void> {
+    await (await this.row(view, label)).click({ button: 'right' });
+    const item = this.#menu.locator('.action-item', { hasText: entry }).first();
+    await item.hover();
+    await item.click();
+  }
+
+  /** The entries of a row's context menu that can be chosen. */
+  async menuEntries(view: string, label: string | RegExp): Promise<readonly string[]> {
+    await (await this.row(view, label)).click({ button: 'right' });
+    const entries = this.#menu.locator('.action-item:not(.disabled) .action-label:not(.separator)');
+    await entries.first().waitFor();
+    const texts = await entries.allInnerTexts();
+    await this.#page.keyboard.press('Escape');
+    return texts.map((text) => text.trim());
+  }
+
+  /** Clicks an icon in a view's title. */
+  async titleAction(view: string, action: string): Promise<void> {
+    const pane = await this.view(view);
+    await pane.locator('.pane-header').hover();
+    await pane.locator(`.pane-header .action-label[aria-label^="${action}"]`).click();
+  }
+
+  /** The tooltip that appears over an element. */
+  async tooltip(element: Locator): Promise<string> {
+    await element.hover();
+    const hover = this.#page.locator('.workbench-hover, .monaco-hover').filter({ visible: true }).last();
+    await hover.waitFor();
+    return hover.innerText();
+  }
+}
