@@ -112,6 +112,7 @@ export class IndexStore {
       const replaced = [...this.#segments.values()]
         .filter(({ error, file }) => error === undefined || this.#rebuilt.has(file))
         .map(({ file }) => file);
+      replaced.push(...(await this.#leftovers(signal)));
       for (const packId of dropped) this.#pending.delete(packId);
       await this.#write(indexPacks(this.#index, dropped), replaced, signal);
       if (dropped.size === 0) return;
@@ -120,6 +121,13 @@ export class IndexStore {
         next.addPack(pack.packId, pack.kind, pack.fileBytes, pack.toc);
       this.#index = next;
     });
+  }
+
+  /** Superseded segments that are still there. Who supersedes the segment that names them must name them too, or they would count again. */
+  async #leftovers(signal: AbortSignal): Promise<readonly string[]> {
+    const found: string[] = [];
+    for await (const { name } of this.#backend.list(folder, signal)) if (this.#superseded.has(name)) found.push(name);
+    return found;
   }
 
   /** The last segment written names those it replaces: until it is there, all of them count. */
