@@ -131,13 +131,19 @@ export class Site {
     if (agent !== undefined) await end(agent.process, signal);
   }
 
-  /** Starts the daemon in this test's hands; otherwise the first command starts it. */
-  async startDaemon(options: StartOptions = {}): Promise<ChildProcess> {
+  /** Starts the daemon in this test's hands, and does not wait until it serves; otherwise the first command starts one. */
+  launchDaemon(options: StartOptions = {}): ChildProcess {
     assert.ok(this.#daemon === undefined || this.#daemon.exitCode !== null || this.#daemon.signalCode !== null);
     const child = startTidemark(['daemon', 'run', '--data', this.data], environment(options));
     child.stdout?.resume();
     child.stderr?.resume();
     this.#daemon = child;
+    return child;
+  }
+
+  /** Starts the daemon in this test's hands. */
+  async startDaemon(options: StartOptions = {}): Promise<ChildProcess> {
+    const child = this.launchDaemon(options);
     for (;;) {
       const status = await tidemark(['daemon', 'status', '--data', this.data, '--json']);
       if (status.code === 0) {
@@ -168,6 +174,11 @@ export class Site {
   async runAt(where: readonly string[], args: readonly string[]): Promise<void> {
     const result = await tidemark([...args, '--json', ...where]);
     assert.equal(result.code, 0, `tidemark ${args.join(' ')}: ${result.stderr}`);
+  }
+
+  /** Runs a command, whatever comes of it. */
+  async tryRun(args: readonly string[]): Promise<void> {
+    await tidemark([...args, '--json', '--data', this.data]);
   }
 
   /** Runs a command that must succeed and parses its JSON. */
