@@ -60,8 +60,10 @@ const mark = 'TIDEMARK_TEST_MARK';
 const startTimeoutMs = 30_000;
 const dataOf = (directory: string): string => join(directory, 'server');
 const foldersOf = (directory: string): readonly string[] => [
-  ...['--server-data-dir', dataOf(directory), '--extensions-dir', join(directory, 'extensions')],
-  ...['--accept-server-license-terms', '--telemetry-level', 'off'],
+  `--server-data-dir=${dataOf(directory)}`,
+  `--extensions-dir=${join(directory, 'extensions')}`,
+  '--accept-server-license-terms',
+  '--telemetry-level=off',
 ];
 
 /** Starts a server on a free port of this machine. Resolves when it listens. */
@@ -74,13 +76,15 @@ export async function startServer(options: ServerOptions): Promise<EditorServer>
     process.execPath,
     [
       join(root, 'out/server-main.js'),
-      ...['--host', '127.0.0.1', '--port', '0', '--without-connection-token'],
+      '--host=127.0.0.1',
+      '--port=0',
+      '--without-connection-token',
       ...(options.driver === true ? ['--enable-smoke-test-driver'] : []),
       ...foldersOf(directory),
       // Otherwise a login shell is started, and its PATH replaces the one given here.
       '--force-disable-user-env',
       // The extension host of a closed window ends after seconds, not hours.
-      ...['--reconnection-grace-time', '5'],
+      '--reconnection-grace-time=5',
       ...(options.trust === true ? [] : ['--disable-workspace-trust']),
     ],
     {
