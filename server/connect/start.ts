@@ -9,9 +9,11 @@ import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 
 /** How to start a daemon: a Node executable and the arguments that make it serve the data directory. */
 export interface StartCommand {
-  /** Path of a Node executable, version 22.15 or later; never VS Code's own. */
+  /** Path of a Node executable, version 22.15 or later. */
   readonly command: string;
   readonly args: readonly string[];
+  /** Added to the daemon's environment: what makes a program other than `node` act as one. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A daemon process that was started and may or may not come up. */
@@ -49,7 +51,7 @@ export async function startDetached(dataDirectory: string, start: StartCommand):
       detached: true,
       windowsHide: true,
       stdio: ['ignore', output.fd, output.fd],
-      env: daemonEnvironment(process.env),
+      env: { ...daemonEnvironment(process.env), ...start.env },
     });
     child.once('error', (error) => (ended = error.message));
     child.once('exit', (code, signal) => (ended ??= `it ended with ${signal ?? `exit code ${code}`}`));

@@ -70,6 +70,7 @@ export const errorCodes = {
   daemonStartFailed: 'TM5004',
   daemonBusy: 'TM5005',
   daemonCertificateMismatch: 'TM5006',
+  requestTimeout: 'TM5007',
   runNotFound: 'TM5101',
   vmAlreadyRunning: 'TM5102',
   runInterrupted: 'TM5103',

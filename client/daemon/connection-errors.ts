@@ -1,0 +1,46 @@
+/** What can go wrong between this window and its daemon, in words, and deadlines. */
+import { errorCodes, TidemarkError } from '../../server/protocol/errors.ts';
+import { l10n } from '../base/l10n.ts';
+
+/** `TM5001`: the daemon was stopped on purpose. */
+export function stoppedError(): TidemarkError {
+  return new TidemarkError(errorCodes.daemonNotRunning, l10n.t('The Tidemark daemon is not running.'), {
+    hint: l10n.t('Start it to go on.'),
+  });
+}
+
+/** `TM5004`: it was started again and again. */
+export function endedTooOften(cause: unknown): TidemarkError {
+  return new TidemarkError(
+    errorCodes.daemonStartFailed,
+    l10n.t('The Tidemark daemon keeps ending right after its start.'),
+    {
+      hint: l10n.t('Its log says why.'),
+      cause,
+    },
+  );
+}
+
+/** `TM5007`: no answer in time. */
+export function timeoutError(milliseconds: number): TidemarkError {
+  const seconds = Math.max(1, Math.round(milliseconds / 1000));
+  return new TidemarkError(errorCodes.requestTimeout, l10n.t('There was no answer within {0} seconds.', seconds), {
+    hint: l10n.t('Try again; the daemon log says what it is busy with.'),
+  });
+}
+
+/** Runs `work` with a signal that aborts when `signal` does, or with a `TM5007` after `milliseconds` (0: never). */
+export async function withDeadline<T>(
+  milliseconds: number,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const deadline = new AbortController();
+  const timer =
+    milliseconds > 0 ? setTimeout(() => deadline.abort(timeoutError(milliseconds)), milliseconds) : undefined;
+  try {
+    return await work(signal === undefined ? deadline.signal : AbortSignal.any([deadline.signal, signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,44 @@
+/** What this window knows of the daemon's world. */
+import type { DaemonLink } from '../daemon/link.ts';
+import { HostStore } from './host-store.ts';
+import { RepositoryStore } from './repository-store.ts';
+import { RestorePointStore } from './restore-point-store.ts';
+import { RunStore } from './run-store.ts';
+import { VmStore } from './vm-store.ts';
+
+export type { Cached, LoadOptions } from './cached.ts';
+export type { HostChange, HostStore } from './host-store.ts';
+export type { PointQuery } from './point-query.ts';
+export { queryKey } from './point-query.ts';
+export type { RepositoryChange, RepositoryStore } from './repository-store.ts';
+export type { DamagedPoint, PointChange, PointList, PointSummary, RestorePointStore } from './restore-point-store.ts';
+export { hasEnded } from './run-order.ts';
+export type { RunChange, RunStore } from './run-store.ts';
+export type { VmStore } from './vm-store.ts';
+
+/** All stores of a window. */
+export interface Stores {
+  readonly hosts: HostStore;
+  readonly vms: VmStore;
+  readonly runs: RunStore;
+  readonly repositories: RepositoryStore;
+  readonly restorePoints: RestorePointStore;
+}
+
+/** What of the settings the stores go by; read at each use, so that a change needs no restart. */
+export interface StoreOptions {
+  readonly hostTimeoutMs: () => number;
+  readonly freshMs: () => number;
+  readonly recentRuns: () => number;
+}
+
+/** The stores; nothing is read yet. */
+export function createStores(link: DaemonLink, options: StoreOptions): Stores {
+  return {
+    hosts: new HostStore(link),
+    vms: new VmStore(link, { hostTimeoutMs: options.hostTimeoutMs, freshMs: options.freshMs }),
+    runs: new RunStore(link, { recentCount: options.recentRuns }),
+    repositories: new RepositoryStore(link),
+    restorePoints: new RestorePointStore(link),
+  };
+}

@@ -1,0 +1,48 @@
+/** Keeps the stores true: listens to what the daemon says has changed and to runs that end, and has shown things read again. */
+import type { DaemonClient } from '../../server/connect/index.ts';
+import * as daemon from '../../server/protocol/daemon.ts';
+import type { InventoryChange } from '../../server/protocol/daemon.ts';
+import { Subscriptions } from '../base/events.ts';
+import type { DaemonLink } from '../daemon/link.ts';
+import type { Stores } from './index.ts';
+
+/** Reads again what was read before; what nobody looked at stays unread. */
+export class InventoryFeed {
+  readonly #link: DaemonLink;
+  readonly #stores: Stores;
+  readonly #owned = new Subscriptions();
+
+  constructor(link: DaemonLink, stores: Stores, onError: (error: unknown) => void) {
+    this.#link = link;
+    this.#stores = stores;
+    this.#owned.add(link.onNotification(daemon.inventoryDidChange, (change) => this.#changed(change)));
+    this.#owned.add(link.onDidConnect((client) => void this.#connected(client).catch(onError)));
+  }
+
+  dispose(): void {
+    this.#owned.dispose();
+  }
+
+  async #connected(client: DaemonClient): Promise<void> {
+    const { hosts, repositories } = this.#stores;
+    if (hosts.hosts.state !== 'unread') void hosts.load({ force: true });
+    if (repositories.repositories.state !== 'unread') void repositories.load({ force: true });
+    const answer = await client.request(daemon.subscribeInventory, {});
+    hosts.replace(answer.hosts);
+    repositories.replace(answer.repositories);
+  }
+
+  #changed(change: InventoryChange): void {
+    const { hosts, vms, repositories, restorePoints } = this.#stores;
+    if (this.#link.state.kind !== 'connected') return;
+    if (change.hosts) void hosts.load({ force: true });
+    if (change.repositories) void repositories.load({ force: true });
+    for (const host of change.vmsOf) {
+      if (vms.vms(host).state !== 'unread') void vms.load(host, { force: true });
+    }
+    for (const repository of change.restorePointsOf) {
+      restorePoints.expire(repository);
+      repositories.expire(repository);
+    }
+  }
+}

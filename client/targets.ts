@@ -1,0 +1,41 @@
+/**
+ * What commands are about. A command's argument comes from a tree node, a link, a key binding or another extension: it is parsed
+ * here, and what does not fit counts as not given, so the command asks. Tree nodes simply have these fields.
+ */
+import * as id from '../server/protocol/ids.ts';
+import { object, optional, string } from '../server/protocol/parse.ts';
+import type { Parsed, Parser } from '../server/protocol/parse.ts';
+
+export const hostTarget = object({ host: id.nameText });
+export type HostTarget = Parsed<typeof hostTarget>;
+
+export const vmTarget = object({ host: id.nameText, vmId: id.vmId, vmName: string({ maxLength: 256 }) });
+export type VmTarget = Parsed<typeof vmTarget>;
+
+export const restorePointTarget = object({ restorePointId: id.restorePointId, repository: id.nameText });
+export type RestorePointTarget = Parsed<typeof restorePointTarget>;
+
+/** A restore point, or one disk in it. */
+export const restoreDiskTarget = object({
+  restorePointId: id.restorePointId,
+  repository: id.nameText,
+  disk: optional(string({ maxLength: 128 })),
+});
+export type RestoreDiskTarget = Parsed<typeof restoreDiskTarget>;
+
+export const runTarget = object({ runId: id.runId });
+export type RunTarget = Parsed<typeof runTarget>;
+
+export const repositoryTarget = object({ repository: id.nameText });
+export type RepositoryTarget = Parsed<typeof repositoryTarget>;
+
+/** A policy file of the workspace, by its URI. */
+export const policyTarget = object({ policyUri: string({ maxLength: 8192 }) });
+export type PolicyTarget = Parsed<typeof policyTarget>;
+
+/** A "Load more" node: which view, and which list in it. */
+export const moreTarget = object({ view: string({ maxLength: 64 }), list: string({ maxLength: 1024 }) });
+export type MoreTarget = Parsed<typeof moreTarget>;
+
+/** Of commands that are about nothing in particular. */
+export const noTarget: Parser<undefined> = () => undefined;
