@@ -18,6 +18,7 @@ import { SecretStore } from './secrets.ts';
 import { buildServices } from './services.ts';
 import type { DaemonParts } from './services.ts';
 import { Session } from './session.ts';
+import type { StopReason } from './session.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 
@@ -85,7 +86,7 @@ class Daemon {
   readonly #logFile: string;
   readonly #instance = randomBytes(8).toString('hex');
   readonly #sessions = new Set<Session>();
-  readonly #stopRequested = Promise.withResolvers<void>();
+  readonly #stopRequested = Promise.withResolvers<StopReason>();
 
   constructor(
     options: DaemonOptions,
@@ -106,7 +107,11 @@ class Daemon {
   async serve(): Promise<void> {
     await recoverRuns(this.#store, this.#log);
     const services = await this.#services();
-    const changes = services.runs.onChange((run) => this.#sessions.forEach((session) => session.feed.push(run)));
+    const { changes } = services;
+    const runChanges = services.runs.onChange((run) => this.#sessions.forEach((session) => session.feed.push(run)));
+    const inventoryChanges = changes.onChange((event) =>
+      this.#sessions.forEach((session) => session.inventory.push(event, changes.sequence)),
+    );
     const protocol = this.#parts.protocol ?? daemonProtocol;
     const { version, dataDirectory, signal } = this.#options;
     const listener = await listen({
@@ -125,17 +130,19 @@ class Daemon {
       },
     });
     for (const host of services.hosts.list()) services.cleaner.request(host.name);
-    const onAbort = (): void => this.#stopRequested.resolve();
+    const onAbort = (): void => this.#stopRequested.resolve('signal');
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     this.#options.onReady?.();
-    await this.#stopRequested.promise;
+    const reason = await this.#stopRequested.promise;
     signal.removeEventListener('abort', onAbort);
 
-    this.#log.log('info', 'Daemon stops');
+    this.#log.log('info', `Daemon stops (${reason})`);
+    for (const session of this.#sessions) session.willStop(reason);
     await listener.close();
     await services.runs.stop(stopTimeoutMs);
-    changes[Symbol.dispose]();
+    runChanges[Symbol.dispose]();
+    inventoryChanges[Symbol.dispose]();
     await this.#release(services);
     // Last, so that a client that waits for the end finds the data directory free.
     await Promise.all([...this.#sessions].map((session) => session.end()));
@@ -149,6 +156,7 @@ class Daemon {
       timeout.resolve();
     }, releaseTimeoutMs);
     const released = async (): Promise<void> => {
+      services.inventory.close();
       await services.cleaner.close();
       await services.hosts.close();
       await services.repositories.close();
@@ -181,7 +189,7 @@ class Daemon {
         platform: process.platform === 'win32' ? 'windows' : 'posix',
       },
       // Only once the answer to whoever asked is on its way.
-      requestStop: () => setImmediate(() => this.#stopRequested.resolve()),
+      requestStop: () => setImmediate(() => this.#stopRequested.resolve('requested')),
     });
   }
 }

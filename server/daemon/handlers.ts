@@ -4,6 +4,7 @@ import type { DaemonStatus, RunInfo } from '../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import type { RestorePointId } from '../protocol/ids.ts';
 import type { RestorePointInfo } from '../protocol/model.ts';
+import type { InventoryChanges } from './changes.ts';
 import type { HostCleaner } from './host-cleaner.ts';
 import type { HostRegistry } from './hosts.ts';
 import type { Inventory } from './inventory.ts';
@@ -15,6 +16,7 @@ import type { Register, Session } from './session.ts';
 
 /** The parts of a daemon that requests work with. */
 export interface DaemonServices {
+  readonly changes: InventoryChanges;
   readonly hosts: HostRegistry;
   readonly inventory: Inventory;
   readonly repositories: RepositoryRegistry;
@@ -35,6 +37,7 @@ export function registerHandlers(session: Session, services: DaemonServices): vo
   session.serve((register) => {
     registerDaemon(register, services);
     registerHosts(register, services);
+    registerInventory(register, services, session);
     registerRepositories(register, services);
     registerRuns(register, services, session);
   });
@@ -48,7 +51,7 @@ function registerDaemon(register: Register, services: DaemonServices): void {
   });
 }
 
-function registerHosts(register: Register, { hosts, inventory, cleaner }: DaemonServices): void {
+function registerHosts(register: Register, { hosts, cleaner }: DaemonServices): void {
   register(protocol.addHost, async (params, signal) => {
     const host = await hosts.add({ ...params, password: requiredPassword(params) }, signal);
     cleaner.request(host.name);
@@ -69,22 +72,38 @@ function registerHosts(register: Register, { hosts, inventory, cleaner }: Daemon
     await hosts.remove(name);
     return {};
   });
-  register(protocol.listVms, async ({ host }, signal) => inventory.list(host, signal));
+}
+
+function registerInventory(register: Register, services: DaemonServices, session: Session): void {
+  const { inventory, hosts, repositories, changes } = services;
+  register(protocol.listVms, async (query, signal) => inventory.list(query, signal));
+  register(protocol.subscribeInventory, () => {
+    session.inventory.subscribe(() => inventory.watch());
+    return {
+      sequence: changes.sequence,
+      hosts: hosts.list().map((host) => host.entry()),
+      repositories: repositories.entries(),
+    };
+  });
 }
 
 function registerRepositories(register: Register, services: DaemonServices): void {
-  const { repositories, restorePoints, cleaner, hosts } = services;
+  const { repositories, restorePoints, cleaner, hosts, changes } = services;
   register(protocol.initRepository, async (params, signal) => {
     const { repository, recoveryKey } = await repositories.init(
       { ...params, password: requiredPassword(params) },
       signal,
     );
-    restorePoints.invalidate();
+    restorePoints.invalidate(repository.name);
+    changes.emit({ kind: 'repositories' });
     return recoveryKey === undefined ? { repository } : { repository, recoveryKey };
   });
   register(protocol.listRepositories, () => ({ repositories: repositories.entries() }));
   register(protocol.getRepositoryStatus, async ({ name }, signal) => repositories.status(name, signal));
-  register(protocol.listRestorePoints, async (filter, signal) => restorePoints.list(filter, signal));
+  register(protocol.listRestorePoints, async (query, signal) => restorePoints.list(query, signal));
+  register(protocol.summarizeRestorePoints, async ({ repository, timezone }, signal) =>
+    restorePoints.summary(repository, timezone, signal),
+  );
   register(protocol.getRestorePoint, async ({ id, repository }, signal) => ({
     restorePoint: await restorePoints.get(id, repository, signal),
   }));

@@ -28,22 +28,28 @@ export interface HostChange {
   readonly acceptCertificate?: boolean | undefined;
 }
 
+/** What a registry is made of. */
+export interface HostRegistryOptions {
+  readonly store: Store;
+  readonly secrets: SecretStore;
+  readonly identity: AgentIdentity;
+  /** Whether a run works with the host of that name. */
+  readonly inUse: (name: string) => boolean;
+  /** Called when the list, or what clients see of a host, changed. */
+  readonly onChange: () => void;
+  /** Called when a host was added, changed or removed. */
+  readonly onReplaced: (name: string) => void;
+}
+
 /** Hosts by name. */
 export class HostRegistry {
-  readonly #store: Store;
-  readonly #secrets: SecretStore;
-  readonly #identity: AgentIdentity;
-  /** Whether a run works with the host of that name. */
-  readonly #inUse: (name: string) => boolean;
+  readonly #options: HostRegistryOptions;
   readonly #hosts = new Map<string, ManagedHost>();
   readonly #mutex = new Mutex();
 
-  constructor(store: Store, secrets: SecretStore, identity: AgentIdentity, inUse: (name: string) => boolean) {
-    this.#store = store;
-    this.#secrets = secrets;
-    this.#identity = identity;
-    this.#inUse = inUse;
-    for (const record of store.hosts()) this.#hosts.set(record.name, this.#managed(record));
+  constructor(options: HostRegistryOptions) {
+    this.#options = options;
+    for (const record of options.store.hosts()) this.#hosts.set(record.name, this.#managed(record));
   }
 
   /** Throws `TM5201`. */
@@ -65,7 +71,7 @@ export class HostRegistry {
     const url = checkedUrl(host.url);
     return this.#mutex.run(async () => {
       const entry = await this.#put({ ...host, url }, undefined, signal);
-      this.#identity.log.log('info', `Added host ${host.name} at ${url}`);
+      this.#options.identity.log.log('info', `Added host ${host.name} at ${url}`);
       return entry;
     });
   }
@@ -82,12 +88,12 @@ export class HostRegistry {
       const host = {
         name: record.name,
         url,
-        password: change.password ?? this.#secrets.get('hosts', record.name),
+        password: change.password ?? this.#options.secrets.get('hosts', record.name),
         threads: change.threads ?? record.threads,
         replace: true,
       };
       const entry = await this.#put(host, keepsPin ? record.certificateSha256 : undefined, signal);
-      this.#identity.log.log('info', `Changed host ${record.name}`);
+      this.#options.identity.log.log('info', `Changed host ${record.name}`);
       return entry;
     });
   }
@@ -96,21 +102,22 @@ export class HostRegistry {
   async #put(host: NewHost, pin: string | undefined, signal: AbortSignal): Promise<HostEntry> {
     const { name, url, threads } = host;
     this.#refuseTaken(host, url);
-    const { owner, client, connect, log } = this.#identity;
-    const password = await this.#secrets.resolve(host.password, signal);
+    const { owner, client, connect, log } = this.#options.identity;
+    const password = await this.#options.secrets.resolve(host.password, signal);
     const connection = await connect({ url, password, certificateSha256: pin }, { owner, client, signal, log });
     try {
       // Asked again: a run may have begun while the connection was tested.
       this.#refuseTaken(host, url);
       const { certificateSha256 } = connection;
       const record: HostRecord = { name, url, threads, certificateSha256 };
-      await this.#secrets.set('hosts', name, host.password);
-      this.#store.putHost(record);
+      await this.#options.secrets.set('hosts', name, host.password);
+      this.#options.store.putHost(record);
       const managed = this.#managed(record);
       managed.adopt(connection);
       const old = this.#hosts.get(name);
       this.#hosts.set(name, managed);
       await old?.close();
+      this.#replaced(name);
       return managed.entry();
     } catch (error) {
       await connection.close();
@@ -123,11 +130,12 @@ export class HostRegistry {
     await this.#mutex.run(async () => {
       const host = this.get(name);
       this.#refuseInUse(name);
-      this.#store.deleteHost(name);
+      this.#options.store.deleteHost(name);
       this.#hosts.delete(name);
-      await this.#secrets.delete('hosts', name);
+      await this.#options.secrets.delete('hosts', name);
       await host.close();
-      this.#identity.log.log('info', `Removed host ${name}`);
+      this.#replaced(name);
+      this.#options.identity.log.log('info', `Removed host ${name}`);
     });
   }
 
@@ -136,13 +144,18 @@ export class HostRegistry {
     await Promise.allSettled(this.list().map((host) => host.close()));
   }
 
+  #replaced(name: string): void {
+    this.#options.onReplaced(name);
+    this.#options.onChange();
+  }
+
   #managed(record: HostRecord): ManagedHost {
     const { name } = record;
     const password = {
-      read: async (signal: AbortSignal) => this.#secrets.read('hosts', name, signal),
-      source: () => this.#secrets.find('hosts', name),
+      read: async (signal: AbortSignal) => this.#options.secrets.read('hosts', name, signal),
+      source: () => this.#options.secrets.find('hosts', name),
     };
-    return new ManagedHost(record, password, this.#identity);
+    return new ManagedHost(record, password, this.#options.identity, this.#options.onChange);
   }
 
   #refuseTaken(host: NewHost, url: string): void {
@@ -161,7 +174,7 @@ export class HostRegistry {
   }
 
   #refuseInUse(name: string): void {
-    if (!this.#inUse(name)) return;
+    if (!this.#options.inUse(name)) return;
     throw new TidemarkError(errorCodes.daemonBusy, `A run is using host ${name}.`, {
       hint: 'Wait for it to end, or cancel it (`tidemark run list`).',
     });

@@ -1,90 +1,198 @@
-/** Which VMs there are, host by host; hosts that do not answer are named with the reason and hold up nobody. */
-import { forEachLimited } from '../base/concurrency.ts';
+/** Which VMs there are, host by host: the last answer of each is kept, and hosts that do not answer hold up nobody. */
 import * as agent from '../protocol/agent.ts';
-import type { VmEntry } from '../protocol/daemon.ts';
-import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+import type { HostReading, VmEntry } from '../protocol/daemon.ts';
+import { cancelledError, errorCodes, TidemarkError } from '../protocol/errors.ts';
 import type { ErrorReport } from '../protocol/errors.ts';
 import type { VmInfo } from '../protocol/model.ts';
-import { withDeadline } from './deadline.ts';
+import type { InventoryChanges } from './changes.ts';
+import { abortable, withDeadline } from './deadline.ts';
 import type { HostRegistry } from './hosts.ts';
+import { Latest } from './latest.ts';
 import type { ManagedHost } from './managed-host.ts';
 import type { RestorePoints } from './restore-points.ts';
 
 /** For connecting and listing together, per host. */
 const hostTimeoutMs = 20_000;
-const hostsAtATime = 8;
+/** How often hosts are asked while somebody looks. */
+const pollIntervalMs = 30_000;
 
 /** The answer of `listVms`. */
 export interface VmListing {
   readonly vms: readonly VmEntry[];
   readonly unreachable: readonly { readonly host: string; readonly error: ErrorReport }[];
+  readonly hosts: readonly HostReading[];
 }
 
-/** Asks hosts for their VMs and remembers the last answer of each. */
-export class Inventory {
-  readonly #hosts: HostRegistry;
-  readonly #restorePoints: RestorePoints;
-  readonly #timeoutMs: number;
-  readonly #seen = new Map<string, readonly VmInfo[]>();
+/** Which VMs to list; see `listVms` in protocol/daemon/inventory.ts. */
+export interface VmQuery {
+  readonly host?: string | undefined;
+  readonly maxAgeMs?: number | undefined;
+  readonly wait?: boolean | undefined;
+}
 
-  constructor(hosts: HostRegistry, restorePoints: RestorePoints, timeoutMs = hostTimeoutMs) {
-    this.#hosts = hosts;
-    this.#restorePoints = restorePoints;
-    this.#timeoutMs = timeoutMs;
+/** What an inventory is made of. */
+export interface InventoryOptions {
+  readonly hosts: HostRegistry;
+  readonly restorePoints: RestorePoints;
+  readonly changes: InventoryChanges;
+  readonly timeoutMs?: number | undefined;
+  readonly pollMs?: number | undefined;
+}
+
+/** What came of asking a host: its VMs, or why not, with those it had before. */
+interface Answer {
+  readonly vms: readonly VmInfo[] | undefined;
+  /** When it listed `vms`. */
+  readonly readAt: string | undefined;
+  readonly failure: { readonly since: string; readonly error: ErrorReport } | undefined;
+}
+
+interface Known {
+  readonly host: ManagedHost;
+  readonly latest: Latest<Answer>;
+}
+
+/** Asks hosts for their VMs, each for itself. */
+export class Inventory {
+  readonly #options: InventoryOptions;
+  readonly #known = new Map<string, Known>();
+  readonly #lifetime = new AbortController();
+  #watchers = 0;
+  #poll: NodeJS.Timeout | undefined;
+
+  constructor(options: InventoryOptions) {
+    this.#options = options;
   }
 
   /** VMs of one host or of all, by host and name. Throws `TM5201`. */
-  async list(host: string | undefined, signal: AbortSignal): Promise<VmListing> {
-    const hosts = host === undefined ? this.#hosts.list() : [this.#hosts.get(host)];
-    const unreachable: { readonly host: string; readonly error: ErrorReport }[] = [];
-    const found = new Map<string, readonly VmInfo[]>();
-    const latest = this.#restorePoints.latestByVm(signal);
-    await forEachLimited(hosts, hostsAtATime, async (managed) => {
-      try {
-        found.set(managed.name, await this.#ask(managed, signal));
-      } catch (error) {
-        if (signal.aborted) throw error;
-        unreachable.push({ host: managed.name, error: TidemarkError.from(error).report() });
-      }
-    });
-    const byVm = await latest;
-    const vms = hosts.flatMap(({ name }) =>
-      (found.get(name) ?? [])
-        .toSorted((a, b) => a.name.localeCompare(b.name))
-        .map((vm): VmEntry => {
-          const last = byVm.get(vm.id);
-          return last === undefined ? { host: name, vm } : { host: name, vm, lastRestorePoint: last };
-        }),
+  async list(query: VmQuery, signal: AbortSignal): Promise<VmListing> {
+    const { hosts: registry, restorePoints } = this.#options;
+    const { maxAgeMs, wait = true } = query;
+    const hosts = query.host === undefined ? registry.list() : [registry.get(query.host)];
+    const latest = hosts.map((host) => this.#latest(host));
+    if (wait) {
+      const readings = latest.map((one) => (maxAgeMs === undefined ? one.fresh() : one.within(maxAgeMs)));
+      await abortable(Promise.all(readings), signal);
+    } else {
+      for (const one of latest) void one.within(maxAgeMs ?? 0);
+    }
+    const backups = wait ? await restorePoints.byVm(signal) : restorePoints.byVmNow();
+    const keepsStale = maxAgeMs !== undefined || !wait;
+    const answers = hosts.map((host, index) => ({ host: host.name, answer: latest[index]?.value }));
+    const vms = answers.flatMap(({ host, answer }) =>
+      answer === undefined || (answer.failure !== undefined && !keepsStale)
+        ? []
+        : (answer.vms ?? [])
+            .toSorted((a, b) => a.name.localeCompare(b.name))
+            .map((vm): VmEntry => ({ host, vm, ...backups.get(vm.id) })),
     );
-    return { vms, unreachable };
+    const unreachable = answers.flatMap(({ host, answer }) =>
+      answer?.failure === undefined ? [] : [{ host, error: answer.failure.error }],
+    );
+    return { vms, unreachable, hosts: answers.map(({ host, answer }) => readingOf(host, answer)) };
   }
 
   /** The GUID of a VM by name or GUID, from the last answers; undefined when it is not known or not unique. */
   identify(host: string | undefined, vm: string): string | undefined {
     const wanted = vm.toUpperCase();
     const ids = new Set<string>();
-    for (const [name, vms] of this.#seen) {
+    for (const [name, { latest }] of this.#known) {
       if (host !== undefined && name !== host) continue;
-      for (const one of vms) if (one.id === wanted || one.name.toUpperCase() === wanted) ids.add(one.id);
+      for (const one of latest.value?.vms ?? []) {
+        if (one.id === wanted || one.name.toUpperCase() === wanted) ids.add(one.id);
+      }
     }
     const [id] = ids;
     return ids.size === 1 ? id : undefined;
   }
 
-  async #ask(host: ManagedHost, signal: AbortSignal): Promise<readonly VmInfo[]> {
+  /** While the result is not disposed, all hosts are asked every half minute, beginning now. */
+  watch(): Disposable {
+    const { pollMs = pollIntervalMs } = this.#options;
+    this.#watchers += 1;
+    this.#poll ??= setInterval(() => this.#askAll(pollMs / 2), pollMs).unref();
+    this.#askAll(pollMs / 2);
+    let watching = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!watching) return;
+        watching = false;
+        this.#watchers -= 1;
+        if (this.#watchers > 0) return;
+        clearInterval(this.#poll);
+        this.#poll = undefined;
+      },
+    };
+  }
+
+  /** Asks a host that was added or changed, when somebody looks. */
+  hostChanged(name: string): void {
+    const host = this.#options.hosts.list().find((one) => one.name === name);
+    if (host === undefined) this.#known.delete(name);
+    else if (this.#watchers > 0) void this.#latest(host).fresh();
+  }
+
+  /** Gives up what is being asked. */
+  close(): void {
+    clearInterval(this.#poll);
+    this.#lifetime.abort(cancelledError());
+  }
+
+  /** All at once: the dead ones must not be before the others in a queue. */
+  #askAll(maxAgeMs: number): void {
+    for (const host of this.#options.hosts.list()) void this.#latest(host).within(maxAgeMs);
+    this.#options.restorePoints.refresh();
+  }
+
+  #latest(host: ManagedHost): Latest<Answer> {
+    const known = this.#known.get(host.name);
+    if (known?.host === host) return known.latest;
+    const latest: Latest<Answer> = new Latest(async () => this.#ask(host, latest.value));
+    this.#known.set(host.name, { host, latest });
+    return latest;
+  }
+
+  /** Never throws: that a host does not answer is an answer. */
+  async #ask(host: ManagedHost, before: Answer | undefined): Promise<Answer> {
+    let answer: Answer;
+    try {
+      answer = { vms: await this.#listVms(host), readAt: new Date().toISOString(), failure: undefined };
+    } catch (error) {
+      const since = before?.failure?.since ?? new Date().toISOString();
+      const failure = { since, error: TidemarkError.from(error).report() };
+      answer = { vms: before?.vms, readAt: before?.readAt, failure };
+    }
+    if (differs(before, answer) && this.#known.get(host.name)?.host === host) {
+      // Not before whoever is told can read it.
+      setImmediate(() => this.#options.changes.emit({ kind: 'vms', host: host.name }));
+    }
+    return answer;
+  }
+
+  async #listVms(host: ManagedHost): Promise<readonly VmInfo[]> {
+    const { timeoutMs = hostTimeoutMs } = this.#options;
     const late = (): TidemarkError =>
-      new TidemarkError(
-        errorCodes.hostUnreachable,
-        `Host ${host.name} did not answer within ${this.#timeoutMs / 1000} s.`,
-        {
-          hint: 'Check that the agent runs there and that nothing blocks the way.',
-        },
-      );
-    const vms = await withDeadline(signal, this.#timeoutMs, late, async (inTime) => {
+      new TidemarkError(errorCodes.hostUnreachable, `Host ${host.name} did not answer within ${timeoutMs / 1000} s.`, {
+        hint: 'Check that the agent runs there and that nothing blocks the way.',
+      });
+    return withDeadline(this.#lifetime.signal, timeoutMs, late, async (inTime) => {
       const connection = await host.connect(inTime);
       return (await connection.request(agent.listVms, {}, { signal: inTime })).vms;
     });
-    this.#seen.set(host.name, vms);
-    return vms;
   }
+}
+
+function readingOf(host: string, answer: Answer | undefined): HostReading {
+  return {
+    host,
+    ...(answer?.readAt === undefined ? {} : { readAt: answer.readAt }),
+    ...(answer?.failure === undefined ? {} : { unreachableSince: answer.failure.since, error: answer.failure.error }),
+  };
+}
+
+/** Whether there is something new to show. When it was read is not. */
+function differs(before: Answer | undefined, now: Answer): boolean {
+  if (before === undefined || (before.failure === undefined) !== (now.failure === undefined)) return true;
+  if (before.failure?.error.message !== now.failure?.error.message) return true;
+  return before.vms !== now.vms && JSON.stringify(before.vms) !== JSON.stringify(now.vms);
 }

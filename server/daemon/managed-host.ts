@@ -38,16 +38,19 @@ export class ManagedHost implements RunHost {
   readonly record: HostRecord;
   readonly #identity: AgentIdentity;
   readonly #password: HostPassword;
+  /** Called when what clients see changed. */
+  readonly #onChange: () => void;
   readonly #lifetime = new AbortController();
   #connection: AgentConnection | undefined;
   #connecting: Promise<AgentConnection> | undefined;
   #status: HostState = { state: 'unknown' };
   #warnings: readonly string[] = [];
 
-  constructor(record: HostRecord, password: HostPassword, identity: AgentIdentity) {
+  constructor(record: HostRecord, password: HostPassword, identity: AgentIdentity, onChange: () => void) {
     this.record = record;
     this.#password = password;
     this.#identity = identity;
+    this.#onChange = onChange;
   }
 
   get name(): string {
@@ -133,12 +136,21 @@ export class ManagedHost implements RunHost {
   }
 
   #heardFrom(connection: AgentConnection): void {
-    this.#status = { state: 'reachable', info: connection.host, agentVersion: connection.agentVersion };
-    this.#warnings = connection.warnings.slice(0, maxWarnings).map((text) => text.slice(0, maxWarningLength));
+    this.#show(
+      { state: 'reachable', info: connection.host, agentVersion: connection.agentVersion },
+      connection.warnings.slice(0, maxWarnings).map((text) => text.slice(0, maxWarningLength)),
+    );
   }
 
   #unreachable(error: unknown): void {
     const since = this.#status.state === 'unreachable' ? this.#status.since : new Date().toISOString();
-    this.#status = { state: 'unreachable', since, error: TidemarkError.from(error).report() };
+    this.#show({ state: 'unreachable', since, error: TidemarkError.from(error).report() }, this.#warnings);
+  }
+
+  #show(status: HostState, warnings: readonly string[]): void {
+    const before = JSON.stringify([this.#status, this.#warnings]);
+    this.#status = status;
+    this.#warnings = warnings;
+    if (JSON.stringify([status, warnings]) !== before) this.#onChange();
   }
 }

@@ -1,70 +1,106 @@
 /** Restore points across all repositories. */
 import type { Logger } from '../base/log.ts';
-import type { VmEntry } from '../protocol/daemon.ts';
+import type { VmBackups, VmEntry } from '../protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
-import type { ErrorReport } from '../protocol/errors.ts';
 import type { ReferencePointId, RestorePointId } from '../protocol/ids.ts';
 import type { RestorePointInfo } from '../protocol/model.ts';
-import { withDeadline } from './deadline.ts';
+import type { InventoryChanges } from './changes.ts';
+import { abortable, withDeadline } from './deadline.ts';
+import { Latest } from './latest.ts';
 import type { RepositoryRegistry } from './repositories.ts';
 import { restorePointInfo } from './restore-point-info.ts';
+import { backupsByVm, RestorePointReader } from './restore-point-index.ts';
+import type {
+  DamagedRestorePoint,
+  RestorePointCounts,
+  RestorePointFilter,
+  RestorePointListing,
+} from './restore-point-index.ts';
 import { findRestorePoint } from './runs/find-restore-point.ts';
 
-/** The answer of `listRestorePoints`. */
-export interface RestorePointListing {
-  readonly restorePoints: readonly RestorePointInfo[];
-  readonly damaged: readonly { readonly repository: string; readonly file: string; readonly error: ErrorReport }[];
+/** Which restore points; see `listRestorePoints` in protocol/daemon/restore-points.ts. */
+export interface RestorePointQuery extends RestorePointFilter {
+  readonly repository?: string | undefined;
+  readonly limit?: number | undefined;
 }
 
-/** Newest restore point of a VM, as lists of VMs show it. */
-export type LastRestorePoint = NonNullable<VmEntry['lastRestorePoint']>;
+/** The answer of `listRestorePoints`. */
+export interface RestorePointPage {
+  readonly restorePoints: readonly RestorePointInfo[];
+  readonly damaged: readonly DamagedRestorePoint[];
+  readonly total?: number;
+  readonly hasMore?: boolean;
+}
 
-/** How long a list of VMs waits for repositories before it does without them, ms. */
-const latestTimeoutMs = 5000;
-/** How old the newest restore points in a list of VMs may be when another program wrote to the repository, ms. */
-const latestMaxAgeMs = 30_000;
+/** What lists of VMs show of their backups. */
+export type VmBackupFields = Pick<VmEntry, 'lastRestorePoint' | 'backups'>;
+
+/** How long a list of VMs waits for a repository before it does without it, ms. */
+const byVmTimeoutMs = 5000;
+/** How old what is shown may be when another program wrote to the repository, ms. What this daemon does is seen at once. */
+const maxAgeMs = 30_000;
 
 /** Lists, finds and deletes restore points. */
 export class RestorePoints {
   readonly #repositories: RepositoryRegistry;
   readonly #log: Logger;
-  #latest: { readonly readAt: number; readonly byVm: ReadonlyMap<string, LastRestorePoint> } | undefined;
-  #reading: Promise<ReadonlyMap<string, LastRestorePoint>> | undefined;
+  readonly #changes: InventoryChanges;
+  readonly #reader: RestorePointReader;
+  readonly #latest = new Map<string, Latest<RestorePointListing>>();
+  #byVm: { readonly listings: readonly RestorePointListing[]; readonly fields: ReadonlyMap<string, VmBackupFields> } = {
+    listings: [],
+    fields: new Map(),
+  };
 
-  constructor(repositories: RepositoryRegistry, log: Logger) {
+  constructor(repositories: RepositoryRegistry, changes: InventoryChanges, log: Logger) {
     this.#repositories = repositories;
+    this.#changes = changes;
     this.#log = log;
+    this.#reader = new RestorePointReader(log);
   }
 
   /**
-   * Restore points, oldest first. Without a named repository, one that cannot be read is among `damaged`; a named one throws.
-   * `vm` is a name or GUID.
+   * Restore points: all that fit, listed anew, oldest first; or with a `limit` the newest of them, from memory. Without a named repository, one
+   * that cannot be read is among `damaged`; a named one throws. Throws `TM1001` for an unknown time zone.
    */
-  async list(
-    filter: { readonly repository?: string | undefined; readonly vm?: string | undefined },
-    signal: AbortSignal,
-  ): Promise<RestorePointListing> {
-    const restorePoints: RestorePointInfo[] = [];
-    const damaged: RestorePointListing['damaged'][number][] = [];
-    const wanted = filter.vm?.toUpperCase();
-    for (const name of filter.repository === undefined ? this.#repositories.names() : [filter.repository]) {
+  async list(query: RestorePointQuery, signal: AbortSignal): Promise<RestorePointPage> {
+    const { repository, limit } = query;
+    const read = (latest: Latest<RestorePointListing>): Promise<RestorePointListing> =>
+      limit === undefined ? latest.fresh() : latest.within(maxAgeMs);
+    const names = repository === undefined ? this.#repositories.names() : [repository];
+    const found: RestorePointInfo[] = [];
+    const damaged: DamagedRestorePoint[] = [];
+    for (const name of names) {
+      let listing: RestorePointListing;
       try {
-        const repository = await this.#repositories.open(name, signal);
-        const listing = await repository.listRestorePoints(signal);
-        for (const point of listing.points) {
-          if (wanted !== undefined && point.vmId !== wanted && point.vmName.toUpperCase() !== wanted) continue;
-          restorePoints.push(restorePointInfo(point, name));
-        }
-        for (const { file, error } of listing.damaged) {
-          damaged.push({ repository: name, file, error: TidemarkError.from(error).report() });
-        }
+        listing = await abortable(read(this.#of(name)), signal);
       } catch (error) {
         throwIfAborted(signal);
-        if (filter.repository !== undefined) throw error;
+        if (repository !== undefined) throw error;
         damaged.push({ repository: name, file: '(the whole repository)', error: TidemarkError.from(error).report() });
+        continue;
       }
+      for (const point of listing.select(query)) found.push(point);
+      damaged.push(...listing.damaged);
     }
-    return { restorePoints: restorePoints.toSorted((a, b) => (a.id < b.id ? -1 : 1)), damaged };
+    const sorted = names.length === 1 ? found : found.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    if (limit === undefined) return { restorePoints: sorted, damaged };
+    // What follows a page belongs to what the filter finds, whatever the page.
+    const total = query.before === undefined ? sorted.length : this.#total(query, names);
+    return { restorePoints: sorted.slice(-limit).toReversed(), damaged, total, hasMore: sorted.length > limit };
+  }
+
+  /** Counts of one repository, from memory. Throws `TM5203`, what opening throws, and `TM1001` for an unknown time zone. */
+  async summary(
+    repository: string,
+    timezone: string | undefined,
+    signal: AbortSignal,
+  ): Promise<
+    RestorePointCounts & { readonly restorePoints: number; readonly damaged: readonly DamagedRestorePoint[] }
+  > {
+    const listing = await abortable(this.#of(repository).within(maxAgeMs), signal);
+    const { points, damaged } = listing;
+    return { restorePoints: points.length, ...listing.counts(timezone), damaged };
   }
 
   /** Throws `TM4011` when no repository has it. */
@@ -91,7 +127,7 @@ export class RestorePoints {
     }
     const opened = await this.#repositories.open(name, signal);
     await opened.deleteRestorePoint(id, signal);
-    this.invalidate();
+    this.invalidate(name);
     this.#log.log('info', `Deleted restore point ${id} from repository ${name}`);
   }
 
@@ -106,39 +142,75 @@ export class RestorePoints {
     return new Set(restorePoints.flatMap((point) => point.referencePointId ?? []));
   }
 
-  /** The newest restore point of each VM, from a short-lived cache; never throws and never waits long. */
-  async latestByVm(signal: AbortSignal): Promise<ReadonlyMap<string, LastRestorePoint>> {
-    const cached = this.#latest;
-    if (cached !== undefined && performance.now() - cached.readAt < latestMaxAgeMs) return cached.byVm;
+  /** What is backed up of each VM; waits for no repository long, and never throws. */
+  async byVm(signal: AbortSignal): Promise<ReadonlyMap<string, VmBackupFields>> {
     const late = (): TidemarkError =>
-      new TidemarkError(errorCodes.repositoryUnavailable, 'The repositories did not answer in time.');
-    try {
-      return await withDeadline(signal, latestTimeoutMs, late, async () => {
-        this.#reading ??= this.#readLatest().finally(() => (this.#reading = undefined));
-        return this.#reading;
-      });
-    } catch (error) {
-      this.#log.log('debug', 'The list of VMs goes without the newest restore points', error);
-      return cached?.byVm ?? new Map();
+      new TidemarkError(errorCodes.repositoryUnavailable, 'The repository did not answer in time.');
+    const readings = this.#repositories.names().map(async (name) => {
+      try {
+        await withDeadline(signal, byVmTimeoutMs, late, async () => this.#of(name).within(maxAgeMs));
+      } catch (error) {
+        this.#log.log('debug', `The list of VMs goes without the restore points of ${name}`, error);
+      }
+    });
+    await Promise.all(readings);
+    return this.byVmNow();
+  }
+
+  /** As `byVm`, but only what is in memory. */
+  byVmNow(): ReadonlyMap<string, VmBackupFields> {
+    const listings = this.#repositories.names().flatMap((name) => this.#latest.get(name)?.value ?? []);
+    const { listings: before } = this.#byVm;
+    if (listings.length !== before.length || listings.some((listing, index) => listing !== before[index])) {
+      const fields = new Map([...backupsByVm(listings)].map(([vm, backups]) => [vm, fieldsOf(backups)]));
+      this.#byVm = { listings, fields };
     }
+    return this.#byVm.fields;
   }
 
-  /** Forgets the cache: something was written or deleted. */
-  invalidate(): void {
-    this.#latest = undefined;
+  /** Looks again at what somebody looks at. */
+  refresh(): void {
+    for (const name of this.#repositories.names()) this.#readSoon(name, maxAgeMs);
   }
 
-  async #readLatest(): Promise<ReadonlyMap<string, LastRestorePoint>> {
-    const readAt = performance.now();
-    const { restorePoints } = await this.list({}, new AbortController().signal);
-    const byVm = new Map(
-      restorePoints.map((point) => [
-        point.vmId as string,
-        { id: point.id, createdAt: point.createdAt, repository: point.repository },
-      ]),
+  /** Something was written to a repository, or deleted; to any when none is named. */
+  invalidate(repository?: string): void {
+    for (const name of repository === undefined ? this.#repositories.names() : [repository]) {
+      const latest = this.#latest.get(name);
+      latest?.invalidate();
+      if (latest?.value !== undefined) this.#readSoon(name, maxAgeMs);
+    }
+    for (const name of this.#latest.keys()) if (!this.#repositories.names().includes(name)) this.#latest.delete(name);
+  }
+
+  #readSoon(name: string, ageMs: number): void {
+    this.#of(name)
+      .within(ageMs)
+      .catch((error: unknown) => this.#log.log('debug', `The restore points of ${name} cannot be listed`, error));
+  }
+
+  #of(name: string): Latest<RestorePointListing> {
+    const known = this.#latest.get(name);
+    if (known !== undefined) return known;
+    const latest: Latest<RestorePointListing> = new Latest(async () => this.#read(name, latest.value));
+    this.#latest.set(name, latest);
+    return latest;
+  }
+
+  async #read(name: string, before: RestorePointListing | undefined): Promise<RestorePointListing> {
+    const { signal } = new AbortController();
+    const listing = await this.#reader.list(name, await this.#repositories.open(name, signal), signal);
+    if (before?.sameAs(listing) === true) return before;
+    // Not before whoever is told can read it.
+    setImmediate(() => this.#changes.emit({ kind: 'restorePoints', repository: name }));
+    return listing;
+  }
+
+  #total(query: RestorePointQuery, names: readonly string[]): number {
+    const counts = names.map(
+      (name) => this.#latest.get(name)?.value?.select({ ...query, before: undefined }).length ?? 0,
     );
-    this.#latest = { readAt, byVm };
-    return byVm;
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   #find(
@@ -149,4 +221,9 @@ export class RestorePoints {
     const log: Logger['log'] = (level, text, error) => this.#log.log(level, text, error);
     return findRestorePoint({ repository, restorePoint }, { signal, log }, { repositories: this.#repositories });
   }
+}
+
+function fieldsOf(backups: VmBackups): VmBackupFields {
+  const { id, createdAt, repository } = backups.last;
+  return { lastRestorePoint: { id, createdAt, repository }, backups };
 }

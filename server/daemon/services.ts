@@ -2,6 +2,7 @@
 import { redact } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
 import type { DaemonStatus, RunInfo } from '../protocol/daemon.ts';
+import { InventoryChanges } from './changes.ts';
 import type { DaemonServices } from './handlers.ts';
 import { HostCleaner } from './host-cleaner.ts';
 import { HostRegistry } from './hosts.ts';
@@ -11,6 +12,7 @@ import { openOwner } from './owner.ts';
 import { RepositoryRegistry } from './repositories.ts';
 import type { RepositoryLibrary } from './repositories.ts';
 import { RestorePoints } from './restore-points.ts';
+import { repositoryOf } from './runs/conflicts.ts';
 import { RunManager } from './runs/manager.ts';
 import type { RunExecutors } from './runs/manager.ts';
 import type { SecretStore } from './secrets.ts';
@@ -25,6 +27,8 @@ export interface DaemonParts {
   readonly protocol?: { readonly min: number; readonly max: number };
   /** First wait before a host is cleaned again, ms. */
   readonly cleanRetryMs?: number;
+  /** How often hosts are asked while somebody looks, ms. */
+  readonly pollMs?: number;
 }
 
 /** What the parts are made of. */
@@ -46,12 +50,18 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
   const { dataDirectory, version, store, secrets, log, parts } = options;
   const owner = await openOwner(dataDirectory);
   const identity = { owner, client: `tidemark ${version}`, connect: parts.connectAgent, log };
-  const hosts = new HostRegistry(store, secrets, identity, (name) =>
-    runs.active().some(({ request }) => usesHost(request, name)),
-  );
+  const changes = new InventoryChanges();
+  const hosts = new HostRegistry({
+    store,
+    secrets,
+    identity,
+    inUse: (name) => runs.active().some(({ request }) => usesHost(request, name)),
+    onChange: () => changes.emit({ kind: 'hosts' }),
+    onReplaced: (name) => inventory.hostChanged(name),
+  });
   const repositories = new RepositoryRegistry(store, secrets, parts.library, dataDirectory, log);
-  const restorePoints = new RestorePoints(repositories, log);
-  const inventory = new Inventory(hosts, restorePoints);
+  const restorePoints = new RestorePoints(repositories, changes, log);
+  const inventory: Inventory = new Inventory({ hosts, restorePoints, changes, pollMs: parts.pollMs });
   const cleaner = new HostCleaner({
     owner,
     isActive: (run) => runs.isActive(run),
@@ -74,11 +84,12 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     identifyVm: (host, vm) => inventory.identify(host, vm),
     redact: (text) => secrets.redact(redact(text)),
     onEnd: (run) => {
-      restorePoints.invalidate();
+      restorePoints.invalidate(repositoryOf(run.request));
       if (leavesSomethingOnHosts(run)) for (const host of hosts.list()) cleaner.request(host.name);
     },
   });
   return {
+    changes,
     hosts,
     inventory,
     repositories,

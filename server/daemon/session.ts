@@ -7,6 +7,8 @@ import * as protocol from '../protocol/daemon.ts';
 import { maxClientMessageBytes } from '../protocol/daemon-handshake.ts';
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import type { RequestMessage } from '../protocol/message.ts';
+import type { Parsed } from '../protocol/parse.ts';
+import { InventoryFeed } from './inventory-feed.ts';
 import { RunFeed } from './run-feed.ts';
 
 /** Requests of one client that are worked on, or whose answers it has not read, at a time; more wait unread in its socket. */
@@ -21,6 +23,9 @@ export interface SessionOptions {
   readonly log: Logger;
 }
 
+/** Why a daemon stops. */
+export type StopReason = Parsed<typeof protocol.daemonWillStop.params>['reason'];
+
 /** Registers the answer to a request; requests before `hello` are refused. */
 export type Register = <P, R>(
   message: RequestMessage<P, R>,
@@ -30,6 +35,7 @@ export type Register = <P, R>(
 /** A connection with a client that has proved itself. */
 export class Session {
   readonly feed: RunFeed;
+  readonly inventory: InventoryFeed;
   /** Aborted when the connection is gone. */
   readonly closed: AbortSignal;
   readonly #socket: Socket;
@@ -50,8 +56,12 @@ export class Session {
         socket.destroy();
       },
     );
+    this.inventory = new InventoryFeed(async (change) =>
+      this.#connection.sendNotification(protocol.inventoryDidChange.method, change),
+    );
     this.#connection.onClose(() => {
       this.feed.close();
+      this.inventory.close();
       this.#lifetime.abort();
       this.#connection.dispose();
     });
@@ -69,6 +79,13 @@ export class Session {
       });
     });
     this.#connection.listen();
+  }
+
+  /** Tells the client that the daemon begins to stop, so that it need not wait for the end of the connection. */
+  willStop(reason: StopReason): void {
+    // A client whose socket is gone already learns the same from that.
+    if (this.#greeted)
+      this.#connection.sendNotification(protocol.daemonWillStop.method, { reason }).catch(() => undefined);
   }
 
   /** Lets what is written reach the client, for a moment, then ends the connection. */
