@@ -9,6 +9,7 @@ import type { NewPack, RescanResult, SegmentState } from './core.ts';
 import { decodeSegment, encodeSegment } from './index-segment.ts';
 import type { Segment, SegmentPack } from './index-segment.ts';
 import { indexPacks, segmentGroups } from './index-export.ts';
+import { IndexMarks } from './index-marks.ts';
 import { checkToc, packName } from './pack-toc.ts';
 import { scanPacks } from './pack-scan.ts';
 import { maxSealedBytes, sealedKind } from './sealed-file.ts';
@@ -32,6 +33,7 @@ export class IndexStore {
   /** Durable packs that no segment names yet. */
   readonly #pending = new Map<string, SegmentPack>();
   #index = new ChunkIndex();
+  #marks = new IndexMarks();
   /** By file; superseded ones are not among them. */
   #segments = new Map<string, SegmentState>();
   #superseded = new Set<string>();
@@ -90,8 +92,26 @@ export class IndexStore {
   addPack({ packId, kind, toc, fileBytes }: NewPack): void {
     checkToc(toc, kind, fileBytes, packName(kind, packId));
     if (this.#index.pack(packId) !== undefined) return;
-    this.#index.addPack(packId, kind, fileBytes, toc);
+    this.#take(this.#index, { packId, kind, toc, fileBytes });
     this.#pending.set(packId, { packId, kind, toc, fileBytes });
+  }
+
+  /** Marks what `marks` says and nothing else, also of packs that are taken in from now on. */
+  mark(marks: IndexMarks): void {
+    this.#marks = marks;
+    this.#index.clearMarks();
+    marks.applyAll(this.#index);
+  }
+
+  /** Adds to the marks. */
+  addMarks(add: (marks: IndexMarks) => void): void {
+    add(this.#marks);
+    this.#marks.applyAll(this.#index);
+  }
+
+  #take(index: ChunkIndex, { packId, kind, fileBytes, toc }: SegmentPack): void {
+    index.addPack(packId, kind, fileBytes, toc);
+    this.#marks.apply(index, packId);
   }
 
   /** Writes segments of all packs that have none. Throws `TM4017` when one of them is gone: a segment that named it would have others rely on it. */
@@ -117,8 +137,7 @@ export class IndexStore {
       await this.#write(indexPacks(this.#index, dropped), replaced, signal);
       if (dropped.size === 0) return;
       const next = new ChunkIndex();
-      for (const pack of indexPacks(this.#index, dropped))
-        next.addPack(pack.packId, pack.kind, pack.fileBytes, pack.toc);
+      for (const pack of indexPacks(this.#index, dropped)) this.#take(next, pack);
       this.#index = next;
     });
   }
@@ -194,9 +213,9 @@ export class IndexStore {
       this.#reset();
       return false;
     }
-    for (const { packId, kind, fileBytes, toc } of segment.packs) {
-      this.#index.addPack(packId, kind, fileBytes, toc);
-      this.#pending.delete(packId);
+    for (const pack of segment.packs) {
+      this.#take(this.#index, pack);
+      this.#pending.delete(pack.packId);
     }
     this.#segments.set(file, { file, error: undefined });
     return true;
@@ -233,8 +252,7 @@ export class IndexStore {
   #reset(): void {
     this.#index = new ChunkIndex();
     this.#segments = new Map();
-    for (const { packId, kind, fileBytes, toc } of this.#pending.values())
-      this.#index.addPack(packId, kind, fileBytes, toc);
+    for (const pack of this.#pending.values()) this.#take(this.#index, pack);
   }
 
   async #scan(signal: AbortSignal): Promise<RescanResult> {

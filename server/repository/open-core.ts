@@ -1,4 +1,5 @@
 /** The inside of an open repository, put together. */
+import { Mutex } from '../base/concurrency.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
 import type { RepositoryId } from '../protocol/ids.ts';
 import type { BlockMap, RestorePointList } from './api.ts';
@@ -10,6 +11,7 @@ import { readMetadataBlob } from './read-blob.ts';
 import type { ChunkIndex } from './chunk-index.ts';
 import { configCopy, configFile } from './config.ts';
 import type { NewPack, RepositoryCore, RescanResult, SegmentState } from './core.ts';
+import { IndexMarks } from './index-marks.ts';
 import { IndexStore } from './index-store.ts';
 import type { RepositoryKeys } from './keys.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
@@ -44,6 +46,8 @@ export class OpenCore implements RepositoryCore {
   readonly #leases: LeaseKeeper;
   readonly #condemned: RecordStore<CondemnedRecord>;
   readonly #damage: RecordStore<DamageRecord>;
+  /** Held from reading or writing records to marking what they say: what is older must not take back what is newer. */
+  readonly #marking = new Mutex();
   /** The index that a rescan was made for already: a second one would find no more. */
   #rescanned: ChunkIndex | undefined;
 
@@ -157,9 +161,11 @@ export class OpenCore implements RepositoryCore {
   }
 
   async putCondemned(record: CondemnedRecord, signal: AbortSignal): Promise<string> {
-    const file = await this.#condemned.put(record, signal);
-    this.index.condemn(record.packs);
-    return file;
+    return this.#marking.run(async () => {
+      const file = await this.#condemned.put(record, signal);
+      this.#indexStore.addMarks((marks) => marks.condemn(record.packs));
+      return file;
+    });
   }
 
   async damage(signal: AbortSignal): Promise<readonly StoredRecord<DamageRecord>[]> {
@@ -167,9 +173,11 @@ export class OpenCore implements RepositoryCore {
   }
 
   async putDamage(record: DamageRecord, signal: AbortSignal): Promise<string> {
-    const file = await this.#damage.put(record, signal);
-    for (const { pack, id } of record.blobs) this.index.markDamaged(pack, Buffer.from(id, 'hex'));
-    return file;
+    return this.#marking.run(async () => {
+      const file = await this.#damage.put(record, signal);
+      this.#indexStore.addMarks((marks) => marks.damage(record.blobs));
+      return file;
+    });
   }
 
   async deleteRecord(file: string, signal: AbortSignal): Promise<void> {
@@ -178,13 +186,12 @@ export class OpenCore implements RepositoryCore {
 
   /** Marks condemned packs and damaged blobs in the index, and nothing else. */
   async #mark(signal: AbortSignal): Promise<void> {
-    const condemned = await this.#condemned.list(signal);
-    const damage = await this.#damage.list(signal);
-    this.index.clearMarks();
-    for (const { record } of condemned) this.index.condemn(record.packs);
-    for (const { record } of damage) {
-      for (const { pack, id } of record.blobs) this.index.markDamaged(pack, Buffer.from(id, 'hex'));
-    }
+    await this.#marking.run(async () => {
+      const marks = new IndexMarks();
+      for (const { record } of await this.#condemned.list(signal)) marks.condemn(record.packs);
+      for (const { record } of await this.#damage.list(signal)) marks.damage(record.blobs);
+      this.#indexStore.mark(marks);
+    });
   }
 
   async #recoverIndex(signal: AbortSignal): Promise<boolean> {
