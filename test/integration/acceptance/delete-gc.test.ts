@@ -80,7 +80,9 @@ test('one flipped bit in any file of the repository is found, and names restore 
     assert.ok(problems.length > 0, `${file}: byte ${place}`);
     const hit = new Set(problems.flatMap((problem) => problem.restorePoints));
     for (const id of hit) assert.ok(points.includes(id));
-    if (/^(points|d|m)\//.test(file)) assert.ok(hit.size > 0, `${file}: byte ${place} hits a restore point`);
+    // A pack's table of contents is in the index as well (docs/repository-format.md, "Packs"): no restore point needs it.
+    const records = /^[dm]\//.test(file) ? Number(whole.readBigUInt64LE(whole.length - 48)) : 0;
+    if (place < records || file.startsWith('points/')) assert.ok(hit.size > 0, `${file}: byte ${place} hits one`);
     await writeFile(path, whole);
   }
   assert.deepEqual(await problemsFound(site), []);

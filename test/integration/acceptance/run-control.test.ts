@@ -44,9 +44,11 @@ async function interruptedBackup(site: Site): Promise<readonly RunInfo[]> {
   const args = ['backup', 'run', '--vm', `hv01/${vmName}`, '--repo', 'main', '--wait', '--json', '--data', site.data];
   const child = startTidemark(args);
   let text = '';
+  let pressed = false;
   child.stdout?.on('data', (data: Buffer) => {
     text += data.toString();
-    if (/"phase":"transfer"/.test(text)) child.kill('SIGINT');
+    if (pressed || !text.includes('"phase":"transfer"')) return;
+    pressed = child.kill('SIGINT');
   });
   const { code, stdout } = await ended(child);
   assert.equal(code, 1);
