@@ -75,6 +75,23 @@ export async function readConfig(backend: StorageBackend, location: string, sign
   });
 }
 
+/**
+ * Whose configuration lies in the storage now: the repository's id, `damaged` when there is one that cannot be read, undefined
+ * when there is none. Throws `TM4004`.
+ */
+export async function presentId(
+  backend: StorageBackend,
+  signal: AbortSignal,
+): Promise<RepositoryId | 'damaged' | undefined> {
+  let damaged = false;
+  for (const name of [configFile, configCopy]) {
+    const { config: found, error } = await tryRead(backend, name, signal);
+    if (found !== undefined) return found.id;
+    damaged ||= error !== undefined;
+  }
+  return damaged ? 'damaged' : undefined;
+}
+
 async function tryRead(
   backend: StorageBackend,
   name: string,

@@ -9,7 +9,7 @@ import { StoredBlockMap } from './block-map.ts';
 import type { MapSource } from './block-map.ts';
 import { readMetadataBlob } from './read-blob.ts';
 import type { ChunkIndex } from './chunk-index.ts';
-import { configCopy, configFile } from './config.ts';
+import { presentId } from './config.ts';
 import type { NewPack, RepositoryCore, RescanResult, SegmentState } from './core.ts';
 import { IndexMarks } from './index-marks.ts';
 import { IndexStore } from './index-store.ts';
@@ -100,14 +100,19 @@ export class OpenCore implements RepositoryCore {
     this.#warnings.add(text);
   }
 
-  /** A disk that is not mounted any more must not look like a repository without restore points. Throws `TM4014`. */
+  /**
+   * A disk that is not mounted any more must not look like a repository without restore points, and another repository that is
+   * mounted in its place must not be taken for this one. Throws `TM4014`.
+   */
   async confirmPresent(signal: AbortSignal): Promise<void> {
-    for (const name of [configFile, configCopy]) {
-      if ((await this.backend.stat(name, signal)) !== undefined) return;
-    }
-    throw new TidemarkError(errorCodes.repositoryUnavailable, `The repository is not at ${this.location} any more.`, {
-      hint: 'Check that its disk is mounted there.',
-    });
+    const present = await presentId(this.backend, signal);
+    if (present === this.id || present === 'damaged') return;
+    const instead = present === undefined ? '' : ', but another one is';
+    throw new TidemarkError(
+      errorCodes.repositoryUnavailable,
+      `The repository is not at ${this.location} any more${instead}.`,
+      { hint: 'Check that its disk is mounted there.' },
+    );
   }
 
   async refreshIndex(signal: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 
@@ -9,6 +9,7 @@ import * as fc from 'fast-check';
 import { errorCodes } from '../../../server/protocol/errors.ts';
 import { repositoryId } from '../../../server/protocol/ids.ts';
 import { ChunkIndex } from '../../../server/repository/chunk-index.ts';
+import { configFile, encodeConfig, newConfig } from '../../../server/repository/config.ts';
 import { tocOf } from '../../../server/repository/index-export.ts';
 import { openLocalBackend, openRepository } from '../../../server/repository/index.ts';
 import type { Repository } from '../../../server/repository/index.ts';
@@ -178,8 +179,9 @@ describe('a rewritten index', () => {
   it('forgets dropped packs, also in an instance that had loaded them, and is told from a newer segment by code', async () => {
     using folder = temporaryFolder();
     const location = join(folder.path, 'r');
-    await emptyRepository(location);
     const id = repositoryId('ab'.repeat(16), 'id');
+    mkdirSync(location);
+    writeFileSync(join(location, configFile), encodeConfig(newConfig(id, new Date().toISOString())));
     const core = (): OpenCore =>
       new OpenCore({
         id,
