@@ -29,7 +29,7 @@ export interface App {
   readonly contextKeys: ContextKeySetter;
   readonly statusBar: StatusBar;
   /** Takes ownership: freed when the extension is deactivated. */
-  own<T extends { dispose(): unknown }>(disposable: T): T;
+  readonly own: <T extends { dispose(): unknown }>(disposable: T) => T;
 }
 
 /** Adds what a part of the extension contributes. Registers only: no I/O, no network. */

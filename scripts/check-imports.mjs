@@ -17,6 +17,11 @@ const allowed = {
   'server/daemon': ['server/repository', 'server/vhdx', 'server/base', 'server/protocol'],
   'server/connect': ['server/base', 'server/protocol'],
   'server/cli': ['server/connect', 'server/base', 'server/protocol'],
+  // The editor. Only its upper part imports VS Code: what is below runs, and is tested, without it.
+  'client/base': ['server/base', 'server/protocol'],
+  'client/daemon': ['client/base', 'server/connect', 'server/base', 'server/protocol'],
+  'client/stores': ['client/base', 'client/daemon', 'server/connect', 'server/base', 'server/protocol'],
+  client: ['client/base', 'client/daemon', 'client/stores', 'server/connect', 'server/base', 'server/protocol'],
 };
 
 /** Single files that may import more: the composition roots. */
@@ -36,7 +41,11 @@ const packages = {
   'server/base': ['vscode-jsonrpc'],
   'server/connect': ['vscode-jsonrpc'],
   'server/cli': ['commander', 'js-fatfs'],
+  client: ['vscode'],
 };
+
+/** Models of views: pure, so they are tested without VS Code. */
+const isModel = (file) => file.startsWith('client/') && file.endsWith('-model.ts');
 
 const layers = Object.keys(allowed).sort((a, b) => b.length - a.length);
 const layerOf = (file) => layers.find((layer) => file.startsWith(`${layer}/`));
@@ -50,7 +59,7 @@ function* sources(directory) {
 }
 
 const problems = [];
-for (const path of sources(join(root, 'server'))) {
+for (const path of [...sources(join(root, 'server')), ...sources(join(root, 'client'))]) {
   const file = relative(root, path).split(sep).join('/');
   const layer = layerOf(file);
   if (layer === undefined) {
@@ -68,6 +77,7 @@ for (const path of sources(join(root, 'server'))) {
       const name = specifier.split('/')[0];
       if (!(packages[layer] ?? []).includes(name))
         problems.push(`${file}: ${layer} may not import the package ${specifier}`);
+      else if (isModel(file)) problems.push(`${file}: a model imports no package (${specifier})`);
       continue;
     }
     const target = normalize(join(dirname(file), specifier))

@@ -25,7 +25,8 @@ export class Emitter<T> implements Subscription {
   };
 
   fire(value: T): void {
-    for (const { call } of [...this.#listeners]) {
+    // A copy: a listener may end its own subscription, or begin another.
+    for (const { call } of Array.from(this.#listeners)) {
       try {
         call(value);
       } catch (error) {

@@ -9,23 +9,29 @@ import type { Action, Notify } from '../ui/notify.ts';
 
 /** Where a command helps against an error, its button. The log is offered always. */
 function fix(code: ErrorCode): { readonly title: string; readonly command: CommandId } | undefined {
-  switch (code) {
-    case errorCodes.daemonNotRunning:
-      return { title: vscode.l10n.t('Start Daemon'), command: 'tidemark.daemon.start' };
-    case errorCodes.daemonStartFailed:
-      return { title: vscode.l10n.t('Show Daemon Log'), command: 'tidemark.daemon.showLog' };
-    case errorCodes.daemonAuthenticationFailed:
-      return { title: vscode.l10n.t('Enter Password Again'), command: 'tidemark.daemon.forgetPassword' };
-    case errorCodes.daemonVersionMismatch:
-      return { title: vscode.l10n.t('Show Daemon Status'), command: 'tidemark.daemon.status' };
-    case errorCodes.agentAuthenticationFailed:
-    case errorCodes.agentCertificateMismatch:
-      return { title: vscode.l10n.t('Edit Host'), command: 'tidemark.host.edit' };
-    case errorCodes.repositoryUnknown:
-      return { title: vscode.l10n.t('Create Repository'), command: 'tidemark.repository.create' };
-    default:
-      return undefined;
-  }
+  const fixes: Partial<Record<ErrorCode, { readonly title: string; readonly command: CommandId }>> = {
+    [errorCodes.daemonNotRunning]: { title: vscode.l10n.t('Start Daemon'), command: 'tidemark.daemon.start' },
+    [errorCodes.daemonStartFailed]: { title: vscode.l10n.t('Show Daemon Log'), command: 'tidemark.daemon.showLog' },
+    [errorCodes.daemonAuthenticationFailed]: {
+      title: vscode.l10n.t('Enter Password Again'),
+      command: 'tidemark.daemon.forgetPassword',
+    },
+    [errorCodes.daemonCertificateMismatch]: {
+      title: vscode.l10n.t('Show Daemon Status'),
+      command: 'tidemark.daemon.status',
+    },
+    [errorCodes.daemonVersionMismatch]: {
+      title: vscode.l10n.t('Show Daemon Status'),
+      command: 'tidemark.daemon.status',
+    },
+    [errorCodes.agentAuthenticationFailed]: { title: vscode.l10n.t('Edit Host'), command: 'tidemark.host.edit' },
+    [errorCodes.agentCertificateMismatch]: { title: vscode.l10n.t('Edit Host'), command: 'tidemark.host.edit' },
+    [errorCodes.repositoryUnknown]: {
+      title: vscode.l10n.t('Create Repository'),
+      command: 'tidemark.repository.create',
+    },
+  };
+  return fixes[code];
 }
 
 /** Whether the user gave up: nothing to tell. */

@@ -90,10 +90,10 @@ function ofEditor({ execPath, ownVersion, platform }: RuntimeOptions): Runtime {
 /** Known answers, so that a PATH full of old Nodes costs its time once. */
 const known = new Map<string, string>();
 
-async function versionOf(command: string, { askVersion }: RuntimeOptions): Promise<string> {
+async function versionOf(command: string, options: RuntimeOptions): Promise<string> {
   const remembered = known.get(command);
   if (remembered !== undefined) return remembered;
-  const version = await askVersion(command);
+  const version = await options.askVersion(command);
   known.set(command, version);
   return version;
 }

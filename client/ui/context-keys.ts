@@ -14,7 +14,7 @@ export class ContextKeySetter {
   }
 
   /** The value set last, for tests and the issue report. */
-  get<K extends ContextKey>(key: K): unknown {
+  get(key: ContextKey): unknown {
     return this.#values.get(key);
   }
 }
