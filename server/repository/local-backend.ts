@@ -1,4 +1,5 @@
 /** A directory as storage. Files appear complete and durable: temporary name, fsync, rename, fsync of the directory. */
+import type { Dirent } from 'node:fs';
 import { link, mkdir, open, readdir, rename, rm, stat, statfs, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
@@ -9,6 +10,8 @@ import type { GetOptions, PutOptions, StorageBackend, StoredFile } from './backe
 import { storageError } from './storage-errors.ts';
 
 const defaultMaxBytes = 256 * 1024 * 1024;
+/** Files asked for their size and time at a time: one after the other, a folder of thousands takes seconds. */
+const statsAtATime = 64;
 const part = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$/;
 
 /** Opens the directory at `location` as a storage. Nothing is read or created yet. */
@@ -158,16 +161,24 @@ class LocalBackend implements StorageBackend {
       if (systemCode(error) === 'ENOENT' && prefix !== '') return [];
       throw storageError(error, prefix === '' ? 'The folder' : prefix, 'read');
     });
-    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      // Names that no writer makes (a file manager's, a file system's) are not the repository's.
-      if (!part.test(entry.name)) continue;
-      const name = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
-      if (entry.isDirectory()) {
-        yield* this.#walk(name, wanted, signal);
-      } else if (entry.isFile() && wanted(name)) {
-        const file = await this.stat(name, signal);
-        if (file !== undefined) yield file;
+    // Names that no writer makes (a file manager's, a file system's) are not the repository's.
+    const own = entries.filter((entry) => part.test(entry.name)).sort((a, b) => (a.name < b.name ? -1 : 1));
+    const stats = new Map<string, Promise<StoredFile | undefined>>();
+    const nameOf = (entry: Dirent): string => (prefix === '' ? entry.name : `${prefix}/${entry.name}`);
+    for (const [index, entry] of own.entries()) {
+      if (index % statsAtATime === 0) {
+        for (const next of own.slice(index, index + statsAtATime)) {
+          if (!next.isFile() || !wanted(nameOf(next))) continue;
+          const found = this.stat(nameOf(next), signal);
+          // Looked at below, unless an earlier one ends the walk.
+          found.catch(() => undefined);
+          stats.set(next.name, found);
+        }
       }
+      if (entry.isDirectory()) yield* this.#walk(nameOf(entry), wanted, signal);
+      const file = await stats.get(entry.name);
+      stats.delete(entry.name);
+      if (file !== undefined) yield file;
     }
   }
 

@@ -1,4 +1,5 @@
 /** Restore points: `points/<vmId>/<ulid>.rp`, sealed JSON. A restore point exists when its file does. */
+import { forEachLimited } from '../base/concurrency.ts';
 import { ulid, ulidTime } from '../base/ulid.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
 import { restorePointId } from '../protocol/ids.ts';
@@ -14,11 +15,19 @@ import type { FileSealer } from './sealed-file.ts';
 const folder = 'points';
 const fileName = /^points\/([^/]+)\/([^/]+)\.rp$/;
 
+interface KnownPoint {
+  readonly file: StoredFile;
+  readonly point: StoredRestorePoint;
+}
+
+/** Files read at a time. */
+const readsAtATime = 16;
+
 /** Reads and writes restore points. They never change, so those that were read are kept. */
 export class PointStore {
   readonly #backend: StorageBackend;
   readonly #sealer: FileSealer;
-  #known = new Map<string, { readonly file: StoredFile; readonly point: StoredRestorePoint }>();
+  #known = new Map<string, KnownPoint>();
 
   constructor(backend: StorageBackend, sealer: FileSealer) {
     this.#backend = backend;
@@ -29,20 +38,24 @@ export class PointStore {
   async list(signal: AbortSignal): Promise<RestorePointList> {
     const points: StoredRestorePoint[] = [];
     const damaged: { file: string; error: unknown }[] = [];
-    const known = new Map<string, { readonly file: StoredFile; readonly point: StoredRestorePoint }>();
+    const known = new Map<string, KnownPoint>();
+    const unknown: StoredFile[] = [];
     for await (const file of this.#backend.list(folder, signal)) {
+      const before = this.#known.get(file.name);
+      const same = before?.file.bytes === file.bytes && before.file.modifiedMs === file.modifiedMs;
+      if (before === undefined || !same) unknown.push(file);
+      else known.set(file.name, { file, point: before.point });
+    }
+    await forEachLimited(unknown, readsAtATime, async (file) => {
       try {
-        const before = this.#known.get(file.name);
-        const same = before?.file.bytes === file.bytes && before.file.modifiedMs === file.modifiedMs;
-        const point = before !== undefined && same ? before.point : await this.#read(file.name, signal);
-        known.set(file.name, { file, point });
-        points.push(point);
+        known.set(file.name, { file, point: await this.#read(file.name, signal) });
       } catch (error) {
         throwIfAborted(signal);
-        if (TidemarkError.is(error, errorCodes.repositoryFileMissing)) continue;
-        damaged.push({ file: file.name, error });
+        if (!TidemarkError.is(error, errorCodes.repositoryFileMissing)) damaged.push({ file: file.name, error });
       }
-    }
+    });
+    for (const { point } of known.values()) points.push(point);
+    damaged.sort((a, b) => (a.file < b.file ? -1 : 1));
     this.#known = known;
     return { points: points.sort((a, b) => (a.id < b.id ? -1 : 1)), damaged };
   }
@@ -78,6 +91,9 @@ export class PointStore {
   }
 
   async #find(id: RestorePointId, signal: AbortSignal): Promise<string> {
+    for (const [name, { point }] of this.#known) {
+      if (point.id === id && (await this.#backend.stat(name, signal)) !== undefined) return name;
+    }
     for await (const { name } of this.#backend.list(folder, signal)) {
       if (fileName.exec(name)?.[2] === id) return name;
     }
