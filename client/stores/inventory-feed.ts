@@ -24,12 +24,14 @@ export class InventoryFeed {
   }
 
   async #connected(client: DaemonClient): Promise<void> {
-    const { hosts, repositories } = this.#stores;
-    if (hosts.hosts.state !== 'unread') void hosts.load({ force: true });
-    if (repositories.repositories.state !== 'unread') void repositories.load({ force: true });
+    const { hosts, repositories, vms } = this.#stores;
     const answer = await client.request(daemon.subscribeInventory, {});
     hosts.replace(answer.hosts);
     repositories.replace(answer.repositories);
+    for (const host of vms.hosts()) {
+      if (answer.hosts.some(({ name }) => name === host)) void vms.reread(host);
+      else vms.forget(host);
+    }
   }
 
   #changed(change: InventoryChange): void {
@@ -37,12 +39,14 @@ export class InventoryFeed {
     if (this.#link.state.kind !== 'connected') return;
     if (change.hosts) void hosts.load({ force: true });
     if (change.repositories) void repositories.load({ force: true });
-    for (const host of change.vmsOf) {
-      if (vms.vms(host).state !== 'unread') void vms.load(host, { force: true });
-    }
     for (const repository of change.restorePointsOf) {
       restorePoints.expire(repository);
       repositories.expire(repository);
+    }
+    // What is backed up of a VM comes with the VM.
+    const concerned = change.restorePointsOf.length > 0 ? vms.hosts() : change.vmsOf;
+    for (const host of concerned) {
+      if (vms.vms(host).state !== 'unread') void vms.reread(host);
     }
   }
 }

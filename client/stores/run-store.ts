@@ -38,6 +38,9 @@ export class RunStore {
   readonly #loads = new Loads<'list'>();
   readonly #pending = new Map<RunId, RunInfo>();
   readonly #startedHere = new Set<RunId>();
+  /** The newest change of each run that the daemon process `#instance` told. Another process may count from an older state on. */
+  readonly #sequences = new Map<RunId, number>();
+  #instance = '';
   #listChanged = false;
   #timer: NodeJS.Timeout | undefined;
   #byId = new Map<RunId, RunInfo>();
@@ -117,8 +120,9 @@ export class RunStore {
 
   /** Takes in a run as the daemon told it; what is older than what is known is dropped. */
   apply(run: RunInfo): void {
+    if (run.sequence <= (this.#sequences.get(run.id) ?? -1)) return;
     const before = this.#byId.get(run.id);
-    if (before !== undefined && before.sequence >= run.sequence) return;
+    this.#sequences.set(run.id, run.sequence);
     this.#byId.set(run.id, run);
     this.#pending.set(run.id, run);
     if (before?.state !== run.state) this.#listChanged = true;
@@ -145,15 +149,16 @@ export class RunStore {
 
   /** Subscribed before the list is read, so that no change falls between the two. */
   async #read(client: DaemonClient): Promise<void> {
+    if (client.instance !== this.#instance) this.#sequences.clear();
+    this.#instance = client.instance;
+    const before = [...this.#byId.keys()];
     this.#setState(loading(this.#runs));
     const active = await client.request(daemon.subscribeRuns, {});
     const recent = await client.request(daemon.listRuns, { limit: this.#options.recentCount() });
     const read = [...recent.runs, ...active.runs];
     const ids = new Set(read.map(({ id }) => id));
-    for (const [id, run] of this.#byId) {
-      // Another daemon, or a run that it has forgotten; one that started just now is not in the answer and is not dropped.
-      if (!ids.has(id) && hasEnded(run)) this.#byId.delete(id);
-    }
+    // Runs of another daemon, or ones that it has forgotten.
+    for (const id of before.filter((known) => !ids.has(known))) this.#byId.delete(id);
     for (const run of read) this.apply(run);
     this.#setState(ready(this.#runs.value, Date.now()));
   }
@@ -173,6 +178,7 @@ export class RunStore {
     this.#listChanged = false;
     const kept = trimmed(this.#byId.values(), this.#options.recentCount());
     this.#byId = new Map(kept.map((run) => [run.id, run]));
+    for (const id of this.#sequences.keys()) if (!this.#byId.has(id)) this.#sequences.delete(id);
     this.#runs = { ...this.#runs, value: kept };
     this.#change.fire({ changed, listChanged });
   }

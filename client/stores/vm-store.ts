@@ -1,11 +1,13 @@
 /** The VMs of each host, read one host at a time: no host waits for another. */
 import * as daemon from '../../server/protocol/daemon.ts';
 import type { VmEntry } from '../../server/protocol/daemon.ts';
-import { errorFromReport, TidemarkError } from '../../server/protocol/errors.ts';
+import { errorCodes, errorFromReport, TidemarkError } from '../../server/protocol/errors.ts';
 import type { VmId } from '../../server/protocol/ids.ts';
+import type { Parsed } from '../../server/protocol/parse.ts';
 import { Emitter, Subscriptions } from '../base/events.ts';
 import type { Event } from '../base/events.ts';
 import type { DaemonLink } from '../daemon/link.ts';
+import { l10n } from '../base/l10n.ts';
 import { failed, loading, outdated, ready, unread } from './cached.ts';
 import type { Cached, LoadOptions } from './cached.ts';
 import { Loads } from './loads.ts';
@@ -54,6 +56,11 @@ export class VmStore {
     return this.vms(host).value.find(({ vm }) => vm.id === id);
   }
 
+  /** Hosts whose VMs somebody loaded. */
+  hosts(): readonly string[] {
+    return [...this.#byHost.keys()];
+  }
+
   /** Every VM known now, of all hosts. */
   all(): readonly VmEntry[] {
     return [...this.#byHost.values()].flatMap(({ value }) => value);
@@ -66,19 +73,13 @@ export class VmStore {
     if (fresh && !force) return;
     await this.#loads.once(host, async () => {
       this.#set(host, loading(this.vms(host)));
-      try {
-        const answer = await this.#link.request(
-          daemon.listVms,
-          { host },
-          { signal, timeoutMs: this.#options.hostTimeoutMs() },
-        );
-        const unreachable = answer.unreachable.find((entry) => entry.host === host);
-        if (unreachable !== undefined) throw errorFromReport(unreachable.error);
-        this.#set(host, ready(sorted(answer.vms), Date.now()));
-      } catch (error) {
-        this.#set(host, failed(this.vms(host), TidemarkError.from(error)));
-      }
+      await this.#read(host, { host, maxAgeMs: force ? 0 : this.#options.freshMs() }, signal);
     });
+  }
+
+  /** Takes over what the daemon knows now, without asking the host: the daemon said that it changed. */
+  async reread(host: string): Promise<void> {
+    await this.#loads.once(host, async () => this.#read(host, { host, maxAgeMs: rereadAgeMs, wait: false }, undefined));
   }
 
   /** Reads the VMs of several hosts side by side. */
@@ -101,10 +102,45 @@ export class VmStore {
     this.#owned.dispose();
   }
 
+  async #read(host: string, query: VmQuery, signal: AbortSignal | undefined): Promise<void> {
+    const timeoutMs = this.#options.hostTimeoutMs();
+    try {
+      const answer = await this.#link.request(daemon.listVms, query, { signal, timeoutMs });
+      const reading = answer.hosts?.find((entry) => entry.host === host);
+      const readAt = reading?.readAt === undefined ? undefined : Date.parse(reading.readAt);
+      const report = answer.unreachable.find((entry) => entry.host === host)?.error ?? reading?.error;
+      const vms = sorted(answer.vms);
+      if (report === undefined) {
+        this.#set(host, ready(vms, readAt ?? Date.now()));
+        return;
+      }
+      // What the daemon last heard of the host may be more than this window did.
+      const before = readAt === undefined ? this.vms(host) : ready(vms, readAt);
+      this.#set(host, failed(before, errorFromReport(report)));
+    } catch (error) {
+      this.#set(host, failed(this.vms(host), hostError(host, timeoutMs, error)));
+    }
+  }
+
   #set(host: string, vms: Vms): void {
     this.#byHost.set(host, vms);
     this.#emitter.fire({ host });
   }
+}
+
+type VmQuery = Parsed<typeof daemon.listVms.params>;
+
+/** The daemon asks hosts every half minute by itself: what is younger than this is not asked for again, ms. */
+const rereadAgeMs = 60_000;
+
+function hostError(host: string, timeoutMs: number, error: unknown): TidemarkError {
+  if (!TidemarkError.is(error, errorCodes.requestTimeout)) return TidemarkError.from(error);
+  const seconds = Math.round(timeoutMs / 1000);
+  return new TidemarkError(
+    errorCodes.hostUnreachable,
+    l10n.t('Host {0} did not answer within {1} seconds.', host, seconds),
+    { hint: l10n.t('Check that the agent runs there and that nothing blocks the way.'), cause: error },
+  );
 }
 
 const byName = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
