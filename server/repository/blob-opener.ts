@@ -1,6 +1,7 @@
 /** Opens sealed blobs: authenticates, unpacks, and checks that the content is what its id names. */
 import { createDecipheriv } from 'node:crypto';
 
+import { releaseMemory } from '../base/memory.ts';
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import type { RepositoryId } from '../protocol/ids.ts';
 import { blobAad, blobField, blobHeaderBytes, compression, contentId, parentKey, parseBlobHeader } from './blob.ts';
@@ -20,7 +21,7 @@ export class BlobOpener {
 
   /**
    * The content of `record`, which must be exactly the record of blob `id`. `checkId` hashes the content again: the tag proves
-   * that it is what was sealed, the id that what was sealed was right. Throws `TM4010`, naming the blob.
+   * that it is what was sealed, the id that what was sealed was right. The content is memory of its own. Throws `TM4010`, naming the blob.
    */
   open(record: Uint8Array, id: Uint8Array, options: { readonly checkId: boolean }): Uint8Array {
     const header = parseBlobHeader(record);
@@ -56,6 +57,7 @@ function unpack(body: Uint8Array, rawBytes: number, id: Uint8Array): Uint8Array 
   } catch (error) {
     throw corrupt(id, 'it does not unpack', error);
   }
+  releaseMemory(body);
   if (content === undefined) throw corrupt(id, 'it does not unpack to its length');
   return content;
 }

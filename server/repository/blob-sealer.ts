@@ -2,6 +2,7 @@
 import { createCipheriv, randomFillSync } from 'node:crypto';
 import { constants, zstdCompressSync } from 'node:zlib';
 
+import { releaseMemory } from '../base/memory.ts';
 import type { RepositoryId } from '../protocol/ids.ts';
 import {
   blobAad,
@@ -42,7 +43,9 @@ function compress(content: Uint8Array): Uint8Array | undefined {
     // One piece of output: zlib's default of 16 KiB pieces costs a copy of everything.
     chunkSize: Math.max(1024, content.length + (content.length >>> 8) + 64),
   });
-  return pays(compressed, content.length) ? compressed : undefined;
+  if (pays(compressed, content.length)) return compressed;
+  releaseMemory(compressed);
+  return undefined;
 }
 
 function pays(compressed: Uint8Array, rawBytes: number): boolean {
@@ -60,13 +63,14 @@ export function sealBlob(
 ): SealedBlob {
   const packed = compressed !== undefined && pays(compressed, content.length) ? compressed : compress(content);
   const body = packed ?? content;
+  const storedBytes = body.length;
   const comp = packed === undefined ? compression.none : compression.zstd;
   const header = Buffer.alloc(blobHeaderBytes);
   header.set(blobMagic, 0);
   header[blobField.type] = type;
   header[9] = comp;
   header[10] = encryptionAesGcm;
-  header.writeUInt32LE(body.length, blobField.storedBytes);
+  header.writeUInt32LE(storedBytes, blobField.storedBytes);
   header.writeUInt32LE(content.length, blobField.rawBytes);
   header.set(id, blobField.id);
   randomFillSync(header, blobField.nonce, nonceBytes);
@@ -75,15 +79,16 @@ export function sealBlob(
   cipher.setAAD(blobAad(repositoryIdBytes, header));
   const ciphertext = cipher.update(body);
   cipher.final();
+  if (packed !== undefined && packed !== compressed) releaseMemory(packed);
   header.set(cipher.getAuthTag(), blobField.tag);
   return {
     type,
     compression: comp,
-    storedBytes: body.length,
+    storedBytes,
     rawBytes: content.length,
     id: new Uint8Array(id),
     parts: [header, ciphertext],
-    recordBytes: blobHeaderBytes + body.length,
+    recordBytes: blobHeaderBytes + storedBytes,
   };
 }
 

@@ -21,6 +21,7 @@
 import { createHmac, hash } from 'node:crypto';
 
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
+import { preparedKey } from './keys.ts';
 import type { RepositoryKeys } from './keys.ts';
 
 export const idBytes = 32;
@@ -114,7 +115,7 @@ export function parentKey(keys: RepositoryKeys, type: BlobType): Uint8Array {
  * chunk that happens to equal a map page is not taken for one.
  */
 export function contentId(keys: RepositoryKeys, type: BlobType, content: Uint8Array): Buffer {
-  const mac = createHmac('sha256', keys.id);
+  const mac = createHmac('sha256', preparedKey(keys.id));
   if (type !== blobType.chunk) mac.update(Uint8Array.of(type));
   return mac.update(hash('sha256', content, 'buffer')).digest();
 }

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 
 import { describeError } from '../../base/log.ts';
+import { releaseMemory } from '../../base/memory.ts';
 import { cancelledError, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
 import { BlobOpener, openLocalBackend } from '../../repository/index.ts';
 import type { StorageBackend } from '../../repository/index.ts';
@@ -80,7 +81,9 @@ class RestoreWorker {
       const plain = this.#opener.open(record, blob.id, { checkId: true });
       await this.#sink.write(plain, blob.target);
       written += plain.length;
+      releaseMemory(plain);
     }
+    releaseMemory(bytes);
     this.#send({ type: 'written', bytes: written });
   }
 }

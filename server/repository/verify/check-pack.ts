@@ -1,6 +1,7 @@
 /** Checks one pack, byte for byte. */
 import { hash } from 'node:crypto';
 
+import { releaseMemory } from '../../base/memory.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
 import { blobHeaderBytes, idBytes } from '../blob.ts';
 import type { BlobOpener } from '../blob-opener.ts';
@@ -29,7 +30,11 @@ export async function readAndCheckPack(
     throwIfAborted(signal);
     return { name: task.name, bytes: 0, blobs: 0, fileError: TidemarkError.from(error).report(), bad: [] };
   }
-  return checkPack(task, bytes, opener);
+  try {
+    return checkPack(task, bytes, opener);
+  } finally {
+    releaseMemory(bytes);
+  }
 }
 
 /**
@@ -43,7 +48,8 @@ export function checkPack(task: PackTask, bytes: Uint8Array, opener: BlobOpener)
   const bad: BadBlob[] = [];
   for (const entry of entries) {
     try {
-      opener.open(bytes.subarray(entry.offset, entry.offset + entry.recordBytes), entry.id, { checkId: true });
+      const record = bytes.subarray(entry.offset, entry.offset + entry.recordBytes);
+      releaseMemory(opener.open(record, entry.id, { checkId: true }));
     } catch (error) {
       const id = Buffer.from(entry.id).toString('hex');
       bad.push({ id, offset: entry.offset, error: TidemarkError.from(error).report() });
