@@ -165,7 +165,7 @@ export const languageModelTools = {
 } as const;
 
 /** The walkthrough, as `workbench.action.openWalkthrough` wants it. */
-export const walkthroughId = 'tidemark.start';
+export const walkthroughId = 'tidemark.tidemark#start';
 
 /** Language of policy files. */
 export const policyLanguageId = 'backup-policy';

@@ -5,14 +5,13 @@ import { join, relative } from 'node:path';
 
 import { createVSIX, listFiles, PackageManager } from '@vscode/vsce';
 
-import { node, root, run } from './setup.mjs';
+import { buildServer, root } from './setup.mjs';
 
 const kib = (bytes) => `${(bytes / 1024).toFixed(0)} KiB`;
 
 /** Builds and packs; gives the path of the package. */
 export async function packageExtension() {
-  if (run(node, ['scripts/build.mjs'], { stdio: ['inherit', 'ignore', 'inherit'] }) !== 0)
-    throw new Error('The build failed.');
+  buildServer({ quiet: true });
   const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const file = join(root, `${name}-${version}.vsix`);
   await createVSIX({

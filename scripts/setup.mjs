@@ -80,13 +80,14 @@ function newest(directory) {
     .reduce((a, b) => Math.max(a, b), 0);
 }
 
-/** Builds, unless the build is newer than everything that goes into it. */
+/** Builds server and client, unless the build is newer than everything that goes into it. */
 export function buildServer({ quiet = false } = {}) {
   const bundle = join(root, 'dist/server/tidemark.js');
   const inputs = ['scripts/build.mjs', 'package.json', 'package-lock.json'].map(
     (file) => statSync(join(root, file)).mtimeMs,
   );
-  if (existsSync(bundle) && statSync(bundle).mtimeMs > Math.max(newest(join(root, 'server')), ...inputs)) return;
+  const sources = ['server', 'client'].map((directory) => newest(join(root, directory)));
+  if (existsSync(bundle) && statSync(bundle).mtimeMs > Math.max(...sources, ...inputs)) return;
   console.log('Building …');
   const status = run(node, ['scripts/build.mjs'], quiet ? { stdio: ['inherit', 'ignore', 'inherit'] } : {});
   if (status !== 0) process.exit(status);
