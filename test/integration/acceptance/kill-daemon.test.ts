@@ -17,6 +17,7 @@ import {
 } from './support/crash.ts';
 import { filesBelow, sameBytes } from './support/files.ts';
 import { runsOf, startBackup, waitForPhase } from './support/runs.ts';
+import { vmName } from './support/site.ts';
 
 const timeout = 300_000;
 
@@ -44,6 +45,24 @@ test('the daemon killed at any step of a backup', { timeout }, async (t) => {
   for (const { point, image } of moments) {
     assert.ok(await sameBytes(await site.restore(point.id, 'raw'), image), point.id);
   }
+});
+
+test('daemon and agent killed at once, and the power of the VM with them', { timeout }, async (t) => {
+  const { site, first } = await siteWithBackup(t);
+  let last = first;
+  await atEach(['backup.5-streaming', 'backup.7-durable', 'backup.7-reference-point'], async (step) => {
+    await site.guestWrites(4);
+    await site.stopDaemon();
+    const daemon = await site.startDaemon({ failpoint: step });
+    await site.tryRun(backupArguments);
+    await death(daemon);
+    await site.stopAgent('hv01', 'SIGKILL');
+    await site.run(['sim', 'power', site.root('hv01'), vmName, 'fail']);
+    await site.run(['sim', 'power', site.root('hv01'), vmName, 'on']);
+    await site.startAgent('hv01');
+    await site.startDaemon();
+    last = await checkSurvived(site, last);
+  });
 });
 
 test('the daemon killed while it takes back what a cancelled backup made', { timeout }, async (t) => {
