@@ -120,10 +120,14 @@ function registerRuns(register: Register, { runs }: DaemonServices, session: Ses
   register(protocol.listRuns, ({ limit }) => ({ runs: runs.list(limit) }));
   register(protocol.getRun, ({ id }) => ({ run: runs.get(id) }));
   register(protocol.cancelRun, ({ id }) => ({ run: runs.cancel(id) }));
-  register(protocol.getRunLog, ({ id, fromLine }) => {
+  register(protocol.getRunLog, async ({ id, fromLine, waitMs = 0 }, signal) => {
+    if (waitMs > 0) await runs.logReaches(id, fromLine, AbortSignal.any([signal, AbortSignal.timeout(waitMs)]));
+    // Asked before the lines are read: a run that ends in between has more to come.
+    const ended = !runs.isActive(id);
     const lines = runs.logLines(id, fromLine, logLinesPerAnswer);
-    return { lines, nextLine: fromLine + lines.length };
+    return { lines, nextLine: fromLine + lines.length, complete: ended && lines.length < logLinesPerAnswer };
   });
+  register(protocol.getRunSamples, ({ id }) => ({ samples: runs.samples(id) }));
   register(protocol.subscribeRuns, ({ id }) => {
     const now = id === undefined ? runs.list(recentRuns) : [runs.get(id)];
     session.feed.subscribe(id);

@@ -1,12 +1,13 @@
 /** One run from its start to its end: what executors report goes in, snapshots for clients come out, bounded in rate and size. */
 import type { Logger, LogLevel } from '../../base/log.ts';
-import type { LogLine, RunInfo, RunOutcome, RunPhase, RunRequest, RunState } from '../../protocol/daemon.ts';
+import type { LogLine, RunInfo, RunOutcome, RunPhase, RunRequest, RunSample, RunState } from '../../protocol/daemon.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { TidemarkError } from '../../protocol/errors.ts';
 import type { RunId } from '../../protocol/ids.ts';
 import type { JournalEntry, RunContext } from './context.ts';
 import { ProgressCounter } from './progress.ts';
 import { RunLog } from './run-log.ts';
+import { RunSamples, sampleIntervalMs } from './samples.ts';
 import { isFinished } from './state.ts';
 import type { Store } from '../store/store.ts';
 
@@ -54,6 +55,9 @@ export class ActiveRun implements RunContext {
   #lastUpdate = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #ticker: NodeJS.Timeout | undefined;
+  readonly #samples = new RunSamples();
+  #sampler: NodeJS.Timeout | undefined;
+  #begunAt = 0;
 
   constructor(id: RunId, request: RunRequest, title: string, surroundings: RunSurroundings) {
     this.id = id;
@@ -95,6 +99,9 @@ export class ActiveRun implements RunContext {
     this.#state = 'running';
     this.#startedAt = new Date().toISOString();
     this.#ticker = setInterval(() => this.#changed(), tickMs).unref();
+    this.#begunAt = performance.now();
+    this.#sample();
+    this.#sampler = setInterval(() => this.#sample(), sampleIntervalMs).unref();
     this.#persist();
     this.#changed();
   }
@@ -114,6 +121,7 @@ export class ActiveRun implements RunContext {
   /** The end; after this nothing of the run changes. The state is durable before anybody hears of it; false when it could not be recorded. */
   finish(end: RunEnd): boolean {
     clearInterval(this.#ticker);
+    clearInterval(this.#sampler);
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#progress.setPhase('finished');
@@ -124,6 +132,7 @@ export class ActiveRun implements RunContext {
     this.#sequence += 1;
     this.#log.close();
     const recorded = this.#persist();
+    this.#persistSamples();
     this.#emit();
     return recorded;
   }
@@ -170,6 +179,39 @@ export class ActiveRun implements RunContext {
   /** Log lines from `from` on, also those that are not stored yet. */
   logLines(from: number, limit: number): readonly LogLine[] {
     return this.#log.lines(from, limit);
+  }
+
+  /** Resolves when line `from` is there or the run has ended, or `signal` aborts. */
+  async logReaches(from: number, signal: AbortSignal): Promise<void> {
+    while (!this.#log.has(from) && !isFinished(this.#state) && !signal.aborted) {
+      const woken = Promise.withResolvers<void>();
+      const onAbort = (): void => woken.resolve();
+      const waiting = this.#log.onLines(woken.resolve);
+      signal.addEventListener('abort', onAbort, { once: true });
+      await woken.promise;
+      signal.removeEventListener('abort', onAbort);
+      waiting[Symbol.dispose]();
+    }
+  }
+
+  /** How much moved over time, so far. */
+  samples(): readonly RunSample[] {
+    return this.#samples.list();
+  }
+
+  #sample(last = false): void {
+    if (this.#startedAt === undefined) return;
+    const now = performance.now();
+    this.#samples.add(now - this.#begunAt, this.#progress.snapshot(now).doneBytes, last);
+  }
+
+  #persistSamples(): void {
+    this.#sample(true);
+    try {
+      this.#surroundings.store.putSamples(this.id, this.samples());
+    } catch (error) {
+      this.#surroundings.log.log('warning', `The chart of run ${this.id} could not be recorded`, error);
+    }
   }
 
   #pushWarning(text: string): void {

@@ -1,7 +1,7 @@
 /** Queue, life cycle and history of runs. A run belongs to the daemon: no client's coming or going changes it. */
 import type { Logger } from '../../base/log.ts';
 import { ulid } from '../../base/ulid.ts';
-import type { LogLine, RunInfo, RunOutcome, RunRequest } from '../../protocol/daemon.ts';
+import type { LogLine, RunInfo, RunOutcome, RunRequest, RunSample } from '../../protocol/daemon.ts';
 import { cancelledError, errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { runId } from '../../protocol/ids.ts';
 import type { RunId } from '../../protocol/ids.ts';
@@ -133,6 +133,19 @@ export class RunManager {
     if (run !== undefined) return run.logLines(from, limit);
     this.get(id);
     return this.#options.store.log(id, from, limit);
+  }
+
+  /** Resolves when line `from` of an active run's log is there, when the run has ended, or when `signal` aborts. */
+  async logReaches(id: RunId, from: number, signal: AbortSignal): Promise<void> {
+    await this.#active.get(id)?.logReaches(from, signal);
+  }
+
+  /** How much moved over time. Throws `TM5101`. */
+  samples(id: RunId): readonly RunSample[] {
+    const run = this.#active.get(id);
+    if (run !== undefined) return run.samples();
+    this.get(id);
+    return this.#options.store.samples(id);
   }
 
   /** Calls `listener` with each state of each run until disposed. */

@@ -27,6 +27,8 @@ export class RunLog {
   #next = 0;
   #batch: LogLine[] = [];
   #timer: NodeJS.Timeout | undefined;
+  /** Who waits for a line that was not there when they asked. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(run: RunId, surroundings: RunLogSurroundings) {
     this.#run = run;
@@ -43,6 +45,17 @@ export class RunLog {
     this.#next += 1;
     if (this.#batch.length >= maxBatch) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), flushMs).unref();
+  }
+
+  /** Whether line `from` is there. */
+  has(from: number): boolean {
+    return from < this.#next;
+  }
+
+  /** Calls `wake` once when lines were added, or the log is closed; the result takes that back. */
+  onLines(wake: () => void): Disposable {
+    this.#waiting.add(wake);
+    return { [Symbol.dispose]: () => this.#waiting.delete(wake) };
   }
 
   /** At most `limit` lines from line `from` on. */
@@ -63,9 +76,18 @@ export class RunLog {
     } catch (error) {
       this.#surroundings.log.log('error', `${batch.length} log lines of run ${this.#run} could not be stored`, error);
     }
+    this.#wake();
   }
 
   close(): void {
     this.flush();
+    this.#wake();
+  }
+
+  /** With the batch, so that following a chatty run does not cost a disk flush for each line. */
+  #wake(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const wake of waiting) wake();
   }
 }

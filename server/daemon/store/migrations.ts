@@ -29,6 +29,10 @@ const migrations: readonly Migration[] = [
       CREATE INDEX journal_run ON journal (run, number);
     `,
   },
+  {
+    description: 'how much runs moved over time',
+    sql: 'CREATE TABLE run_samples (run TEXT PRIMARY KEY, samples TEXT NOT NULL) STRICT;',
+  },
 ];
 
 /** The schema version this build writes. */

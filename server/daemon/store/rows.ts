@@ -1,8 +1,8 @@
 /** Parsers of the database's rows: what a file holds is input like any other. */
-import { logLine, runInfo } from '../../protocol/daemon.ts';
-import type { LogLine, RunInfo } from '../../protocol/daemon.ts';
+import { logLine, runInfo, runSample } from '../../protocol/daemon.ts';
+import type { LogLine, RunInfo, RunSample } from '../../protocol/daemon.ts';
 import * as id from '../../protocol/ids.ts';
-import { integer, json, literal, object, optional, string, union } from '../../protocol/parse.ts';
+import { array, integer, json, literal, object, optional, string, union } from '../../protocol/parse.ts';
 import type { Parser } from '../../protocol/parse.ts';
 import type { JournalEntry } from '../runs/context.ts';
 import type { HostRecord, RepositoryRecord } from './store.ts';
@@ -33,6 +33,12 @@ export function parseRun(row: unknown): RunInfo {
 
 export function parseLogLine(row: unknown): LogLine {
   return logLine(row, 'run_log');
+}
+
+const samplesRow = object({ samples: string({ maxLength: 1024 * 1024 }) });
+
+export function parseSamples(row: unknown): readonly RunSample[] {
+  return json(samplesRow(row, 'run_samples').samples, array(runSample, 1024), 'samples');
 }
 
 const journalEntry: Parser<JournalEntry> = union('type', {

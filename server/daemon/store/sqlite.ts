@@ -4,12 +4,20 @@ import { DatabaseSync } from 'node:sqlite';
 
 import type { Logger } from '../../base/log.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
-import type { LogLine, RunInfo } from '../../protocol/daemon.ts';
+import type { LogLine, RunInfo, RunSample } from '../../protocol/daemon.ts';
 import type { RunId } from '../../protocol/ids.ts';
 import type { JournalEntry } from '../runs/context.ts';
 import { isFinished } from '../runs/state.ts';
 import { migrate } from './migrations.ts';
-import { parseHost, parseJournalEntry, parseLogLine, parseRepository, parseRun, parseRunIdRow } from './rows.ts';
+import {
+  parseHost,
+  parseJournalEntry,
+  parseLogLine,
+  parseRepository,
+  parseRun,
+  parseRunIdRow,
+  parseSamples,
+} from './rows.ts';
 import type { HostRecord, RepositoryRecord, Store } from './store.ts';
 
 /** Opens the database at `path`, creating or upgrading it. Throws `TM5004` when it comes from a newer version or is damaged. */
@@ -100,6 +108,7 @@ class SqliteStore implements Store {
     const journalled = 'SELECT run FROM journal';
     this.#transaction(() => {
       this.#database.prepare(`DELETE FROM run_log WHERE run IN (${old})`).run(keep);
+      this.#database.prepare(`DELETE FROM run_samples WHERE run IN (${old})`).run(keep);
       // A journal that is still there names leftovers on a host or a disk.
       this.#database.prepare(`DELETE FROM runs WHERE id IN (${old}) AND id NOT IN (${journalled})`).run(keep);
     });
@@ -119,6 +128,23 @@ class SqliteStore implements Store {
       .prepare('SELECT time, level, text FROM run_log WHERE run = ? AND line >= ? ORDER BY line LIMIT ?')
       .all(run, from, limit)
       .map(parseLogLine);
+  }
+
+  putSamples(run: RunId, samples: readonly RunSample[]): void {
+    this.#database
+      .prepare('INSERT OR REPLACE INTO run_samples (run, samples) VALUES (?, ?)')
+      .run(run, JSON.stringify(samples));
+  }
+
+  samples(run: RunId): readonly RunSample[] {
+    const row = this.#database.prepare('SELECT samples FROM run_samples WHERE run = ?').get(run);
+    if (row === undefined) return [];
+    try {
+      return parseSamples(row);
+    } catch (error) {
+      this.#log.log('warning', `The chart of run ${run} cannot be read by this version`, error);
+      return [];
+    }
   }
 
   appendJournal(run: RunId, entry: JournalEntry): void {

@@ -1,5 +1,5 @@
 /** What the daemon remembers between starts. Everything is durable when a method returns, except log lines (see `appendLog`). */
-import type { LogLine, RunInfo } from '../../protocol/daemon.ts';
+import type { LogLine, RunInfo, RunSample } from '../../protocol/daemon.ts';
 import type { RunId } from '../../protocol/ids.ts';
 import type { JournalEntry } from '../runs/context.ts';
 
@@ -45,6 +45,11 @@ export interface Store extends Disposable {
   appendLog(run: RunId, firstLine: number, lines: readonly LogLine[]): void;
   /** At most `limit` lines from line `from` on. */
   log(run: RunId, from: number, limit: number): readonly LogLine[];
+
+  /** Keeps the chart of an ended run. */
+  putSamples(run: RunId, samples: readonly RunSample[]): void;
+  /** Empty when there is none, or none that can be read. */
+  samples(run: RunId): readonly RunSample[];
 
   appendJournal(run: RunId, entry: JournalEntry): void;
   /** In the order they were written. */
