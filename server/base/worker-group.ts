@@ -37,7 +37,7 @@ export async function runWorkers<Out, In extends { readonly type: string }>(
   if (signal.aborted) cancel();
   signal.addEventListener('abort', cancel, { once: true });
   try {
-    await Promise.allSettled(Array.from({ length: count }, async () => runWorker(options, stop)));
+    await Promise.all(Array.from({ length: count }, async () => runWorker(options, stop)));
     if (stop.signal.aborted) throw stop.signal.reason;
   } finally {
     signal.removeEventListener('abort', cancel);
@@ -49,7 +49,8 @@ async function runWorker<Out, In extends { readonly type: string }>(
   stop: AbortController,
 ): Promise<void> {
   if (stop.signal.aborted) return;
-  const worker = new Worker(options.file, { workerData: options.workerData });
+  const worker = startWorker(options, stop);
+  if (worker === undefined) return;
   const exited = new Promise<void>((resolve) => {
     worker.once('exit', () => resolve());
   });
@@ -87,6 +88,24 @@ async function runWorker<Out, In extends { readonly type: string }>(
     await Promise.race([exited, sleep(abortGraceMs)]);
   } finally {
     await worker.terminate();
+  }
+}
+
+/** A thread that the system refuses (too many of them) stops the group as one that fails does. */
+function startWorker(
+  { file, workerData }: Pick<WorkerGroupOptions<never, never>, 'file' | 'workerData'>,
+  stop: AbortController,
+): Worker | undefined {
+  try {
+    return new Worker(file, { workerData });
+  } catch (error) {
+    stop.abort(
+      new TidemarkError(errorCodes.internal, 'A worker thread could not be started.', {
+        hint: 'Check how many threads and how much memory the system allows.',
+        cause: error,
+      }),
+    );
+    return undefined;
   }
 }
 

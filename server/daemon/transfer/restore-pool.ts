@@ -2,6 +2,7 @@
 import { runWorkers } from '../../base/worker-group.ts';
 import type { WorkerEnd } from '../../base/worker-group.ts';
 import { workerFile } from '../../base/worker-url.ts';
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { LocatedChunk } from '../../repository/index.ts';
 import type {
   FromRestoreWorker,
@@ -30,7 +31,12 @@ export interface RestoreDiskOptions {
 
 /** Writes all chunks to the target; each was authenticated and its id checked. */
 export async function restoreChunks(options: RestoreDiskOptions): Promise<void> {
-  const tasks = tasksOf(options.chunks, options.chunkBytes);
+  let expected = 0;
+  let written = 0;
+  const tasks = tasksOf(
+    counting(options.chunks, (bytes) => (expected += bytes)),
+    options.chunkBytes,
+  );
   await runWorkers<ToRestoreWorker, Exclude<FromRestoreWorker, WorkerEnd>>({
     file: workerFile('restore-worker', import.meta.url),
     workerData: options.worker,
@@ -39,6 +45,7 @@ export async function restoreChunks(options: RestoreDiskOptions): Promise<void> 
     abortMessage: { type: 'abort' },
     onMessage(message, send) {
       if (message.type === 'written') {
+        written += message.bytes;
         options.onAdvance(message.bytes);
         return;
       }
@@ -47,6 +54,15 @@ export async function restoreChunks(options: RestoreDiskOptions): Promise<void> 
     },
     log: options.log,
   });
+  if (tasks.next().done === true && written === expected) return;
+  throw new TidemarkError(errorCodes.internal, `Of the disk's data ${written} bytes were written, not all.`);
+}
+
+function* counting(chunks: Iterable<LocatedChunk>, count: (bytes: number) => void): Generator<LocatedChunk> {
+  for (const chunk of chunks) {
+    count(chunk.location.rawBytes);
+    yield chunk;
+  }
 }
 
 /** Joins neighbouring blobs of a pack into reads. */

@@ -77,6 +77,13 @@ test('a worker that throws, or ends without a word, fails the group', async () =
   await assert.rejects(runWorkers(group('')), { code: 'TM1900' });
 });
 
+test('a worker that cannot be started fails the group', async () => {
+  // What cannot be cloned is refused where a thread that the system does not grant is.
+  await assert.rejects(runWorkers(group('port.postMessage({ type: "finished" });', { workerData: () => 0 })), {
+    code: 'TM1900',
+  });
+});
+
 test('what the receiver of a message throws ends the group', async () => {
   const onMessage = (): never => {
     throw new Error('enough');
