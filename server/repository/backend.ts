@@ -25,6 +25,22 @@ export interface GetOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A file on its way into a storage, of which only the end tells the name. Ended by `finish` or `discard`. */
+export interface UnfinishedFile {
+  /** Appends; `parts` may be reused afterwards. */
+  append(parts: readonly Uint8Array[]): void;
+  /** The file is complete and durable under `name` when this resolves, otherwise it is gone. Nothing may be appended any more. */
+  finish(name: string): Promise<void>;
+  /** Removes the file. Does nothing after `finish`. */
+  discard(): Promise<void>;
+}
+
+/** A storage that takes files piece by piece. Errors as for `StorageBackend`. */
+export interface PieceWriter {
+  /** Begins a file; until it is finished it lies in `folder`, as one of those that `listUnfinished` gives. */
+  create(folder: string, signal?: AbortSignal): Promise<UnfinishedFile>;
+}
+
 /**
  * A storage. Names consist of parts of letters, digits, `.`, `_` and `-`, separated by `/`; nothing outside the storage can be named.
  * Errors of all methods: `TM4006` full, `TM4007` not writable, `TM4014` not reachable or failing, `TM4017` no such file,

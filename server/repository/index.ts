@@ -1,7 +1,7 @@
 /** The repository library. */
 export type * from './api.ts';
 export { openLocalBackend } from './local-backend.ts';
-export type { StorageBackend, StoredFile } from './backend.ts';
+export type { PieceWriter, StorageBackend, StoredFile, UnfinishedFile } from './backend.ts';
 export type { SealedBlob } from './blob.ts';
 export { BlobOpener } from './blob-opener.ts';
 export { ChunkSealer } from './blob-sealer.ts';

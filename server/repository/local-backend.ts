@@ -6,7 +6,8 @@ import { dirname, join, sep } from 'node:path';
 
 import { syncDirectory, systemCode, temporaryName, temporarySuffix } from '../base/files.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
-import type { GetOptions, PutOptions, StorageBackend, StoredFile } from './backend.ts';
+import type { GetOptions, PieceWriter, PutOptions, StorageBackend, StoredFile, UnfinishedFile } from './backend.ts';
+import { LocalUnfinishedFile, writeFully } from './local-file.ts';
 import { storageError } from './storage-errors.ts';
 
 const defaultMaxBytes = 256 * 1024 * 1024;
@@ -15,11 +16,11 @@ const statsAtATime = 64;
 const part = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$/;
 
 /** Opens the directory at `location` as a storage. Nothing is read or created yet. */
-export function openLocalBackend(location: string): StorageBackend {
+export function openLocalBackend(location: string): StorageBackend & PieceWriter {
   return new LocalBackend(location);
 }
 
-class LocalBackend implements StorageBackend {
+class LocalBackend implements StorageBackend, PieceWriter {
   readonly #root: string;
 
   constructor(root: string) {
@@ -44,6 +45,17 @@ class LocalBackend implements StorageBackend {
       await syncDirectory(dirname(path));
     } catch (error) {
       throw storageError(error, name, 'write');
+    }
+  }
+
+  async create(folder: string, signal?: AbortSignal): Promise<UnfinishedFile> {
+    throwIfAborted(signal);
+    const temporary = temporaryName(join(this.#path(folder), 'unfinished'));
+    try {
+      const handle = await this.#create(temporary);
+      return new LocalUnfinishedFile(temporary, handle, async (name) => this.#publish(temporary, this.#path(name)));
+    } catch (error) {
+      throw storageError(error, folder, 'write');
     }
   }
 
@@ -141,6 +153,17 @@ class LocalBackend implements StorageBackend {
     return open(path, 'wx', 0o600);
   }
 
+  async #publish(temporary: string, path: string): Promise<void> {
+    try {
+      await rename(temporary, path);
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+      await this.#createDirectory(dirname(path));
+      await rename(temporary, path);
+    }
+    await syncDirectory(dirname(path));
+  }
+
   /** Never the root itself: a disk that is not mounted must not become an empty repository beside it. */
   async #createDirectory(directory: string): Promise<void> {
     await stat(this.#root);
@@ -189,37 +212,6 @@ class LocalBackend implements StorageBackend {
     }
     return join(this.#root, parts.join(sep));
   }
-}
-
-async function writeFully(
-  handle: FileHandle,
-  parts: readonly Uint8Array[],
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  let rest = parts.filter((one) => one.length > 0);
-  while (rest.length > 0) {
-    throwIfAborted(signal);
-    // Pieces of a megabyte or so: a cancel is heard between them.
-    let bytes = 0;
-    const count = rest.findIndex((one) => (bytes += one.length) > 4 * 1024 * 1024) + 1;
-    const { bytesWritten } = await handle.writev(rest.slice(0, count === 0 ? rest.length : count));
-    rest = afterWritten(rest, bytesWritten);
-  }
-}
-
-/** What is left of `parts` after their first `written` bytes: a write may end early on a disk that is nearly full. */
-function afterWritten(parts: readonly Uint8Array[], written: number): Uint8Array[] {
-  let done = written;
-  let index = 0;
-  for (; index < parts.length; index++) {
-    const length = parts[index]?.length ?? 0;
-    if (done < length) break;
-    done -= length;
-  }
-  const rest = parts.slice(index);
-  const first = rest[0];
-  if (first !== undefined && done > 0) rest[0] = first.subarray(done);
-  return rest;
 }
 
 async function readFully(

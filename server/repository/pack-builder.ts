@@ -22,11 +22,11 @@ export interface FinishedPack {
   readonly fileBytes: number;
 }
 
-/** One pack being filled. Blobs are hashed as they come and never copied. */
+/** One pack being filled. Blobs are hashed as they come and never copied; whoever stores them piece by piece takes their parts at once. */
 export class PackBuilder {
   readonly #kind: PackKind;
   readonly #hash = createHash('sha256');
-  readonly #parts: Uint8Array[] = [];
+  #parts: Uint8Array[] = [];
   readonly #entries: TocEntry[] = [];
   #bytes = 0;
 
@@ -57,6 +57,13 @@ export class PackBuilder {
   /** Appends a record of another pack, unchanged. Throws `TM4010` when it is none. */
   addRecord(record: Uint8Array): void {
     this.add({ ...parseBlobHeader(record), parts: [record], recordBytes: record.length });
+  }
+
+  /** The parts that were added since the last call. `finish` gives only those that are left. */
+  takeParts(): readonly Uint8Array[] {
+    const parts = this.#parts;
+    this.#parts = [];
+    return parts;
   }
 
   /** Closes the pack; it takes no more blobs. */

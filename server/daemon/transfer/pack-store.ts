@@ -1,7 +1,8 @@
-/** Fills packs and makes them durable, writing one while the next is being filled. */
+/** Fills packs and makes them durable: blobs go into the file as they come, and one pack is flushed while the next is being filled. */
+import { releaseMemory } from '../../base/memory.ts';
 import { throwIfAborted } from '../../protocol/errors.ts';
 import { PackBuilder } from '../../repository/index.ts';
-import type { SealedBlob, StorageBackend } from '../../repository/index.ts';
+import type { PieceWriter, SealedBlob, UnfinishedFile } from '../../repository/index.ts';
 
 /** A pack that is durable. */
 export interface StoredPack {
@@ -10,52 +11,63 @@ export interface StoredPack {
   readonly fileBytes: number;
 }
 
+/** Where data packs lie. */
+const folder = 'd';
+
 /** Writes packs; `onStored` hears of each one after it is durable, and not before. */
 export class PackStore {
-  readonly #backend: StorageBackend;
+  readonly #storage: PieceWriter;
   readonly #signal: AbortSignal;
   readonly #onStored: (pack: StoredPack) => void;
   #pack = new PackBuilder();
-  #writing: Promise<void> = Promise.resolve();
+  #file: UnfinishedFile | undefined;
+  #finishing: Promise<void> = Promise.resolve();
 
-  constructor(backend: StorageBackend, signal: AbortSignal, onStored: (pack: StoredPack) => void) {
-    this.#backend = backend;
+  constructor(storage: PieceWriter, signal: AbortSignal, onStored: (pack: StoredPack) => void) {
+    this.#storage = storage;
     this.#signal = signal;
     this.#onStored = onStored;
   }
 
-  /** Appends a blob; waits for the pack before when the one in hand is full. Returns the bytes appended. */
+  /** Appends a blob, whose memory is freed; waits for the pack before when the one in hand is full. Returns the bytes appended. */
   async add(blob: SealedBlob): Promise<number> {
+    const file = (this.#file ??= await this.#storage.create(folder, this.#signal));
     const before = this.#pack.bytes;
     this.#pack.add(blob);
     const added = this.#pack.bytes - before;
-    if (this.#pack.full) await this.#rotate();
+    const parts = this.#pack.takeParts();
+    file.append(parts);
+    for (const part of parts) releaseMemory(part);
+    if (this.#pack.full) await this.#rotate(file);
     return added;
   }
 
   /** Makes everything durable. */
   async finish(): Promise<void> {
-    if (this.#pack.bytes > 0) await this.#rotate();
-    await this.#writing;
+    if (this.#file !== undefined) await this.#rotate(this.#file);
+    await this.#finishing;
   }
 
-  /** Waits until nothing is being written any more, whatever came of it. */
+  /** Ends what is being written, whatever comes of it; a pack that is not full is dropped. */
   async settle(): Promise<void> {
-    await this.#writing.catch(() => undefined);
+    await this.#file?.discard();
+    await this.#finishing.catch(() => undefined);
   }
 
-  async #rotate(): Promise<void> {
-    await this.#writing;
+  async #rotate(file: UnfinishedFile): Promise<void> {
+    await this.#finishing;
     throwIfAborted(this.#signal);
     const { packId, name, parts, toc, fileBytes } = this.#pack.finish();
+    file.append(parts);
     this.#pack = new PackBuilder();
-    const write = async (): Promise<void> => {
-      await this.#backend.put(name, parts, { signal: this.#signal });
+    this.#file = undefined;
+    const complete = async (): Promise<void> => {
+      await file.finish(name);
       this.#onStored({ packId, toc, fileBytes });
     };
-    const writing = write();
+    const finishing = complete();
     // The failure is thrown where the next pack, `finish` or `settle` waits for this one.
-    writing.catch(() => undefined);
-    this.#writing = writing;
+    finishing.catch(() => undefined);
+    this.#finishing = finishing;
   }
 }

@@ -87,6 +87,36 @@ describe('a directory as storage', () => {
     assert.deepEqual(await listed(backend.listUnfinished('')), []);
   });
 
+  it('takes a file piece by piece, and shows it only when it is finished', async () => {
+    using folder = temporaryFolder();
+    const backend = openLocalBackend(folder.path);
+    const file = await backend.create('d');
+    file.append([Buffer.from('he'), Buffer.alloc(0), Buffer.from('l')]);
+    file.append([]);
+    file.append([Buffer.from('lo')]);
+    assert.deepEqual(await listed(backend.list('')), []);
+    assert.equal((await listed(backend.listUnfinished('d'))).length, 1);
+    await file.finish('d/ab/abcd');
+    await file.discard();
+    assert.equal(text(await backend.get('d/ab/abcd')), 'hello');
+    assert.deepEqual(await listed(backend.listUnfinished('')), []);
+  });
+
+  it('leaves nothing of a file that is discarded or cannot get its name', async () => {
+    using folder = temporaryFolder();
+    const backend = openLocalBackend(folder.path);
+    const discarded = await backend.create('d');
+    discarded.append([Buffer.from('x')]);
+    await discarded.discard();
+    await discarded.discard();
+    assert.throws(() => discarded.append([Buffer.from('x')]), { code: errorCodes.repositoryUnavailable });
+    writeFileSync(join(folder.path, 'file'), '');
+    const nameless = await backend.create('d');
+    await assert.rejects(nameless.finish('file/ab'), { code: errorCodes.repositoryUnavailable });
+    await assert.rejects(backend.create('../d'), { code: errorCodes.internal });
+    assert.deepEqual(readdirSync(join(folder.path, 'd')), []);
+  });
+
   it('tells unfinished files from finished ones', async () => {
     using folder = temporaryFolder();
     const backend = openLocalBackend(folder.path);
