@@ -112,7 +112,7 @@ describe('a directory as storage', () => {
     assert.throws(() => discarded.append([Buffer.from('x')]), { code: errorCodes.repositoryUnavailable });
     writeFileSync(join(folder.path, 'file'), '');
     const nameless = await backend.create('d');
-    await assert.rejects(nameless.finish('file/ab'), { code: errorCodes.repositoryUnavailable });
+    await assert.rejects(nameless.finish('file/ab'), { code: errorCodes.repositoryFileMissing });
     await assert.rejects(backend.create('../d'), { code: errorCodes.internal });
     assert.deepEqual(readdirSync(join(folder.path, 'd')), []);
   });
