@@ -10,7 +10,7 @@ import { bundleSuite } from '../test/support/vscode/bundle-suite.ts';
 import { runOnDesktop } from '../test/support/vscode/desktop.ts';
 import { findBrowser } from '../test/support/vscode/install.ts';
 import { packageFile } from '../test/support/vscode/labels.ts';
-import { runSuite } from '../test/support/vscode/run-suite.ts';
+import { failuresIn, runSuite } from '../test/support/vscode/run-suite.ts';
 import { packageExtension } from './package.mjs';
 import { node, run } from './setup.mjs';
 
@@ -20,14 +20,15 @@ const only = has('--only') ? args[args.indexOf('--only') + 1] : undefined;
 
 const vsix = has('--no-package') && existsSync(packageFile) ? packageFile : await packageExtension();
 
-/** Prints a report; what passed is counted only. */
+/** Prints what a suite has to tell: failures, notes, counts. */
 function tell(name, { passed, report }) {
-  const failed = !passed || /^\s*not ok /m.test(report);
-  if (failed) console.log(report);
-  const counts = /^# (\d+ passed, \d+ failed, \d+ skipped)$/m.exec(report)?.[1] ?? 'no report';
-  for (const [, line] of report.matchAll(/^\s*# (note: .*)$/gm)) console.log(line);
-  console.log(`${name}: ${counts}`);
-  return failed ? 1 : 0;
+  const failures = failuresIn(report);
+  for (const failure of failures) console.log(failure);
+  for (const [, note] of report.matchAll(/^ *# note: (.*)$/gm)) console.log(note);
+  const counts = /^# (\d+ passed, \d+ failed, \d+ skipped)$/m.exec(report)?.[1];
+  // Without counts it did not come to its end.
+  console.log(`${name}: ${counts ?? `no result\n${report}`}`);
+  return passed && failures.length === 0 && counts !== undefined ? 0 : 1;
 }
 
 async function suites() {

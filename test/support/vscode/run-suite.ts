@@ -74,3 +74,9 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     if (!keep) rmSync(directory, { recursive: true, force: true });
   }
 }
+
+/** The tests of a TAP report that failed by themselves, each with its error; not what failed with them. */
+export function failuresIn(report: string): readonly string[] {
+  const blocks = report.match(/^ *not ok [^\n]*\n(?: +[^\n]*\n)*? *\.\.\.$/gm) ?? [];
+  return blocks.filter((block) => !/failureType: '(subtestsFailed|cancelledByParent)'/.test(block));
+}
