@@ -10,6 +10,9 @@ const mergedSegments = 16;
 /** Whatever a write leaves unfinished for so long, ms, will never be finished. */
 const unfinishedMs = 60 * 60 * 1000;
 
+/** File times may lag the clock by this much, ms: FAT counts in steps of two seconds. */
+const clockStepMs = 2000;
+
 const recordName = /^(gc\/condemned-|damage\/)[0-9A-Z]{26}$/;
 const segmentName = /^index\/[0-9a-f]{64}$/;
 
@@ -32,12 +35,18 @@ export async function removeUnreadableRecords(core: RepositoryCore, signal: Abor
   for (const file of files) if (!known.has(file)) await core.deleteRecord(file, signal);
 }
 
-/** Deletes what interrupted writes left. With `alone`, when nobody else can be writing, at once; leases are written by anybody. */
+/**
+ * Deletes what interrupted writes left. With `alone`, when nobody else can be writing, at once; leases are written by anybody.
+ * A writer that lives may be filling a pack for longer than an hour, while it reads what is stored already.
+ */
 export async function removeUnfinished(core: RepositoryCore, alone: boolean, signal: AbortSignal): Promise<void> {
   const nowMs = await core.backend.now();
+  const writers = alone ? [] : await core.liveLeases(signal);
+  const sinceMs = Math.min(...writers.map((lease) => lease.createdMs - clockStepMs));
   for await (const file of core.backend.listUnfinished('', signal)) {
     const atOnce = alone && !file.name.startsWith('leases/');
-    if (atOnce || file.modifiedMs + unfinishedMs <= nowMs) await core.backend.delete(file.name, signal);
+    const leftOver = file.modifiedMs + unfinishedMs <= nowMs && file.modifiedMs < sinceMs;
+    if (atOnce || leftOver) await core.backend.delete(file.name, signal);
   }
 }
 
