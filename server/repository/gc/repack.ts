@@ -89,7 +89,8 @@ class Repacker {
     for (let ordinal = pack.first; ordinal < pack.first + pack.count; ordinal++) {
       if (!live.has(ordinal)) continue;
       const { offset, recordBytes } = index.location(ordinal);
-      const record = bytes.slice(offset, offset + recordBytes);
+      // `slice` of a `Buffer` would be no copy.
+      const record = new Uint8Array(bytes.subarray(offset, offset + recordBytes));
       this.#core.opener.open(record, index.idOf(ordinal), { checkId: true });
       records.push(record);
     }

@@ -103,6 +103,22 @@ test('changes between two ids are those of the epochs between, at 16 KiB while t
   assert.equal(now.changes(third, first), undefined);
 });
 
+test('changes all over a large disk are known again from the file, however many of its pages they take', async (t) => {
+  const query = (await scratch(t))('running', TiB);
+  const tracker = await DiskTracker.start(query);
+  const from = await sealed(tracker, []);
+  // A page of the file stands for 508 MiB: these are 1,000 of them, each with a bit of its own.
+  const writes = Array.from({ length: 1000 }, (_, at) => ({ offset: at * GiB + at * 64 * KiB, length: 512 }));
+  await tracker.mark(writes);
+  const again = await reopen(query);
+  const until = await sealed(again, [from]);
+  const changes = (await reopen(query)).changes(from, until);
+  assert.deepEqual(
+    ranges(changes),
+    writes.map(({ offset }) => [offset, 16 * KiB]),
+  );
+});
+
 test('an id looks like one of Hyper-V', async (t) => {
   const at = await scratch(t);
   const id = await sealed(await DiskTracker.start(at('running')), []);

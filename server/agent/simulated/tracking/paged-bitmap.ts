@@ -34,7 +34,8 @@ export class PagedBitmap {
   mergePage(index: number, bits: Uint8Array): void {
     const own = this.#pages.get(index);
     if (own === undefined) {
-      this.#pages.set(index, bits.slice());
+      // A copy also of a `Buffer`, whose own `slice` would share the memory that the next pages of a file are read into.
+      this.#pages.set(index, new Uint8Array(bits));
       return;
     }
     for (let at = 0; at < bitmapPageBytes; at++) own[at] = (own[at] ?? 0) | (bits[at] ?? 0);
