@@ -38,7 +38,7 @@ export class DaemonConnection implements DaemonControl {
   readonly #disposed = new AbortController();
   #state: ConnectionState = { kind: 'disconnected', reason: 'not-used' };
   #client: DaemonClient | undefined;
-  #attempt: { readonly abort: AbortController; readonly done: Promise<DaemonClient> } | undefined;
+  #attempt: { readonly abort: AbortController; readonly mayStart: boolean } | undefined;
   #outcome: PromiseWithResolvers<DaemonClient> | undefined;
   #retry: { readonly timer: NodeJS.Timeout; readonly attempt: number } | undefined;
   #stopping = false;
@@ -61,7 +61,7 @@ export class DaemonConnection implements DaemonControl {
     if (this.#client !== undefined) return this.#client;
     if (this.#state.kind === 'disconnected' && this.#state.reason === 'stopped') throw stoppedError();
     // Somebody waits: a pending retry need not.
-    if (this.#attempt === undefined) void this.#begin(this.#retry?.attempt ?? 0, true);
+    if (this.#attempt === undefined) void this.#begin(this.#retry?.attempt ?? 0, this.#options.autoStart());
     return this.#settled(signal);
   }
 
@@ -80,7 +80,8 @@ export class DaemonConnection implements DaemonControl {
   async start(): Promise<void> {
     if (this.#client !== undefined) return;
     this.#shortLives = 0;
-    if (this.#attempt === undefined) void this.#begin(0, true);
+    // An attempt that only looks for a daemon would not start one.
+    if (this.#attempt?.mayStart !== true) void this.#begin(0, true);
     await this.#settled();
   }
 
@@ -156,8 +157,7 @@ export class DaemonConnection implements DaemonControl {
         if (!abort.signal.aborted && this.#state.kind !== 'reconnecting') this.#setState({ kind: 'starting', step });
       },
     });
-    const current = { abort, done: connecting.then(({ client }) => client) };
-    current.done.catch(() => undefined);
+    const current = { abort, mayStart };
     this.#attempt = current;
     try {
       const connected = await connecting;
