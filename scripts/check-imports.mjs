@@ -31,6 +31,7 @@ const exceptions = {
   'server/cli/commands/agent.ts': ['server/agent'],
   'server/cli/commands/daemon.ts': ['server/daemon'],
   'server/cli/demo/guest.ts': ['server/agent/simulated'],
+  'server/cli/demo/try-host.ts': ['server/agent/simulated'],
 };
 
 /** npm packages a layer may import. */

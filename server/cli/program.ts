@@ -15,6 +15,7 @@ import { addRestoreCommands } from './commands/restore.ts';
 import { addRestorePointCommands } from './commands/restore-point.ts';
 import { addRunCommands } from './commands/run.ts';
 import { addSimCommands } from './commands/sim.ts';
+import { addSimulatorCommands } from './commands/simulator.ts';
 import { addVmCommands } from './commands/vm.ts';
 import type { CliContext } from './context.ts';
 import { paragraph } from './fold.ts';
@@ -43,6 +44,9 @@ export function buildProgram(context: CliContext, asJson = false): Command {
     .description('Backs up Hyper-V virtual machines, full and by changed blocks, and restores them bit for bit.')
     .version(version)
     .option('--data <dir>', "the daemon's data directory (default: TIDEMARK_DATA, else one of your own)")
+    .option('--daemon <url>', 'ask a daemon on another machine, at https://HOST:8441; paths are then paths there')
+    .option('--daemon-password-file <file>', 'file whose first line is the password of that daemon')
+    .option('--daemon-certificate <sha256>', 'SHA-256 of its certificate, when no authority vouches for it')
     .option('--json', 'print JSON instead of text')
     .showHelpAfterError('(add --help for help)')
     .addHelpText('after', helpAfter)
@@ -68,6 +72,7 @@ export function buildProgram(context: CliContext, asJson = false): Command {
   addDaemonCommands(program, context);
   addAgentCommand(program, context);
   addSimCommands(program, context);
+  addSimulatorCommands(program, context);
   return program;
 }
 

@@ -1,6 +1,9 @@
 /** Parsers of option values. What they refuse is wrong usage (exit code 2). */
+import { readFile } from 'node:fs/promises';
+
 import { InvalidArgumentError } from 'commander';
 
+import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import { parseBytes } from '../base/format.ts';
 
 /** A whole number from `min` to `max`. */
@@ -46,4 +49,13 @@ export function parsePercent(text: string): number {
     throw new InvalidArgumentError('It must be above 0 and at most 100.');
   }
   return value;
+}
+
+/** A whole text file that an option names. Throws `TM1003`. */
+export async function readTextFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new TidemarkError(errorCodes.invalidFile, `The file ${path} cannot be read.`, { cause: error });
+  }
 }

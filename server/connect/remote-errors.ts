@@ -66,5 +66,10 @@ export function refusal(url: string, line: string): TidemarkError {
       { hint: 'Look for a proxy or anything else that opens TLS between this computer and the daemon.' },
     );
   }
+  if (code === errorCodes.daemonVersionMismatch) {
+    return new TidemarkError(code, `The daemon at ${url} and this program do not understand each other.`, {
+      hint: 'Update the older one of the two.',
+    });
+  }
   return notADaemon(url, 'it refused the authentication');
 }

@@ -1,6 +1,7 @@
 /** Puts the parts of a daemon together, serves, and takes them apart in the right order. */
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,8 +12,11 @@ import { daemonProtocol } from '../protocol/daemon.ts';
 import { acquireDaemonLock } from './daemon-lock.ts';
 import { registerHandlers } from './handlers.ts';
 import type { DaemonServices } from './handlers.ts';
+import { watchIdle } from './idle-watch.ts';
 import { listen } from './listener.ts';
 import { LogFile } from './log-file.ts';
+import { listenRemotely } from './remote-listener.ts';
+import type { RemoteAccess } from './remote-listener.ts';
 import { recoverRuns } from './runs/recovery.ts';
 import { SecretStore } from './secrets.ts';
 import { buildServices } from './services.ts';
@@ -34,6 +38,12 @@ export interface DaemonOptions {
   readonly onLogLine?: ((line: string) => void) | undefined;
   /** Called once when clients can connect. */
   readonly onReady?: (() => void) | undefined;
+  /** Serves clients on other machines as well. */
+  readonly remote?: RemoteAccess | undefined;
+  /** Ends the daemon when for so long no client was connected and no run was active, ms; absent: it stays. */
+  readonly exitWhenIdleMs?: number | undefined;
+  /** How to start this program again: the executable and its first arguments, before the command. Needed for the simulator. */
+  readonly program?: readonly string[] | undefined;
 }
 
 /** How long runs may clean up when the daemon stops. */
@@ -86,6 +96,9 @@ class Daemon {
   readonly #logFile: string;
   readonly #instance = randomBytes(8).toString('hex');
   readonly #sessions = new Set<Session>();
+  /** Sessions there ever were. */
+  #clients = 0;
+  #remoteUrl: string | undefined;
   readonly #stopRequested = Promise.withResolvers<StopReason>();
 
   constructor(
@@ -112,40 +125,64 @@ class Daemon {
     const inventoryChanges = changes.onChange((event) =>
       this.#sessions.forEach((session) => session.inventory.push(event, changes.sequence)),
     );
-    const protocol = this.#parts.protocol ?? daemonProtocol;
-    const { version, dataDirectory, signal } = this.#options;
-    const listener = await listen({
-      dataDirectory,
-      instance: this.#instance,
-      version,
-      logFile: this.#logFile,
-      protocol,
-      log: this.#log,
-      onClient: (socket) => {
-        if (socket.destroyed) return;
-        const session = new Session(socket, { version, instance: this.#instance, protocol, log: this.#log });
-        this.#sessions.add(session);
-        session.closed.addEventListener('abort', () => this.#sessions.delete(session), { once: true });
-        registerHandlers(session, services);
-      },
-    });
+    const doors = await this.#open(services);
     for (const host of services.hosts.list()) services.cleaner.request(host.name);
+    services.simulator.resume();
+    const { signal, exitWhenIdleMs } = this.#options;
     const onAbort = (): void => this.#stopRequested.resolve('signal');
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
+    const idle = exitWhenIdleMs === undefined ? undefined : this.#watchIdle(exitWhenIdleMs, services);
     this.#options.onReady?.();
     const reason = await this.#stopRequested.promise;
     signal.removeEventListener('abort', onAbort);
+    idle?.[Symbol.dispose]();
 
     this.#log.log('info', `Daemon stops (${reason})`);
     for (const session of this.#sessions) session.willStop(reason);
-    await listener.close();
+    for (const door of doors) await door.close();
     await services.runs.stop(stopTimeoutMs);
     runChanges[Symbol.dispose]();
     inventoryChanges[Symbol.dispose]();
     await this.#release(services);
     // Last, so that a client that waits for the end finds the data directory free.
     await Promise.all([...this.#sessions].map((session) => session.end()));
+  }
+
+  /** Opens what clients connect to: for other machines first, so that nobody finds a daemon that then fails to start. */
+  async #open(services: DaemonServices): Promise<readonly { close(): Promise<void> | void }[]> {
+    const protocol = this.#parts.protocol ?? daemonProtocol;
+    const { version, dataDirectory, remote } = this.#options;
+    const instance = this.#instance;
+    const onClient = (socket: Socket): void => {
+      if (socket.destroyed) return;
+      const session = new Session(socket, { version, instance, protocol, log: this.#log });
+      this.#sessions.add(session);
+      this.#clients += 1;
+      session.closed.addEventListener('abort', () => this.#sessions.delete(session), { once: true });
+      registerHandlers(session, services);
+    };
+    const far = remote === undefined ? undefined : await listenRemotely(remote, this.#log, onClient);
+    this.#remoteUrl = far?.url;
+    const near = await listen({
+      dataDirectory,
+      instance,
+      version,
+      logFile: this.#logFile,
+      protocol,
+      log: this.#log,
+      onClient,
+    });
+    return far === undefined ? [near] : [near, far];
+  }
+
+  #watchIdle(idleMs: number, services: DaemonServices): Disposable {
+    return watchIdle({
+      idleMs,
+      isNeeded: () => this.#sessions.size > 0 || services.runs.active().length > 0,
+      touched: () => this.#clients,
+      onIdle: () => this.#stopRequested.resolve('idle'),
+    });
   }
 
   /** Gives back what others hold for us; a host or a disk that does not answer does not keep the daemon. */
@@ -157,6 +194,7 @@ class Daemon {
     }, releaseTimeoutMs);
     const released = async (): Promise<void> => {
       services.inventory.close();
+      await services.simulator.close();
       await services.cleaner.close();
       await services.hosts.close();
       await services.repositories.close();
@@ -171,7 +209,7 @@ class Daemon {
   }
 
   async #services(): Promise<DaemonServices> {
-    const { dataDirectory, version } = this.#options;
+    const { dataDirectory, version, exitWhenIdleMs, program } = this.#options;
     return buildServices({
       dataDirectory,
       version,
@@ -179,6 +217,8 @@ class Daemon {
       secrets: this.#secrets,
       log: this.#log,
       parts: this.#parts,
+      program,
+      remoteUrl: () => this.#remoteUrl,
       processStatus: {
         version,
         pid: process.pid,
@@ -187,6 +227,9 @@ class Daemon {
         logFile: this.#logFile,
         machine: hostname(),
         platform: process.platform === 'win32' ? 'windows' : 'posix',
+        ...(exitWhenIdleMs === undefined
+          ? {}
+          : { exitsWhenIdleMinutes: Math.max(1, Math.round(exitWhenIdleMs / 60_000)) }),
       },
       // Only once the answer to whoever asked is on its way.
       requestStop: () => setImmediate(() => this.#stopRequested.resolve('requested')),

@@ -13,6 +13,7 @@ import type { RepositoryRegistry } from './repositories.ts';
 import type { RestorePoints } from './restore-points.ts';
 import type { RunManager } from './runs/manager.ts';
 import type { Register, Session } from './session.ts';
+import type { Simulator } from './simulator/simulator.ts';
 
 /** The parts of a daemon that requests work with. */
 export interface DaemonServices {
@@ -23,6 +24,7 @@ export interface DaemonServices {
   readonly restorePoints: RestorePoints;
   readonly runs: RunManager;
   readonly cleaner: HostCleaner;
+  readonly simulator: Simulator;
   readonly status: () => DaemonStatus;
   /** Begins to stop once the answer is on its way. Throws `TM5005`. */
   readonly requestStop: (cancelRuns: boolean) => void;
@@ -40,6 +42,7 @@ export function registerHandlers(session: Session, services: DaemonServices): vo
     registerInventory(register, services, session);
     registerRepositories(register, services);
     registerRuns(register, services, session);
+    registerSimulator(register, services);
   });
 }
 
@@ -133,6 +136,16 @@ function registerRuns(register: Register, { runs }: DaemonServices, session: Ses
     session.feed.subscribe(id);
     const missing = id === undefined ? runs.active().filter((run) => now.every((shown) => shown.id !== run.id)) : [];
     return { runs: [...now, ...missing] };
+  });
+}
+
+function registerSimulator(register: Register, { simulator }: DaemonServices): void {
+  register(protocol.startSimulator, async (_params, signal) => simulator.start(signal));
+  register(protocol.getSimulatorStatus, async () => simulator.status());
+  register(protocol.simulatorGuestWrite, async ({ vm }, signal) => simulator.guestWrite(vm, signal));
+  register(protocol.stopSimulator, async ({ cancelRuns }, signal) => {
+    await simulator.stop(cancelRuns, signal);
+    return {};
   });
 }
 

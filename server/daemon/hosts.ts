@@ -139,6 +139,17 @@ export class HostRegistry {
     });
   }
 
+  /** A host answers at another URL now, with everything else as it was. Does nothing when the host is not known (yet). */
+  move(name: string, url: string): void {
+    const old = this.#hosts.get(name);
+    if (old === undefined || old.record.url === url) return;
+    const record = { ...old.record, url };
+    this.#options.store.putHost(record);
+    this.#hosts.set(name, this.#managed(record));
+    old.close().catch((error: unknown) => this.#options.identity.log.log('debug', `Leaving ${old.record.url}`, error));
+    this.#replaced(name);
+  }
+
   /** Ends all connections. */
   async close(): Promise<void> {
     await Promise.allSettled(this.list().map((host) => host.close()));

@@ -31,6 +31,8 @@ export interface NewRepository {
   readonly password: PasswordSource;
   /** Take in the one that is there instead of creating it. */
   readonly attach: boolean;
+  /** One that the daemon makes for itself below its data directory; no client can ask for that. */
+  readonly ours?: boolean;
 }
 
 /** Repositories by name. */
@@ -86,7 +88,7 @@ export class RepositoryRegistry {
           hint: 'Choose another name. `tidemark repo list` shows them.',
         });
       }
-      const location = await this.#checkedLocation(asked.location);
+      const location = await this.#checkedLocation(asked.location, asked.ours === true);
       const options = { password: await this.#secrets.resolve(asked.password, signal), signal };
       const made = asked.attach
         ? { repository: await this.#library.open(location, options), recoveryKey: undefined }
@@ -105,6 +107,21 @@ export class RepositoryRegistry {
         await made.repository.close();
         throw error;
       }
+    });
+  }
+
+  /** Closes a repository and knows it no more; its files stay. Throws `TM5203`. */
+  async forget(name: string): Promise<void> {
+    await this.#mutex.run(async () => {
+      this.#record(name);
+      const opening = this.#open.get(name);
+      this.#store.deleteRepository(name);
+      this.#records.delete(name);
+      this.#open.delete(name);
+      await this.#secrets.delete('repositories', name);
+      // One that could not be opened has nothing to close.
+      const opened = await opening?.catch(() => undefined);
+      await opened?.close();
     });
   }
 
@@ -163,7 +180,7 @@ export class RepositoryRegistry {
     });
   }
 
-  async #checkedLocation(text: string): Promise<string> {
+  async #checkedLocation(text: string, ours: boolean): Promise<string> {
     if (!isAbsolute(text)) {
       throw new TidemarkError(errorCodes.invalidInput, 'The location of a repository must be an absolute path.', {
         hint: 'The daemon does not know the directory you are in.',
@@ -171,7 +188,7 @@ export class RepositoryRegistry {
     }
     const location = await realLocation(text);
     const data = await realLocation(this.#dataDirectory);
-    if (overlap(location, data)) {
+    if (!ours && overlap(location, data)) {
       throw new TidemarkError(
         errorCodes.invalidInput,
         `A repository cannot share a directory with the daemon's own data (${data}).`,

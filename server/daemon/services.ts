@@ -15,6 +15,7 @@ import { RestorePoints } from './restore-points.ts';
 import { repositoryOf } from './runs/conflicts.ts';
 import { RunManager } from './runs/manager.ts';
 import type { RunExecutors } from './runs/manager.ts';
+import { Simulator } from './simulator/simulator.ts';
 import type { SecretStore } from './secrets.ts';
 import type { Store } from './store/store.ts';
 
@@ -39,8 +40,12 @@ export interface ServicesOptions {
   readonly secrets: SecretStore;
   readonly log: Logger;
   readonly parts: DaemonParts;
+  /** How to start this program; see `DaemonOptions`. */
+  readonly program: readonly string[] | undefined;
+  /** Where clients on other machines connect, once that is known. */
+  readonly remoteUrl: () => string | undefined;
   /** What does not change while the daemon runs. */
-  readonly processStatus: Omit<DaemonStatus, 'activeRuns' | 'hosts' | 'repositories'>;
+  readonly processStatus: Omit<DaemonStatus, 'activeRuns' | 'hosts' | 'repositories' | 'remoteUrl'>;
   /** Lets the daemon stop soon. */
   readonly requestStop: () => void;
 }
@@ -88,6 +93,20 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
       if (leavesSomethingOnHosts(run)) for (const host of hosts.list()) cleaner.request(host.name);
     },
   });
+  const simulator = new Simulator({
+    dataDirectory,
+    program: options.program,
+    hosts,
+    repositories,
+    inventory,
+    runs,
+    secrets,
+    log,
+    onRepositories: () => {
+      restorePoints.invalidate();
+      changes.emit({ kind: 'repositories' });
+    },
+  });
   return {
     changes,
     hosts,
@@ -96,8 +115,10 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     restorePoints,
     runs,
     cleaner,
+    simulator,
     status: () => ({
       ...options.processStatus,
+      ...remoteOf(options.remoteUrl()),
       activeRuns: runs.active().length,
       hosts: hosts.list().length,
       repositories: repositories.names().length,
@@ -107,6 +128,10 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
       options.requestStop();
     },
   };
+}
+
+function remoteOf(remoteUrl: string | undefined): Pick<DaemonStatus, 'remoteUrl'> {
+  return remoteUrl === undefined ? {} : { remoteUrl };
 }
 
 /** Whether a run works with the host. A backup that names none may find its VM on any. */

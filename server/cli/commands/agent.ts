@@ -1,5 +1,4 @@
 /** `tidemark agent`: serves a host to daemons. */
-import { readFile } from 'node:fs/promises';
 import { once } from 'node:events';
 
 import { Option } from 'commander';
@@ -10,6 +9,7 @@ import { lineLogger } from '../../base/log.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { readPassword } from '../context.ts';
 import type { CliContext } from '../context.ts';
+import { readTextFile } from '../values.ts';
 import { version } from '../version.ts';
 
 interface AgentOptions {
@@ -19,6 +19,7 @@ interface AgentOptions {
   readonly passwordFile?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly withStandardInput: boolean;
 }
 
 /** Adds the command. */
@@ -40,12 +41,14 @@ export function addAgentCommand(program: Command, context: CliContext): void {
     )
     .option('--tls-cert <file>', 'certificate (PEM), for https')
     .option('--tls-key <file>', "the certificate's key (PEM), for https")
+    .option('--with-standard-input', 'stop when standard input ends, for programs that start an agent', false)
     .addHelpText(
       'after',
       '\nExample:\n  tidemark sim init hostdir\n  tidemark agent --provider simulated --root hostdir \\\n    --listen http://127.0.0.1:8440 --password-file agent.pw\n\nIt prints `listening on URL` when it is ready.',
     )
     .action(async (options: AgentOptions) => {
       const password = await readPassword(context, options.passwordFile, 'Password that daemons must know');
+      const signal = options.withStandardInput ? endingWithStandardInput(context.signal) : context.signal;
       const { serveAgent } = await import('../../agent/main.ts');
       const agent = await serveAgent({
         provider: providerOf(options),
@@ -54,10 +57,10 @@ export function addAgentCommand(program: Command, context: CliContext): void {
         tls: await readTls(options),
         version,
         log: lineLogger((line) => context.terminal.error(`${line}\n`)),
-        signal: context.signal,
+        signal,
       });
       context.terminal.out(`listening on ${agent.url}\n`);
-      if (!context.signal.aborted) await once(context.signal, 'abort');
+      if (!signal.aborted) await once(signal, 'abort');
       await agent.close();
     });
 }
@@ -72,19 +75,19 @@ function providerOf(options: AgentOptions): ProviderChoice {
   return { kind: 'simulated', root: options.root };
 }
 
+/** Whoever started the agent and holds its input may die without a word: then the input ends. */
+function endingWithStandardInput(signal: AbortSignal): AbortSignal {
+  const ended = new AbortController();
+  process.stdin.once('end', () => ended.abort()).once('close', () => ended.abort());
+  process.stdin.resume();
+  return AbortSignal.any([signal, ended.signal]);
+}
+
 async function readTls(options: AgentOptions): Promise<{ readonly cert: string; readonly key: string } | undefined> {
   const { tlsCert, tlsKey } = options;
   if (tlsCert === undefined && tlsKey === undefined) return undefined;
   if (tlsCert === undefined || tlsKey === undefined) {
     throw new TidemarkError(errorCodes.invalidUsage, '--tls-cert and --tls-key belong together.');
   }
-  return { cert: await readText(tlsCert), key: await readText(tlsKey) };
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new TidemarkError(errorCodes.invalidFile, `The file ${path} cannot be read.`, { cause: error });
-  }
+  return { cert: await readTextFile(tlsCert), key: await readTextFile(tlsKey) };
 }

@@ -1,4 +1,5 @@
 /** `tidemark daemon`: the process that does the work. */
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Command } from 'commander';
@@ -6,15 +7,42 @@ import type { Command } from 'commander';
 import { tryFileLock } from '../../base/file-lock.ts';
 import { readRendezvous, rendezvousPaths } from '../../base/rendezvous.ts';
 import { connectDaemon } from '../../connect/index.ts';
+import type { RemoteAccess } from '../../daemon/remote-listener.ts';
 import * as daemon from '../../protocol/daemon.ts';
 import type { DaemonStatus } from '../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
-import { globalOptions, printResult, withDaemon } from '../context.ts';
+import { connectTo, daemonStartCommand, globalOptions, localData, printResult, readPassword } from '../context.ts';
 import type { CliContext, GlobalOptions } from '../context.ts';
+import { readTextFile, wholeNumber } from '../values.ts';
 import { age, table } from '../table.ts';
 import { version } from '../version.ts';
 
 const pollMs = 20;
+
+interface RunOptions {
+  readonly quiet: boolean;
+  readonly listen?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly passwordFile?: string;
+  readonly exitWhenIdle?: number;
+}
+
+/** What `--listen` and the options that belong to it ask for. Throws `TM1002` when they do not fit together. */
+async function remoteAccess(context: CliContext, options: RunOptions): Promise<RemoteAccess | undefined> {
+  const { listen, tlsCert, tlsKey, passwordFile } = options;
+  if (listen === undefined) {
+    if (tlsCert === undefined && tlsKey === undefined && passwordFile === undefined) return undefined;
+    throw new TidemarkError(errorCodes.invalidUsage, '--tls-cert, --tls-key and --password-file need --listen.');
+  }
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new TidemarkError(errorCodes.invalidUsage, 'A daemon that listens for other machines needs a certificate.', {
+      hint: 'Give --tls-cert and --tls-key. A self-signed certificate will do.',
+    });
+  }
+  const password = await readPassword(context, passwordFile, 'Password that clients on other machines must know');
+  return { listen, cert: await readTextFile(tlsCert), key: await readTextFile(tlsKey), password };
+}
 
 /** Adds the commands. */
 export function addDaemonCommands(program: Command, context: CliContext): void {
@@ -27,12 +55,34 @@ export function addDaemonCommands(program: Command, context: CliContext): void {
     .command('run')
     .description('serve in the foreground until stopped (SIGTERM or Ctrl-C)')
     .option('--quiet', 'write the log to its file only', false)
-    .action(async (options: { quiet: boolean }, command: Command) => {
+    .option('--listen <url>', 'serve other machines too, at https://ADDRESS:PORT; port 0 takes a free one')
+    .option('--tls-cert <file>', 'certificate (PEM), for --listen')
+    .option('--tls-key <file>', "the certificate's key (PEM), for --listen")
+    .option('--password-file <file>', 'file whose first line is the password of those machines; - for standard input')
+    .option(
+      '--exit-when-idle <minutes>',
+      'end when for so long no client was connected and no run was active',
+      wholeNumber(1, 1440),
+    )
+    .addHelpText(
+      'after',
+      '\nExample of a backup server:\n  tidemark daemon run --data /srv/tidemark --listen https://0.0.0.0:8441 \\\n    --tls-cert server.crt --tls-key server.key --password-file daemon.pw',
+    )
+    .action(async (options: RunOptions, command: Command) => {
       const globals = globalOptions(command);
       const print = (line: string): void => context.terminal.error(`${line}\n`);
       const onLogLine = options.quiet ? undefined : print;
+      const remote = await remoteAccess(context, options);
       const { runDaemon } = await import('../../daemon/main.ts');
-      await runDaemon({ dataDirectory: globals.data, version, signal: context.signal, onLogLine });
+      await runDaemon({
+        dataDirectory: globals.data,
+        version,
+        signal: context.signal,
+        onLogLine,
+        remote,
+        exitWhenIdleMs: options.exitWhenIdle === undefined ? undefined : options.exitWhenIdle * 60_000,
+        program: [context.self.command, context.self.script],
+      });
     });
 
   group
@@ -40,9 +90,14 @@ export function addDaemonCommands(program: Command, context: CliContext): void {
     .description('start in the background, unless one runs; other commands do this by themselves')
     .action(async (_options: object, command: Command) => {
       const globals = globalOptions(command);
-      const status = await withDaemon(context, globals, async (client) =>
-        client.request(daemon.getDaemonStatus, {}, { signal: context.signal }),
-      );
+      // Whoever starts it by hand wants it to stay.
+      await using client = await connectDaemon({
+        dataDirectory: localData(globals, 'A daemon is started on its own machine.'),
+        client: `tidemark-cli ${version}`,
+        start: daemonStartCommand(context, globals.data, []),
+        signal: context.signal,
+      });
+      const status = await client.request(daemon.getDaemonStatus, {}, { signal: context.signal });
       printResult(context, globals, status, statusText(status));
     });
 
@@ -53,7 +108,8 @@ export function addDaemonCommands(program: Command, context: CliContext): void {
     .action(async (options: { cancelRuns: boolean }, command: Command) => {
       const globals = globalOptions(command);
       const stopped = await stop(context, globals, options.cancelRuns);
-      const text = stopped === null ? `No daemon serves ${globals.data}.\n` : 'The daemon has stopped.\n';
+      const text =
+        stopped === null ? `No daemon serves ${globals.daemon?.url ?? globals.data}.\n` : 'The daemon has stopped.\n';
       printResult(context, globals, { stopped }, text);
     });
 
@@ -62,7 +118,7 @@ export function addDaemonCommands(program: Command, context: CliContext): void {
     .description('show whether a daemon runs, and where its log is; exits with 1 when none does')
     .action(async (_options: object, command: Command) => {
       const globals = globalOptions(command);
-      await using client = await connectRunning(context, globals);
+      await using client = await connectTo(context, globals);
       const status = await client.request(daemon.getDaemonStatus, {}, { signal: context.signal });
       printResult(context, globals, status, statusText(status));
     });
@@ -72,10 +128,14 @@ export function addDaemonCommands(program: Command, context: CliContext): void {
 async function stop(context: CliContext, globals: GlobalOptions, cancelRuns: boolean): Promise<number | null> {
   const { signal } = context;
   try {
-    await using client = await connectRunning(context, globals);
+    await using client = await connectTo(context, globals);
     const { pid } = await client.request(daemon.getDaemonStatus, {}, { signal });
     await client.request(daemon.stopDaemon, { cancelRuns }, { signal });
-    while (await holds(globals.data, client.instance)) await sleep(pollMs, undefined, { signal });
+    if (globals.daemon === undefined) {
+      while (await holds(globals.data, client.instance)) await sleep(pollMs, undefined, { signal });
+    } else if (!client.closed.aborted) {
+      await once(client.closed, 'abort', { signal });
+    }
     return pid;
   } catch (error) {
     if (TidemarkError.is(error, errorCodes.daemonNotRunning)) return null;
@@ -92,21 +152,15 @@ async function holds(dataDirectory: string, instance: string): Promise<boolean> 
   return found === undefined || found.rendezvous.instance === instance;
 }
 
-async function connectRunning(context: CliContext, globals: GlobalOptions): ReturnType<typeof connectDaemon> {
-  return connectDaemon({
-    dataDirectory: globals.data,
-    client: `tidemark-cli ${version}`,
-    signal: context.signal,
-  });
-}
-
 function statusText(status: DaemonStatus): string {
   return table(
     [{ title: 'DAEMON' }, { title: '' }],
     [
       ['version', status.version],
       ['process', `${status.pid}, started ${age(status.startedAt)}`],
+      ['machine', status.machine],
       ['data', status.dataDirectory],
+      ...(status.remoteUrl === undefined ? [] : [['for other machines', status.remoteUrl]]),
       ['log', status.logFile],
       ['active runs', String(status.activeRuns)],
       ['hosts', String(status.hosts)],

@@ -35,6 +35,36 @@ export function addSimCommands(program: Command, context: CliContext): void {
     .addHelpText('after', example);
   addHostCommands(sim, context);
   addGuestCommands(sim, context);
+  addTryCommands(sim, context);
+}
+
+function addTryCommands(sim: Command, context: CliContext): void {
+  sim
+    .command('try-host')
+    .description('make a host directory with three VMs to try things with; `tidemark simulator start` does it for you')
+    .argument('<root>', 'directory; one directory is one host')
+    .action(async (root: string, _options: object, command: Command) => {
+      const { makeTryHost } = await import('../demo/try-host.ts');
+      const vms = await makeTryHost(root, context.signal);
+      printResult(
+        context,
+        globalOptions(command),
+        { root, vms },
+        `Made host directory ${root} with ${vms.join(', ')}.\n`,
+      );
+    });
+
+  sim
+    .command('work')
+    .description('the guest works for a moment: in its files where it has some, else at random places')
+    .argument('<root>', 'directory of the host')
+    .argument('<vm>', 'name of the VM')
+    .argument('<disk>', 'name of the disk')
+    .action(async (root: string, vm: string, disk: string, _options: object, command: Command) => {
+      const { workOnTryHost } = await import('../demo/try-host.ts');
+      const work = await workOnTryHost(root, vm, disk, context.signal);
+      printResult(context, globalOptions(command), work, `${work.text}\n`);
+    });
 }
 
 function addHostCommands(sim: Command, context: CliContext): void {

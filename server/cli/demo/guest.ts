@@ -1,8 +1,10 @@
 /** The VM of the demo and its guest: what a FAT32 driver writes in memory becomes writes of the simulated host's guest. */
+import { closeSync, fstatSync, openSync } from 'node:fs';
+
 import { createVm, exportRaw, guestWrite, initHost, power } from '../../agent/simulated/index.ts';
 import { noise, prose } from './contents.ts';
 import { FatVolume } from './fat-volume.ts';
-import { MemoryDevice } from './sector-device.ts';
+import { FileDevice, MemoryDevice } from './sector-device.ts';
 
 /** Names of the demo's host, VM and disk. */
 export const demoNames = { host: 'demo', vm: 'shop', disk: 'data', repository: 'main' } as const;
@@ -30,12 +32,20 @@ export class DemoGuest implements Disposable {
   readonly #signal: AbortSignal;
   readonly #device: MemoryDevice;
   readonly #volume: FatVolume;
+  readonly #close: () => void;
 
-  private constructor(root: string, signal: AbortSignal, device: MemoryDevice, volume: FatVolume) {
+  private constructor(
+    root: string,
+    signal: AbortSignal,
+    device: MemoryDevice,
+    volume: FatVolume,
+    close: () => void = () => undefined,
+  ) {
     this.#root = root;
     this.#signal = signal;
     this.#device = device;
     this.#volume = volume;
+    this.#close = close;
   }
 
   /** Makes the host directory and its VM; the guest formats the disk. */
@@ -48,6 +58,26 @@ export class DemoGuest implements Disposable {
     });
     const device = new MemoryDevice(demoDiskBytes);
     return new DemoGuest(root, signal, device, await FatVolume.format(device));
+  }
+
+  /** The guest as it is after its host was started again: what is on its disk. `scratch` is a file to make, whose content serves until `dispose`. */
+  static async open(root: string, scratch: string, signal: AbortSignal): Promise<DemoGuest> {
+    await exportRaw(root, demoNames.vm, demoNames.disk, scratch, signal);
+    const descriptor = openSync(scratch, 'r');
+    const close = (): void => closeSync(descriptor);
+    try {
+      const { size } = fstatSync(descriptor);
+      const device = new MemoryDevice(size, new FileDevice(descriptor, size));
+      return new DemoGuest(root, signal, device, await FatVolume.mount(device), close);
+    } catch (error) {
+      close();
+      throw error;
+    }
+  }
+
+  /** How many working days lie behind the guest. */
+  get daysWorked(): number {
+    return this.#volume.listFiles('/documents').filter(({ path }) => path.includes('minutes')).length;
   }
 
   /** The files of a shop: documents and a database that compress, recordings that do not. */
@@ -72,7 +102,8 @@ export class DemoGuest implements Disposable {
       this.#volume.patchFile(databasePath, offset, prose(offset, 8192));
     }
     this.#volume.writeFile(`/documents/minutes ${day}.txt`, prose(400 + day, 300_000));
-    this.#volume.removeFile(`/documents/report ${day}.txt`);
+    const report = `/documents/report ${day}.txt`;
+    if (day <= documents) this.#volume.removeFile(report);
     this.#writeNote(note);
     return this.#flush();
   }
@@ -90,6 +121,7 @@ export class DemoGuest implements Disposable {
 
   [Symbol.dispose](): void {
     this.#volume[Symbol.dispose]();
+    this.#close();
   }
 
   #writeNote(note: string): void {

@@ -22,20 +22,22 @@ export interface DirtyRange {
 const pageBytes = 64 * 1024;
 const maxRangeBytes = 4 * 1024 * 1024;
 
-/** A disk in memory that remembers which of its sectors were written. Pages that nobody wrote take no memory. */
+/** A disk in memory, empty or laid over another one, that remembers which of its sectors were written. Pages that nobody wrote take no memory. */
 export class MemoryDevice implements SectorDevice {
   readonly sizeBytes: number;
+  readonly #below: SectorDevice | undefined;
   readonly #pages = new Map<number, Uint8Array>();
   #dirty = new Set<number>();
 
-  constructor(sizeBytes: number) {
+  constructor(sizeBytes: number, below?: SectorDevice) {
     this.sizeBytes = sizeBytes;
+    this.#below = below;
   }
 
   read(target: Uint8Array, offset: number): void {
     this.#eachPage(offset, target.length, (page, start, at, length) => {
       const source = this.#pages.get(page);
-      if (source === undefined) target.fill(0, at, at + length);
+      if (source === undefined) this.#readBelow(target.subarray(at, at + length), page * pageBytes + start);
       else target.set(source.subarray(start, start + length), at);
     });
   }
@@ -44,7 +46,8 @@ export class MemoryDevice implements SectorDevice {
     this.#eachPage(offset, bytes.length, (page, start, at, length) => {
       let target = this.#pages.get(page);
       if (target === undefined) {
-        target = new Uint8Array(pageBytes);
+        target = new Uint8Array(Math.min(pageBytes, this.sizeBytes - page * pageBytes));
+        this.#readBelow(target, page * pageBytes);
         this.#pages.set(page, target);
       }
       target.set(bytes.subarray(at, at + length), start);
@@ -66,6 +69,11 @@ export class MemoryDevice implements SectorDevice {
       yield { offset: first * sectorBytes, bytes };
       index += count;
     }
+  }
+
+  #readBelow(target: Uint8Array, offset: number): void {
+    if (this.#below === undefined) target.fill(0);
+    else this.#below.read(target, offset);
   }
 
   #eachPage(

@@ -1,8 +1,9 @@
 /** Memory for received payloads, reused when the caller gives it back. */
+import { releaseMemory } from '../../base/memory.ts';
 import { frameHeaderBytes } from '../../protocol/data.ts';
 
-/** Buffers kept for reuse, at most. */
-const maxKept = 16;
+/** Memory kept for reuse, bytes: what a queue and a batch of chunks need together. */
+const keptBytes = 8 * 1024 * 1024;
 
 /** A pool of equal buffers, sized for the chunks being read. */
 export class BufferPool {
@@ -26,7 +27,8 @@ export class BufferPool {
 
   /** Takes back what `payload` lies in. Call once per `take`. */
   give(payload: Buffer): void {
-    if (payload.buffer.byteLength !== this.#slabBytes || this.#free.length >= maxKept) return;
-    this.#free.push(Buffer.from(payload.buffer, 0, this.#slabBytes));
+    const fits = payload.buffer.byteLength === this.#slabBytes;
+    if (fits && this.#free.length * this.#slabBytes < keptBytes) this.#free.push(Buffer.from(payload.buffer));
+    else releaseMemory(payload);
   }
 }

@@ -6,6 +6,7 @@ import { cancelledError, errorCodes, TidemarkError } from '../../protocol/errors
 import { runId } from '../../protocol/ids.ts';
 import type { RunId } from '../../protocol/ids.ts';
 import type { Store } from '../store/store.ts';
+import { abortable } from '../deadline.ts';
 import { ActiveRun } from './active-run.ts';
 import type { RunEnd } from './active-run.ts';
 import { maxRunning, mustWait, repositoryOf, sameVm, titleOf } from './conflicts.ts';
@@ -152,6 +153,19 @@ export class RunManager {
   onChange(listener: (run: RunInfo) => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  /** Resolves when the run is not active (any more). Throws the signal's reason. */
+  async ended(id: RunId, signal: AbortSignal): Promise<void> {
+    const ended = Promise.withResolvers<void>();
+    const listening = this.onChange((run) => {
+      if (run.id === id && isFinished(run.state)) ended.resolve();
+    });
+    try {
+      if (this.isActive(id)) await abortable(ended.promise, signal);
+    } finally {
+      listening[Symbol.dispose]();
+    }
   }
 
   /** Takes no new runs from now on. Throws `TM5005` when runs are active and `cancelRuns` is not set. */

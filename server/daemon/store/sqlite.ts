@@ -73,6 +73,10 @@ class SqliteStore implements Store {
       .run(repository.name, repository.location, repository.id);
   }
 
+  deleteRepository(name: string): void {
+    this.#database.prepare('DELETE FROM repositories WHERE name = ?').run(name);
+  }
+
   insertRun(run: RunInfo, key: string | undefined): void {
     this.#database
       .prepare('INSERT INTO runs (id, key, finished, info) VALUES (?, ?, ?, ?)')

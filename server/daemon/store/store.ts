@@ -27,6 +27,7 @@ export interface Store extends Disposable {
 
   repositories(): readonly RepositoryRecord[];
   putRepository(repository: RepositoryRecord): void;
+  deleteRepository(name: string): void;
 
   /** Adds a run; `key` is the caller's idempotency key. */
   insertRun(run: RunInfo, key: string | undefined): void;

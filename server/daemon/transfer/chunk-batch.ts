@@ -1,5 +1,6 @@
 /** A few chunks on their way through a worker: hashed together, asked for together, sealed together. */
 
+import { releaseMemory } from '../../base/memory.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { unpackFrame } from '../../repository/index.ts';
 import type { ChunkSealer, SealedBlob } from '../../repository/index.ts';
@@ -67,20 +68,27 @@ export class ChunkBatch {
     };
   }
 
-  /** Seals the chunks that are marked with 1, one at a time. */
+  /** Seals the chunks that are marked with 1, one at a time; the memory of each chunk goes back as soon as nobody needs it. */
   *sealNew(isNew: Uint8Array): Generator<SealedBlob> {
     for (const [position, chunk] of this.#chunks.entries()) {
-      if (isNew[position] !== 1 || chunk.plain === undefined) continue;
-      const id = this.#ids.slice(position * idBytes, (position + 1) * idBytes);
-      yield this.#sealer.seal(id, chunk.plain, chunk.compressed);
+      if (isNew[position] === 1 && chunk.plain !== undefined) {
+        const id = this.#ids.slice(position * idBytes, (position + 1) * idBytes);
+        yield this.#sealer.seal(id, chunk.plain, chunk.compressed);
+      }
+      this.#forget(chunk);
     }
   }
 
   /** Forgets the chunks and gives their memory back to the connection. */
   clear(): void {
-    for (const chunk of this.#chunks) this.#recycle(chunk.frame);
+    for (const chunk of this.#chunks) this.#forget(chunk);
     this.#chunks = [];
     this.#readBytes = 0;
+  }
+
+  #forget({ frame, plain, compressed }: Chunk): void {
+    if (plain !== undefined && compressed !== undefined) releaseMemory(plain);
+    this.#recycle(frame);
   }
 }
 
