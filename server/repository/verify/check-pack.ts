@@ -16,7 +16,7 @@ interface Entry {
   readonly recordBytes: number;
 }
 
-/** Reads a pack and checks it. One that cannot be read is a result, not an error; only the cancellation is thrown. */
+/** Waits for a pack, checks it and frees its memory. One that cannot be read is a result, not an error; only the cancellation is thrown. */
 export async function readAndCheckPack(
   task: PackTask,
   reading: Promise<Uint8Array>,

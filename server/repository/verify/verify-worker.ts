@@ -8,39 +8,11 @@ import type { StorageBackend } from '../backend.ts';
 import { BlobOpener } from '../blob-opener.ts';
 import { openLocalBackend } from '../local-backend.ts';
 import { maxPackBytes } from '../pack-toc.ts';
-import { fileMissing } from '../storage-errors.ts';
 import { readAndCheckPack } from './check-pack.ts';
 import type { FromVerifyWorker, PackTask, ToVerifyWorker, VerifyWorkerData } from './verify-messages.ts';
 
-/** Bytes of one read. Pieces are garbage at once, so small ones keep memory small. */
-const pieceBytes = 2 * 1024 * 1024;
-
-/** Reads packs one after the other into the same memory: a new buffer for each would pile up until they are collected. */
-class PackReader {
-  readonly #backend: StorageBackend;
-  #memory = new Uint8Array(0);
-
-  constructor(backend: StorageBackend) {
-    this.#backend = backend;
-  }
-
-  /** The bytes of a file; valid until the next call. */
-  async read(name: string, signal: AbortSignal): Promise<Uint8Array> {
-    const file = await this.#backend.stat(name, signal);
-    if (file === undefined) throw fileMissing(name);
-    const { bytes } = file;
-    if (bytes > maxPackBytes) return this.#backend.get(name, { maxBytes: maxPackBytes, signal });
-    if (bytes > this.#memory.length) this.#memory = new Uint8Array(bytes + (bytes >>> 2));
-    for (let offset = 0; offset < bytes; offset += pieceBytes) {
-      const range = { offset, length: Math.min(pieceBytes, bytes - offset) };
-      this.#memory.set(await this.#backend.get(name, { range, signal }), offset);
-    }
-    return this.#memory.subarray(0, bytes);
-  }
-}
-
 class VerifyWorker {
-  readonly #reader: PackReader;
+  readonly #backend: StorageBackend;
   readonly #opener: BlobOpener;
   readonly #signal: AbortSignal;
   readonly #send: (message: FromVerifyWorker) => void;
@@ -49,7 +21,7 @@ class VerifyWorker {
   #wake: (() => void) | undefined;
 
   constructor(data: VerifyWorkerData, signal: AbortSignal, send: (message: FromVerifyWorker) => void) {
-    this.#reader = new PackReader(openLocalBackend(data.location));
+    this.#backend = openLocalBackend(data.location);
     this.#opener = new BlobOpener(data.keys, data.repositoryId);
     this.#signal = signal;
     this.#send = send;
@@ -68,7 +40,7 @@ class VerifyWorker {
       throwIfAborted(this.#signal);
       const task = this.#tasks.shift();
       if (task !== undefined) {
-        const reading = this.#reader.read(task.name, this.#signal);
+        const reading = this.#backend.get(task.name, { maxBytes: maxPackBytes, signal: this.#signal });
         const pack = await readAndCheckPack(task, reading, this.#opener, this.#signal);
         this.#send({ type: 'checked', pack });
         this.#send({ type: 'idle' });

@@ -7,6 +7,7 @@ import { ChunkBatch } from '../../../server/daemon/transfer/chunk-batch.ts';
 import { errorCodes } from '../../../server/protocol/errors.ts';
 import { repositoryId } from '../../../server/protocol/ids.ts';
 import { BlobOpener, ChunkSealer } from '../../../server/repository/index.ts';
+import type { SealedBlob } from '../../../server/repository/index.ts';
 import { deriveKeys } from '../../../server/repository/keys.ts';
 
 const chunkBytes = 65_536;
@@ -26,10 +27,15 @@ function batchOf(frame: ChunkFrame): ChunkBatch {
   return batch;
 }
 
-/** What a restore gets of the one chunk in the batch. */
-function restored(batch: ChunkBatch): Uint8Array {
+/** The one chunk of the batch, sealed. */
+function sealed(batch: ChunkBatch): SealedBlob {
   const [blob] = batch.sealNew(Uint8Array.of(1));
   assert.ok(blob);
+  return blob;
+}
+
+/** What a restore gets of it. */
+function restored(blob: SealedBlob): Uint8Array {
   return new BlobOpener(keys, repository).open(Buffer.concat(blob.parts), blob.id, { checkId: true });
 }
 
@@ -38,8 +44,9 @@ describe('a chunk that the agent compressed', () => {
     const compressed = zstdCompressSync(chunk);
     const batch = batchOf(frameOf(compressed, 'zstd'));
     assert.deepEqual(batch.describe().ids, batchOf(frameOf(chunk, 'raw')).describe().ids);
-    assert.equal([...batch.sealNew(Uint8Array.of(1))][0]?.storedBytes, compressed.length);
-    assert.ok(chunk.equals(restored(batch)));
+    const blob = sealed(batch);
+    assert.equal(blob.storedBytes, compressed.length);
+    assert.ok(chunk.equals(restored(blob)));
   });
 
   const [head, tail] = [chunk.subarray(0, 16_384), chunk.subarray(16_384)];
