@@ -9,6 +9,7 @@ import { backoffMs } from './backoff.ts';
 import type { Connected, Connector } from './connector.ts';
 import { endedTooOften, stoppedError, withDeadline } from './connection-errors.ts';
 import type { DaemonControl, RequestOptions } from './link.ts';
+import { Outcome } from './outcome.ts';
 import { Subscribers } from './subscribers.ts';
 import type { ConnectionState } from './state.ts';
 
@@ -36,10 +37,10 @@ export class DaemonConnection implements DaemonControl {
   readonly #connected = new Emitter<DaemonClient>();
   readonly #subscribers = new Subscribers();
   readonly #disposed = new AbortController();
+  readonly #outcome = new Outcome();
   #state: ConnectionState = { kind: 'disconnected', reason: 'not-used' };
   #client: DaemonClient | undefined;
   #attempt: { readonly abort: AbortController; readonly mayStart: boolean } | undefined;
-  #outcome: PromiseWithResolvers<DaemonClient> | undefined;
   #retry: { readonly timer: NodeJS.Timeout; readonly attempt: number } | undefined;
   #stopping = false;
   #shortLives = 0;
@@ -62,7 +63,7 @@ export class DaemonConnection implements DaemonControl {
     if (this.#state.kind === 'disconnected' && this.#state.reason === 'stopped') throw stoppedError();
     // Somebody waits: a pending retry need not.
     if (this.#attempt === undefined) void this.#begin(this.#retry?.attempt ?? 0, this.#options.autoStart());
-    return this.#settled(signal);
+    return this.#outcome.wait(signal);
   }
 
   async request<P, R>(message: RequestMessage<P, R>, params: P, options: RequestOptions = {}): Promise<R> {
@@ -82,7 +83,7 @@ export class DaemonConnection implements DaemonControl {
     this.#shortLives = 0;
     // An attempt that only looks for a daemon would not start one.
     if (this.#attempt?.mayStart !== true) void this.#begin(0, true);
-    await this.#settled();
+    await this.#outcome.wait();
   }
 
   async stop(cancelRuns: boolean): Promise<void> {
@@ -113,7 +114,7 @@ export class DaemonConnection implements DaemonControl {
   dispose(): void {
     this.#disposed.abort();
     this.#cancelAttempts();
-    this.#outcome?.reject(stoppedError());
+    this.#outcome.reject(stoppedError());
     const client = this.#client;
     this.#client = undefined;
     this.#stateChange.dispose();
@@ -124,23 +125,8 @@ export class DaemonConnection implements DaemonControl {
   /** Background work neither revives a daemon that failed or was stopped, nor hurries a retry. */
   async #clientForRequest(signal: AbortSignal | undefined): Promise<DaemonClient> {
     if (this.#state.kind === 'failed') throw this.#state.error;
-    if (this.#state.kind === 'reconnecting') return this.#settled(signal);
+    if (this.#state.kind === 'reconnecting') return this.#outcome.wait(signal);
     return this.client(signal);
-  }
-
-  /** The client as soon as there is one; throws when it is clear that there will be none, or when `signal` aborts. */
-  async #settled(signal?: AbortSignal): Promise<DaemonClient> {
-    this.#outcome ??= newOutcome();
-    const outcome = this.#outcome.promise;
-    if (signal === undefined) return outcome;
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = (): void => aborted.reject(TidemarkError.from(signal.reason));
-    signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      return await Promise.race([outcome, aborted.promise]);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
   }
 
   /** One attempt; `attempt` 0 is one that somebody asked for, others are retries. Never throws: the outcome is in the state. */
@@ -178,8 +164,7 @@ export class DaemonConnection implements DaemonControl {
     const { daemonVersion, instance } = client;
     this.#options.log(`connected to daemon ${daemonVersion}`);
     this.#setState({ kind: 'connected', daemonVersion, instance, ...(note === undefined ? {} : { note }) });
-    this.#outcome?.resolve(client);
-    this.#outcome = undefined;
+    this.#outcome.resolve(client);
     this.#connected.fire(client);
     if (client.closed.aborted) this.#lost(client, 0);
   }
@@ -197,8 +182,7 @@ export class DaemonConnection implements DaemonControl {
       return this.#schedule(1, error);
     }
     if (away) {
-      this.#outcome?.reject(error);
-      this.#outcome = undefined;
+      this.#outcome.reject(error);
       return this.#schedule(1, error);
     }
     return this.#settle({ kind: 'failed', error }, error);
@@ -241,19 +225,11 @@ export class DaemonConnection implements DaemonControl {
 
   #settle(state: ConnectionState, error: TidemarkError): void {
     this.#setState(state);
-    this.#outcome?.reject(error);
-    this.#outcome = undefined;
+    this.#outcome.reject(error);
   }
 
   #setState(state: ConnectionState): void {
     this.#state = state;
     this.#stateChange.fire(state);
   }
-}
-
-function newOutcome(): PromiseWithResolvers<DaemonClient> {
-  const outcome = Promise.withResolvers<DaemonClient>();
-  // Nobody may be waiting any more when it fails.
-  outcome.promise.catch(() => undefined);
-  return outcome;
 }

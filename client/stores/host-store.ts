@@ -48,15 +48,17 @@ export class HostStore {
   /** Reads the list unless it is fresh. A failure is in `hosts`, not thrown. */
   async load({ force = false, signal }: LoadOptions = {}): Promise<void> {
     if (!force && this.#hosts.state === 'ready' && !this.#hosts.stale) return;
-    await this.#loads.once('list', async () => {
-      this.#set(loading(this.#hosts));
+    const load = async (): Promise<void> => {
+      // A list that can be shown stays as it is until the new one is there.
+      if (this.#hosts.state !== 'ready') this.#set(loading(this.#hosts));
       try {
         const { hosts } = await this.#link.request(daemon.listHosts, {}, { signal });
         this.#set(ready(sorted(hosts), Date.now()));
       } catch (error) {
         this.#set(failed(this.#hosts, TidemarkError.from(error)));
       }
-    });
+    };
+    await this.#loads.once('list', load, force);
   }
 
   /** Takes in the whole list, as the daemon told it unasked. */

@@ -27,6 +27,8 @@ export class RepositoryStore {
   readonly #owned = new Subscriptions();
   readonly #loads = new Loads<string>();
   readonly #status = new Map<string, Status>();
+  /** Counts expiries: what was read across one may be old already. */
+  #generation = 0;
   #repositories: Cached<readonly RepositoryEntry[]> = unread([]);
 
   constructor(link: DaemonLink) {
@@ -59,32 +61,37 @@ export class RepositoryStore {
   /** Reads the list unless it is fresh. A failure is in `repositories`, not thrown. */
   async load({ force = false, signal }: LoadOptions = {}): Promise<void> {
     if (!force && this.#repositories.state === 'ready' && !this.#repositories.stale) return;
-    // A repository's name holds no colon: this key is no repository.
-    await this.#loads.once(':list', async () => {
-      this.#setList(loading(this.#repositories));
+    const load = async (): Promise<void> => {
+      // A list that can be shown stays as it is until the new one is there.
+      if (this.#repositories.state !== 'ready') this.#setList(loading(this.#repositories));
       try {
         const { repositories } = await this.#link.request(daemon.listRepositories, {}, { signal });
         this.#setList(ready(sorted(repositories), Date.now()));
       } catch (error) {
         this.#setList(failed(this.#repositories, TidemarkError.from(error)));
       }
-    });
+    };
+    // A repository's name holds no colon: this key is no repository.
+    await this.#loads.once(':list', load, force);
   }
 
   /** Reads a repository's status unless it is fresh. A failure is in `status`, not thrown. */
   async loadStatus(name: string, { force = false, signal }: LoadOptions = {}): Promise<void> {
     const known = this.status(name);
     if (!force && known.state === 'ready' && !known.stale) return;
-    await this.#loads.once(name, async () => {
+    const load = async (): Promise<void> => {
+      const generation = this.#generation;
       this.#setStatus(name, loading(this.status(name)));
       try {
         const options = { signal, timeoutMs: statusTimeoutMs };
         const status = await this.#link.request(daemon.getRepositoryStatus, { name }, options);
-        this.#setStatus(name, ready(status, Date.now()));
+        const fresh = ready(status, Date.now());
+        this.#setStatus(name, generation === this.#generation ? fresh : outdated(fresh));
       } catch (error) {
         this.#setStatus(name, failed(this.status(name), TidemarkError.from(error)));
       }
-    });
+    };
+    await this.#loads.once(name, load, force);
   }
 
   /** Takes in the whole list, as the daemon told it unasked. */
@@ -94,6 +101,7 @@ export class RepositoryStore {
 
   /** Marks the status, so that the next load reads it: a run wrote to the repository. */
   expire(name: string): void {
+    this.#generation++;
     const known = this.#status.get(name);
     if (known !== undefined) this.#setStatus(name, outdated(known));
   }

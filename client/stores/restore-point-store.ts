@@ -55,6 +55,8 @@ export class RestorePointStore {
   readonly #loads = new Loads<string>();
   readonly #lists = new Map<string, { readonly query: PointQuery; list: List }>();
   readonly #summaries = new Map<string, Summary>();
+  /** Counts expiries: what was read across one may be old already. */
+  #generation = 0;
 
   constructor(link: DaemonLink) {
     this.#link = link;
@@ -107,20 +109,23 @@ export class RestorePointStore {
   async loadSummary(repository: string, { force = false, signal }: LoadOptions = {}): Promise<void> {
     const known = this.summary(repository);
     if (!force && known.state === 'ready' && !known.stale) return;
-    await this.#loads.once(`summary:${repository}`, async () => {
+    const load = async (): Promise<void> => {
+      const generation = this.#generation;
       this.#setSummary(repository, loading(this.summary(repository)));
       try {
         const params = { repository, timezone: localTimezone() };
         const summary = await this.#link.request(daemon.summarizeRestorePoints, params, { signal, timeoutMs });
-        this.#setSummary(repository, ready(summary, Date.now()));
+        this.#setSummary(repository, this.#aged(ready(summary, Date.now()), generation));
       } catch (error) {
         this.#setSummary(repository, failed(this.summary(repository), TidemarkError.from(error)));
       }
-    });
+    };
+    await this.#loads.once(`summary:${repository}`, load, force);
   }
 
   /** Marks what is known of a repository, or of all, so that the next load reads it. */
   expire(repository?: string): void {
+    this.#generation++;
     for (const entry of this.#lists.values()) {
       const { repository: of } = entry.query;
       if (repository === undefined || of === undefined || of === repository) entry.list = outdated(entry.list);
@@ -143,6 +148,7 @@ export class RestorePointStore {
   ): Promise<void> {
     await this.#loads.once(queryKey(query), async () => {
       const known = this.list(query);
+      const generation = this.#generation;
       this.#setList(query, loading(known));
       try {
         const { repository, vmId: vm, day } = query;
@@ -150,11 +156,16 @@ export class RestorePointStore {
         const answer = await this.#link.request(daemon.listRestorePoints, params, { signal, timeoutMs });
         const points = before === undefined ? answer.restorePoints : joined(known.value.points, answer.restorePoints);
         const { damaged, total = points.length, hasMore = false } = answer;
-        this.#setList(query, ready({ points, damaged, total, hasMore }, Date.now()));
+        const list = ready({ points, damaged, total, hasMore }, Date.now());
+        this.#setList(query, this.#aged(list, generation));
       } catch (error) {
         this.#setList(query, failed(this.list(query), TidemarkError.from(error)));
       }
     });
+  }
+
+  #aged<T>(fresh: Cached<T>, generation: number): Cached<T> {
+    return generation === this.#generation ? fresh : outdated(fresh);
   }
 
   #setList(query: PointQuery, list: List): void {

@@ -89,13 +89,12 @@ export class RunStore {
   /** Reads the runs. They also come by themselves with each connection. A failure is in `runs`, not thrown. */
   async load({ force = false, signal }: LoadOptions = {}): Promise<void> {
     if (!force && this.#runs.state === 'ready' && !this.#runs.stale) return;
-    await this.#loads.once('list', async () => {
-      try {
-        await this.#read(await this.#link.client(signal));
-      } catch (error) {
-        this.#setState(failed(this.#runs, TidemarkError.from(error)));
-      }
-    });
+    try {
+      const client = await this.#link.client(signal);
+      await this.#loads.once('list', async () => this.#read(client), force);
+    } catch (error) {
+      this.#setState(failed(this.#runs, TidemarkError.from(error)));
+    }
   }
 
   /** Starts a run of this window. Throws the daemon's error; `TM5102` when the VM is in a run already. */
@@ -137,14 +136,13 @@ export class RunStore {
   }
 
   async #subscribe(client: DaemonClient): Promise<void> {
-    await this.#loads.once('list', async () => {
-      try {
-        await this.#read(client);
-      } catch (error) {
-        // A connection that is lost meanwhile comes again, and this with it.
-        if (!client.closed.aborted) this.#setState(failed(this.#runs, TidemarkError.from(error)));
-      }
-    });
+    try {
+      // A read that goes on is one from the connection before.
+      await this.#loads.once('list', async () => this.#read(client), true);
+    } catch (error) {
+      // A connection that is lost meanwhile comes again, and this with it.
+      if (!client.closed.aborted) this.#setState(failed(this.#runs, TidemarkError.from(error)));
+    }
   }
 
   /** Subscribed before the list is read, so that no change falls between the two. */

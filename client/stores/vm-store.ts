@@ -71,15 +71,17 @@ export class VmStore {
     const known = this.vms(host);
     const fresh = known.state === 'ready' && !known.stale && Date.now() - (known.readAt ?? 0) < this.#options.freshMs();
     if (fresh && !force) return;
-    await this.#loads.once(host, async () => {
+    const load = async (): Promise<void> => {
       this.#set(host, loading(this.vms(host)));
       await this.#read(host, { host, maxAgeMs: force ? 0 : this.#options.freshMs() }, signal);
-    });
+    };
+    await this.#loads.once(host, load, force);
   }
 
   /** Takes over what the daemon knows now, without asking the host: the daemon said that it changed. */
   async reread(host: string): Promise<void> {
-    await this.#loads.once(host, async () => this.#read(host, { host, maxAgeMs: rereadAgeMs, wait: false }, undefined));
+    const load = async (): Promise<void> => this.#read(host, { host, maxAgeMs: rereadAgeMs, wait: false }, undefined);
+    await this.#loads.once(host, load, true);
   }
 
   /** Reads the VMs of several hosts side by side. */
