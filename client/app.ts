@@ -16,6 +16,8 @@ import type { Logs } from './ui/log.ts';
 import { Notify } from './ui/notify.ts';
 import { readSetting } from './ui/settings.ts';
 import { StatusBar } from './ui/status-bar.ts';
+import { createViews } from './views/index.ts';
+import type { ViewControls } from './views/index.ts';
 
 /** What the parts of the extension (views, commands, run page, tools) work with. */
 export interface App {
@@ -28,6 +30,7 @@ export interface App {
   readonly errors: ErrorReporter;
   readonly contextKeys: ContextKeySetter;
   readonly statusBar: StatusBar;
+  readonly views: ViewControls;
   /** Takes ownership: freed when the extension is deactivated. */
   readonly own: <T extends { dispose(): unknown }>(disposable: T) => T;
 }
@@ -56,7 +59,8 @@ export function createApp(extension: vscode.ExtensionContext): App {
   own(new InventoryFeed(daemon, stores, (error) => logs.warn('inventory is not followed', error)));
   const commands = new CommandRegistry(daemon, logs, errors);
   const statusBar = own(new StatusBar());
-  const app: App = { extension, daemon, stores, commands, logs, notify, errors, contextKeys, statusBar, own };
+  const views = createViews({ extension, daemon, stores, logs, contextKeys, own });
+  const app: App = { extension, daemon, stores, commands, logs, notify, errors, contextKeys, statusBar, views, own };
   for (const part of parts) part(app);
   for (const id of commands.missing()) logs.error(`command ${id} is in the manifest and has no handler`);
   return app;

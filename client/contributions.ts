@@ -150,6 +150,8 @@ export const storageKeys = {
   suppressedMessages: 'messages.suppressed',
   lastRepository: 'backup.lastRepository',
   lastRestoreFolder: 'restore.lastFolder',
+  /** When the newest failed run that the user has seen ended. */
+  failuresSeen: 'runs.failuresSeen',
 } as const;
 export type StorageKey = (typeof storageKeys)[keyof typeof storageKeys];
 

@@ -1,0 +1,92 @@
+/** The Hosts view: joins its model with the stores and VS Code. */
+import type { ViewApp } from '../tree/view-app.ts';
+import { onSettingChange, readSetting } from '../../ui/settings.ts';
+import { LoadAttempts } from '../tree/load-attempts.ts';
+import { mayAsk } from '../tree/may-ask.ts';
+import { TreeController } from '../tree/tree-controller.ts';
+import type { FilteredView } from '../tree/view-controls.ts';
+import { StoredHostsData } from './hosts-data.ts';
+import { HostsModel } from './hosts-model.ts';
+import type { HostsNode } from './hosts-nodes.ts';
+
+const hourMs = 3_600_000;
+/** How often ages are looked at while the view is visible, ms. */
+const agesMs = 60_000;
+
+export class HostsView implements FilteredView {
+  readonly #app: ViewApp;
+  readonly #model: HostsModel;
+  readonly #attempts = new LoadAttempts();
+  readonly #controller: TreeController<HostsNode>;
+
+  constructor(app: ViewApp) {
+    this.#app = app;
+    const { stores, daemon, own } = app;
+    const overdueAfterMs = (): number => readSetting('tidemark.inventory.overdueAfterHours') * hourMs;
+    this.#model = new HostsModel(new StoredHostsData({ stores, daemon, overdueAfterMs }));
+    this.#controller = own(
+      new TreeController<HostsNode>({
+        id: 'tidemark.hosts',
+        model: this.#model,
+        load: (node) => this.#load(node),
+        retry: (node) => this.#attempts.renew(node.id),
+        head: () => this.#model.head(),
+        everyMs: 250,
+        tickMs: agesMs,
+      }),
+    );
+    const refresh = (): void => this.#controller.refresh();
+    own(stores.hosts.onDidChange(refresh));
+    own(stores.vms.onDidChange(refresh));
+    own(stores.restorePoints.onDidChange(refresh));
+    own(stores.runs.onDidChange(({ listChanged }) => (listChanged ? refresh() : undefined)));
+    own(daemon.onDidConnect(() => this.#attempts.renew()));
+    own(daemon.onDidChangeState(refresh));
+    own(onSettingChange(['tidemark.inventory.overdueAfterHours'], refresh));
+  }
+
+  get filter(): string {
+    return this.#model.filter;
+  }
+
+  setFilter(text: string): void {
+    this.#model.filter = text;
+    this.#app.contextKeys.set('tidemark:hosts.filtered', this.#model.filter !== '');
+    if (this.#model.filter !== '') this.#loadAll();
+    this.#controller.refreshNow();
+  }
+
+  loadMore(list: string): void {
+    const node = this.#controller.node(list);
+    if (node?.kind === 'points') void this.#app.stores.restorePoints.loadMore({ vmId: node.vmId });
+    else this.#model.limits.grow(list);
+    this.#controller.refreshNow();
+  }
+
+  /** What is not known of a host cannot be searched. */
+  #loadAll(): void {
+    const { hosts } = this.#app.stores;
+    for (const { name } of hosts.hosts.value) void this.#load({ kind: 'host', id: `host/${name}`, host: name });
+  }
+
+  #load(node: HostsNode | undefined): Promise<unknown> | undefined {
+    const { stores, daemon } = this.#app;
+    if (!mayAsk(daemon)) return undefined;
+    const now = Date.now();
+    if (node === undefined) {
+      return this.#attempts.wanted('hosts', stores.hosts.hosts, now) ? stores.hosts.load() : undefined;
+    }
+    if (node.kind === 'host') {
+      const freshMs = readSetting('tidemark.inventory.refreshMinutes') * 60_000;
+      const wanted = this.#attempts.wanted(node.id, stores.vms.vms(node.host), now, freshMs);
+      return wanted ? stores.vms.load(node.host) : undefined;
+    }
+    if (node.kind === 'points') {
+      const query = { vmId: node.vmId };
+      return this.#attempts.wanted(node.id, stores.restorePoints.list(query), now)
+        ? stores.restorePoints.load(query)
+        : undefined;
+    }
+    return undefined;
+  }
+}

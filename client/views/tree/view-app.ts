@@ -1,0 +1,5 @@
+/** What views need of the application. */
+import type { App } from '../../app.ts';
+
+/** The application without its views: they are being made. */
+export type ViewApp = Pick<App, 'extension' | 'daemon' | 'stores' | 'logs' | 'contextKeys' | 'own'>;
