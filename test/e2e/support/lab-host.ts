@@ -31,6 +31,8 @@ export class LabHost implements AsyncDisposable {
   readonly root: string;
   readonly passwordFile: string;
   readonly path: SlowPath;
+  /** The address to add: through the path. */
+  readonly url: string;
   readonly #agent: ChildProcess;
 
   private constructor(
@@ -43,6 +45,7 @@ export class LabHost implements AsyncDisposable {
     this.passwordFile = options.passwordFile;
     this.#agent = agent;
     this.path = path;
+    this.url = `http://127.0.0.1:${path.port}`;
   }
 
   /** Makes the host and its VMs, lets each guest fill a third of its disk, and starts the agent. */
@@ -60,11 +63,6 @@ export class LabHost implements AsyncDisposable {
     const agent = startTidemark(['agent', '--provider', 'simulated', '--root', root, ...listen]);
     const port = await listeningPort(agent);
     return new LabHost({ ...options, root, passwordFile }, agent, await SlowPath.to(port));
-  }
-
-  /** The address to add: through the path. */
-  get url(): string {
-    return `http://127.0.0.1:${this.path.port}`;
   }
 
   /** The disk as the guest sees it now, as a raw file. */

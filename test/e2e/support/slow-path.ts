@@ -5,7 +5,10 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export class SlowPath implements AsyncDisposable {
-  /** How fast the agent's answers come, in bytes a second for each connection. May change at any time. */
+  /**
+   * How fast the agent's answers come, in bytes a second for each connection; with 0 connections are taken and nothing ever comes.
+   * May change at any time.
+   */
   bytesPerSecond = Infinity;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -51,8 +54,10 @@ export class SlowPath implements AsyncDisposable {
   async #carry(from: Socket, to: Socket): Promise<void> {
     for await (const chunk of from) {
       if (!Buffer.isBuffer(chunk)) continue;
-      const seconds = chunk.length / this.bytesPerSecond;
-      if (seconds > 0.001) await sleep(seconds * 1000);
+      while (this.bytesPerSecond === 0 && !to.destroyed) await sleep(50);
+      const ms = (chunk.length / this.bytesPerSecond) * 1000;
+      if (ms >= 1) await sleep(ms);
+      if (to.destroyed) return;
       if (!to.write(chunk)) await once(to, 'drain');
     }
     to.end();

@@ -2,7 +2,6 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
 
 import type { Browser } from 'playwright-core';
 
@@ -48,16 +47,14 @@ export class Session implements AsyncDisposable {
     return this.#second;
   }
 
-  /** Declares a test that leaves a picture of each window when it fails. */
-  test(title: string, body: () => Promise<void>): void {
-    test(title, { timeout: 180_000 }, async () => {
-      try {
-        await body();
-      } catch (error) {
-        await this.#picture(title);
-        throw error;
-      }
-    });
+  /** Runs a step of a test; leaves a picture of each window when it fails. */
+  async pictured(title: string, step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      await this.#picture(title);
+      throw error;
+    }
   }
 
   async #picture(title: string): Promise<void> {
