@@ -216,6 +216,7 @@ async function collectExtents(
       { exportId: opened.exportId, diskId: disk.id, ...(since === undefined ? {} : { since }), offset },
       { signal },
     );
+    if (page.extents.length % 2 !== 0) throw contradiction(`reported half an extent of disk ${disk.name}`);
     for (let index = 0; index + 1 < page.extents.length; index += 2) {
       chunks.addExtent(page.extents[index] ?? 0, page.extents[index + 1] ?? 0);
     }

@@ -175,6 +175,7 @@ describe('a backup run', () => {
       ({ checkpoints: [made] }) => ({ checkpoint: { ...made, disks: [frozen(disk, 'a'), frozen(disk, 'b')] } }),
     ],
     ['export/extents', 'an extent goes past the end', () => ({ extents: [1 << 19, (1 << 19) + 1] })],
+    ['export/extents', 'the last extent has no length', () => ({ extents: [0, 4096, 1 << 19] })],
     ['export/extents', 'the pages do not advance', () => ({ extents: [], nextOffset: 1 })],
     ['export/extents', 'the pages go past the end', () => ({ extents: [], nextOffset: (1 << 20) + 1 })],
   ];
