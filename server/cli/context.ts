@@ -1,4 +1,6 @@
 /** What every command gets: where to print, which daemon to ask, how to end. */
+import { resolve } from 'node:path';
+
 import type { Command } from 'commander';
 
 import { readPasswordFile } from '../base/files.ts';
@@ -72,6 +74,11 @@ export function globalOptions(command: Command): GlobalOptions {
 export function localData(options: GlobalOptions, why: string): string {
   if (options.daemon === undefined) return options.data;
   throw new TidemarkError(errorCodes.invalidUsage, why, { hint: 'Run this there, without --daemon.' });
+}
+
+/** A path on the machine of the daemon: a relative one is one of this directory, which only a local daemon shares. */
+export function daemonPath(options: GlobalOptions, path: string): string {
+  return options.daemon === undefined ? resolve(path) : path;
 }
 
 /** A daemon that a command started by itself ends when nobody has needed it for so long. */

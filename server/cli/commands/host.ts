@@ -4,9 +4,11 @@ import type { Command } from 'commander';
 import * as daemon from '../../protocol/daemon.ts';
 import type { HostEntry } from '../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
-import { globalOptions, printResult, readPassword, withDaemon } from '../context.ts';
+import { globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { paragraph } from '../fold.ts';
+import { addPasswordOptions, givenPassword, namesPassword } from '../password-options.ts';
+import type { PasswordOptions } from '../password-options.ts';
 import { age, table } from '../table.ts';
 import { parseThreads } from '../values.ts';
 
@@ -20,37 +22,8 @@ export function addHostCommands(program: Command, context: CliContext): void {
       '\nExample:\n  tidemark host add hv01 https://hv01:8440 --password-file hv01.pw\n  tidemark host test hv01',
     );
 
-  host
-    .command('add')
-    .description('add a host, after a successful connection test')
-    .argument('<name>', 'what to call it here')
-    .argument('<url>', "its agent's address: https://HOST:8440 or http://HOST:8440")
-    .option('--password-file <file>', "file whose first line is the agent's password; - for standard input")
-    .option('--threads <n>', 'disk parts exported at a time', parseThreads, 2)
-    .option('--replace', 'change a host that is known already, and accept a new certificate', false)
-    .addHelpText(
-      'after',
-      '\nExample:\n  tidemark host add hv01 https://hv01:8440 --password-file hv01.pw\n\nNext: tidemark vm list',
-    )
-    .action(
-      async (
-        name: string,
-        url: string,
-        options: { passwordFile?: string; threads: number; replace: boolean },
-        command: Command,
-      ) => {
-        const globals = globalOptions(command);
-        const password = await readPassword(context, options.passwordFile, `Password of the agent at ${url}`);
-        const { host: added } = await withDaemon(context, globals, async (client) =>
-          client.request(
-            daemon.addHost,
-            { name, url, password, threads: options.threads, replace: options.replace },
-            { signal: context.signal },
-          ),
-        );
-        printResult(context, globals, added, `Added ${describeHost(context, added)}Next: tidemark vm list\n`);
-      },
-    );
+  addAdd(host, context);
+  addEdit(host, context);
 
   host
     .command('list')
@@ -90,6 +63,70 @@ export function addHostCommands(program: Command, context: CliContext): void {
         client.request(daemon.removeHost, { name }, { signal: context.signal }),
       );
       printResult(context, globals, { removed: name }, `Removed host ${name}. Its restore points stay.\n`);
+    });
+}
+
+function addAdd(host: Command, context: CliContext): void {
+  const add = host
+    .command('add')
+    .description('add a host, after a successful connection test')
+    .argument('<name>', 'what to call it here')
+    .argument('<url>', "its agent's address: https://HOST:8440 or http://HOST:8440");
+  addPasswordOptions(add, "the agent's password")
+    .option('--threads <n>', 'disk parts exported at a time', parseThreads, 2)
+    .option('--replace', 'change a host that is known already, and accept a new certificate', false)
+    .addHelpText(
+      'after',
+      '\nExample:\n  tidemark host add hv01 https://hv01:8440 --password-file hv01.pw\n\nNext: tidemark vm list',
+    )
+    .action(
+      async (
+        name: string,
+        url: string,
+        options: PasswordOptions & { threads: number; replace: boolean },
+        command: Command,
+      ) => {
+        const globals = globalOptions(command);
+        const { threads, replace } = options;
+        const password = await givenPassword(context, globals, options, `Password of the agent at ${url}`);
+        const { host: added } = await withDaemon(context, globals, async (client) =>
+          client.request(daemon.addHost, { name, url, ...password, threads, replace }, { signal: context.signal }),
+        );
+        printResult(context, globals, added, `Added ${describeHost(context, added)}Next: tidemark vm list\n`);
+      },
+    );
+}
+
+interface EditOptions extends PasswordOptions {
+  readonly url?: string;
+  readonly threads?: number;
+  readonly askPassword: boolean;
+  readonly acceptCertificate: boolean;
+}
+
+function addEdit(host: Command, context: CliContext): void {
+  const edit = host
+    .command('edit')
+    .description('change what is given of a host, after a successful connection test')
+    .argument('<name>', 'name of the host')
+    .option('--url <url>', "its agent's address");
+  addPasswordOptions(edit, "the agent's new password")
+    .option('--ask-password', 'ask for a new password on the terminal', false)
+    .option('--threads <n>', 'disk parts exported at a time', parseThreads)
+    .option('--accept-certificate', 'accept the certificate that the agent shows now', false)
+    .addHelpText('after', '\nExample:\n  tidemark host edit hv01 --threads 4\n  tidemark host edit hv01 --ask-password')
+    .action(async (name: string, options: EditOptions, command: Command) => {
+      const globals = globalOptions(command);
+      const { url, threads, acceptCertificate } = options;
+      const password =
+        options.askPassword || namesPassword(options)
+          ? await givenPassword(context, globals, options, `Password of the agent of ${name}`)
+          : {};
+      const change = { name, url, threads, acceptCertificate, ...password };
+      const { host: changed } = await withDaemon(context, globals, async (client) =>
+        client.request(daemon.editHost, change, { signal: context.signal }),
+      );
+      printResult(context, globals, changed, `Changed ${describeHost(context, changed)}`);
     });
 }
 

@@ -1,13 +1,13 @@
 /** `tidemark repo`: where restore points are kept. */
-import { resolve } from 'node:path';
-
 import type { Command } from 'commander';
 
 import { formatBytes } from '../../base/format.ts';
 import * as daemon from '../../protocol/daemon.ts';
 import type { RepositoryStatus } from '../../protocol/daemon.ts';
-import { globalOptions, printResult, readPassword, withDaemon } from '../context.ts';
+import { daemonPath, globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
+import { addPasswordOptions, givenPassword } from '../password-options.ts';
+import type { PasswordOptions } from '../password-options.ts';
 import { table } from '../table.ts';
 import { addMaintenanceCommands } from './repo-maintenance.ts';
 
@@ -27,25 +27,25 @@ export function addRepoCommands(program: Command, context: CliContext): void {
 }
 
 function addInit(repo: Command, context: CliContext): void {
-  repo
+  const init = repo
     .command('init')
     .description('make an encrypted repository in a directory')
     .argument('<name>', 'what to call it here')
-    .argument('<location>', 'a directory that is empty or does not exist')
-    .option('--password-file <file>', 'file whose first line is the password; - for standard input')
+    .argument('<location>', 'a directory that is empty or does not exist');
+  addPasswordOptions(init, 'the password')
     .option('--attach', 'take in the repository that is there already, with its password or recovery key', false)
     .addHelpText(
       'after',
       '\nKeep the password and the recovery key that it prints: without one of them\nnobody can read the backups.\n\nExample:\n  tidemark repo init main /backup/main --password-file repo.pw',
     )
     .action(
-      async (name: string, location: string, options: { passwordFile?: string; attach: boolean }, command: Command) => {
+      async (name: string, location: string, options: PasswordOptions & { attach: boolean }, command: Command) => {
         const globals = globalOptions(command);
-        const password = await readPassword(context, options.passwordFile, `Password of the repository ${name}`);
+        const password = await givenPassword(context, globals, options, `Password of the repository ${name}`);
         const result = await withDaemon(context, globals, async (client) =>
           client.request(
             daemon.initRepository,
-            { name, location: resolve(location), password, attach: options.attach },
+            { name, location: daemonPath(globals, location), ...password, attach: options.attach },
             { signal: context.signal },
           ),
         );

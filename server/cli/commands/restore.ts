@@ -1,12 +1,10 @@
 /** `tidemark restore`. */
-import { resolve } from 'node:path';
-
 import { Option } from 'commander';
 import type { Command } from 'commander';
 
 import { formatBytes } from '../../base/format.ts';
 import { restorePointId } from '../../protocol/ids.ts';
-import { globalOptions, printResult, withDaemon } from '../context.ts';
+import { daemonPath, globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { runToEnd } from '../follow.ts';
 
@@ -52,7 +50,7 @@ export function addRestoreCommands(program: Command, context: CliContext): void 
           kind: 'restore-disk',
           restorePoint,
           disk,
-          target: resolve(options.to),
+          target: daemonPath(globals, options.to),
           format: options.format,
           overwrite: options.force,
           ...(options.repo === undefined ? {} : { repository: options.repo }),
