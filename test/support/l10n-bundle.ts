@@ -1,10 +1,13 @@
 /**
  * Writes l10n/bundle.l10n.json, the texts that a translator starts from: `npm run l10n`. It holds the first argument of every
- * `l10n.t` call of the client, as VS Code looks texts up. A unit test finds out when that was forgotten.
+ * `l10n.t` call of the client, as VS Code looks texts up. Translations lose what is used no more; what they lack is printed. A unit
+ * test finds out when that was forgotten.
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import { json, record, string } from '../../server/protocol/parse.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -66,8 +69,29 @@ function textOf(rest: string): string | undefined {
   });
 }
 
-if (import.meta.main) {
+/** Puts the texts of a translation into the order of `texts`, without those that nobody uses any more; gives those that it lacks. */
+async function updateTranslation(file: string, texts: readonly string[]): Promise<readonly string[]> {
+  const translated = json(await readFile(file, 'utf8'), record(string({ maxLength: 8192 })), file);
+  const kept = texts.flatMap((text) => {
+    const translation = translated[text];
+    return translation === undefined ? [] : [[text, translation] as const];
+  });
+  await writeFile(file, `${JSON.stringify(Object.fromEntries(kept), undefined, 2)}\n`);
+  return texts.filter((text) => translated[text] === undefined);
+}
+
+async function main(): Promise<void> {
   const { texts, unreadable } = await clientTexts();
   if (unreadable.length > 0) throw new Error(`Not a text literal: ${unreadable.join(', ')}`);
   await writeFile(bundleFile, bundleOf(texts));
+  const folder = dirname(bundleFile);
+  for (const name of await readdir(folder)) {
+    if (name === basename(bundleFile)) continue;
+    for (const text of await updateTranslation(join(folder, name), texts)) {
+      console.error(`${name} lacks ${JSON.stringify(text)}`);
+      process.exitCode = 1;
+    }
+  }
 }
+
+if (import.meta.main) await main();
