@@ -1,0 +1,78 @@
+/** A workspace that is not trusted: what the daemon has is there, what the folder says counts for nothing. */
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+
+import { commandTitle, containerTitle, paletteTitle, viewName } from '../support/vscode/labels.ts';
+import { startSession } from '../support/vscode/session.ts';
+import type { Session } from '../support/vscode/session.ts';
+import { until } from '../support/vscode/until.ts';
+import type { WorkbenchWindow } from '../support/vscode/window.ts';
+
+const hosts = viewName('tidemark.hosts');
+const policies = viewName('tidemark.policies');
+const runPolicy = commandTitle('tidemark.policy.backUp');
+const restrictedMode = 'Restricted Mode';
+
+/** A folder from somewhere: with a policy, and with settings that would run a program of its choice. */
+function prepare(workspace: string): void {
+  mkdirSync(join(workspace, '.vscode'));
+  const evil = {
+    'tidemark.daemon.nodePath': join(workspace, 'evil.sh'),
+    'tidemark.daemon.address': 'https://evil.example',
+  };
+  writeFileSync(join(workspace, '.vscode/settings.json'), JSON.stringify(evil));
+  writeFileSync(join(workspace, 'evil.sh'), '#!/bin/sh\ntouch "$(dirname "$0")/was-run"\n', { mode: 0o755 });
+  writeFileSync(join(workspace, 'nightly.backup.yaml'), 'name: nightly\n');
+}
+
+describe('in a workspace that is not trusted', () => {
+  let session: Session;
+  before(async () => {
+    session = await startSession({ trust: true, prepare });
+  });
+  after(async () => session[Symbol.asyncDispose]());
+
+  const step = (title: string, body: (window: WorkbenchWindow) => Promise<void>): void => {
+    it(title, { timeout: 120_000 }, async () => session.pictured(title, async () => body(session.window)));
+  };
+
+  step('the views work, with the daemon that the user has', async (window) => {
+    await window.statusItem(restrictedMode).waitFor();
+    await window.sideBar.open(containerTitle);
+    const welcome = await window.sideBar.welcome(hosts);
+    await welcome.getByText('No Hyper-V hosts yet').waitFor();
+    await until(
+      () => session.server.daemons().length,
+      (daemons) => daemons === 1,
+    );
+    const [daemon] = session.server.daemons();
+    assert.ok(daemon?.command.includes(session.daemonData), daemon?.command);
+  });
+
+  step('policies are shown, with the reason why they are not run', async ({ sideBar, quickInput }) => {
+    await sideBar.row(policies, 'nightly');
+    const pane = await sideBar.view(policies);
+    await pane.getByText('not trusted').first().waitFor();
+    const row = await sideBar.row(policies, 'nightly');
+    await row.hover();
+    assert.equal(await row.locator(`.action-label[aria-label^="${runPolicy}"]`).count(), 0);
+    assert.ok(!(await quickInput.offers(paletteTitle('tidemark.policy.backUp'))));
+  });
+
+  step('trust makes the policies usable, and the folder still cannot name a program', async (window) => {
+    await window.command('Workspaces: Manage Workspace Trust');
+    await window.page.locator('.workspace-trust-editor .monaco-button', { hasText: /^Trust$/ }).click();
+    await window.statusItem(restrictedMode).waitFor({ state: 'hidden' });
+    const row = await window.sideBar.row(policies, 'nightly');
+    await row.hover();
+    await row.locator(`.action-label[aria-label^="${runPolicy}"]`).waitFor();
+    assert.equal(session.server.daemons().length, 1);
+  });
+
+  step('nothing was an error of the workbench', async ({ problems }) => {
+    await Promise.resolve();
+    assert.deepEqual(problems, []);
+  });
+});
