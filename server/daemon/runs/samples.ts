@@ -15,8 +15,8 @@ export class RunSamples {
   #counted = 0;
   #lastDone = 0;
 
-  /** Takes note of what is done at `atMs` since the start; `last` keeps the sample however close it is to the one before. */
-  add(atMs: number, doneBytes: number, last = false): void {
+  /** Takes note of what is done at `atMs` since the start; `isLast` keeps the sample however close it is to the one before. */
+  add(atMs: number, doneBytes: number, isLast = false): void {
     const time = Math.max(0, Math.round(atMs));
     if (doneBytes < this.#lastDone) this.#counted += this.#lastDone;
     this.#lastDone = doneBytes;
@@ -28,9 +28,11 @@ export class RunSamples {
     }
     const passed = time - before.atMs;
     // A timer fires a little early or late.
-    if (passed <= 0 || (!last && passed < this.#intervalMs * 0.8)) return;
-    this.#samples.push({ atMs: time, doneBytes: moved, bytesPerSecond: rate(before, time, moved) });
+    if (passed <= 0 || (!isLast && passed < this.#intervalMs * 0.8)) return;
+    // Before the new one comes in, which stays whatever goes: the last one is the end of the chart.
     if (this.#samples.length >= maxSamples) this.#thin();
+    const last = this.#samples.at(-1) ?? before;
+    this.#samples.push({ atMs: time, doneBytes: moved, bytesPerSecond: rate(last, time, moved) });
   }
 
   /** Oldest first, at most `maxSamples`. */
