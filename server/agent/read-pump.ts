@@ -4,6 +4,7 @@ import { constants, zstdCompress } from 'node:zlib';
 
 import { Semaphore } from '../base/concurrency.ts';
 import { encodeFrameHeader } from '../base/frames.ts';
+import { releaseMemory } from '../base/memory.ts';
 import { frameEncoding, frameHeaderBytes, frameType, maxFrameBytes } from '../protocol/data.ts';
 import type { ReadRequest } from '../protocol/data.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
@@ -12,7 +13,6 @@ import { PiecePool } from './piece-pool.ts';
 import type { DiskReader } from './provider.ts';
 
 const compressAsync = promisify(zstdCompress);
-const compressOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** A chunk is sent compressed when that saves at least 3 %: less is not worth the receiver's time. */
 const worthwhile = 0.97;
 /** Chunks of one connection being compressed at a time, on the threads of libuv. */
@@ -25,6 +25,13 @@ const zeros = Buffer.alloc(maxFrameBytes);
 
 function isZero(chunk: Buffer): boolean {
   return chunk[0] === 0 && chunk.equals(chunk.length === zeros.length ? zeros : zeros.subarray(0, chunk.length));
+}
+
+/** A piece of the disk as it is sent. */
+interface Prepared {
+  readonly buffers: readonly Buffer[];
+  /** Those of them that are freed when they are sent. */
+  readonly compressed: readonly Buffer[];
 }
 
 interface Piece {
@@ -98,13 +105,17 @@ export class ReadPump {
   /** Waits for both, so that no read outlives the answer. */
   async #sendInOrder(
     before: Promise<void>,
-    ready: Promise<readonly Buffer[]>,
+    ready: Promise<Prepared>,
     done: () => void,
     signal: AbortSignal,
   ): Promise<void> {
     const [earlier, now] = await Promise.allSettled([before, ready]);
     if (earlier.status === 'fulfilled' && now.status === 'fulfilled' && !signal.aborted) {
-      this.#output.send(now.value, done);
+      const { buffers, compressed } = now.value;
+      this.#output.send(buffers, () => {
+        done();
+        for (const buffer of compressed) releaseMemory(buffer);
+      });
       return;
     }
     done();
@@ -120,7 +131,7 @@ export class ReadPump {
     disk: DiskReader,
     { offset, length }: Piece,
     buffer: Buffer,
-  ): Promise<readonly Buffer[]> {
+  ): Promise<Prepared> {
     await disk.read(buffer.subarray(0, length), offset);
     const count = Math.ceil(length / chunkBytes);
     const chunks: (Buffer | undefined)[] = [];
@@ -131,6 +142,7 @@ export class ReadPump {
     const stored = compress ? await Promise.all(chunks.map(async (chunk) => this.#compress(chunk))) : chunks;
     const headers = Buffer.allocUnsafe(count * frameHeaderBytes);
     const output: Buffer[] = [];
+    const compressed: Buffer[] = [];
     let pending = 0;
     for (const [index, chunk] of stored.entries()) {
       const rawBytes = Math.min(chunkBytes, length - index * chunkBytes);
@@ -145,18 +157,26 @@ export class ReadPump {
       });
       if (chunk === undefined) continue;
       output.push(headers.subarray(pending, (index + 1) * frameHeaderBytes), chunk);
+      if (storedBytes < rawBytes) compressed.push(chunk);
       pending = (index + 1) * frameHeaderBytes;
     }
     if (pending < headers.length) output.push(headers.subarray(pending));
-    return output;
+    return { buffers: output, compressed };
   }
 
   async #compress(chunk: Buffer | undefined): Promise<Buffer | undefined> {
     if (chunk === undefined) return undefined;
     const release = await this.#compressing.acquire();
     try {
-      const compressed = await compressAsync(chunk, compressOptions);
-      return compressed.length < chunk.length * worthwhile ? compressed : chunk;
+      const compressed = await compressAsync(chunk, {
+        params: { [constants.ZSTD_c_compressionLevel]: 1 },
+        // As the daemon does it: smaller tables, and one piece of output.
+        pledgedSrcSize: chunk.length,
+        chunkSize: Math.max(1024, chunk.length + (chunk.length >>> 8) + 64),
+      });
+      if (compressed.length < chunk.length * worthwhile) return compressed;
+      releaseMemory(compressed);
+      return chunk;
     } finally {
       release();
     }
