@@ -82,7 +82,8 @@ function newest(directory) {
 
 /** Builds server and client, unless the build is newer than everything that goes into it. */
 export function buildServer({ quiet = false } = {}) {
-  const bundle = join(root, 'dist/server/tidemark.js');
+  // What is written last.
+  const bundle = join(root, 'dist/client/run-page.js');
   const inputs = ['scripts/build.mjs', 'package.json', 'package-lock.json'].map(
     (file) => statSync(join(root, file)).mtimeMs,
   );

@@ -9,6 +9,13 @@ export function stoppedError(): TidemarkError {
   });
 }
 
+/** `TM5002`: the user did not give what connecting needs. */
+export function notConnectedError(): TidemarkError {
+  return new TidemarkError(errorCodes.daemonAuthenticationFailed, l10n.t('Connecting to the daemon was cancelled.'), {
+    hint: l10n.t('Connect again to enter the password.'),
+  });
+}
+
 /** `TM5004`: it was started again and again. */
 export function endedTooOften(cause: unknown): TidemarkError {
   return new TidemarkError(

@@ -7,7 +7,7 @@ import { Emitter } from '../base/events.ts';
 import type { Event, Subscription } from '../base/events.ts';
 import { backoffMs } from './backoff.ts';
 import type { Connected, Connector } from './connector.ts';
-import { endedTooOften, stoppedError, withDeadline } from './connection-errors.ts';
+import { endedTooOften, notConnectedError, stoppedError, withDeadline } from './connection-errors.ts';
 import type { DaemonControl, RequestOptions } from './link.ts';
 import { Outcome } from './outcome.ts';
 import { Subscribers } from './subscribers.ts';
@@ -185,7 +185,9 @@ export class DaemonConnection implements DaemonControl {
       this.#outcome.reject(error);
       return this.#schedule(1, error);
     }
-    return this.#settle({ kind: 'failed', error }, error);
+    // The user gave up, at a password for instance: whoever waits hears that, the views what it means.
+    const cancelled = error.code === errorCodes.cancelled;
+    return this.#settle({ kind: 'failed', error: cancelled ? notConnectedError() : error }, error);
   }
 
   #lost(client: DaemonClient, livedMs: number): void {

@@ -170,3 +170,12 @@ test('changed settings end the connection without stopping the daemon; an attemp
   assert.deepEqual(made.state, { kind: 'disconnected', reason: 'not-used' });
   made.dispose();
 });
+
+test('a user who gives up at the password hears nothing more, and the views say how to connect', async () => {
+  const { made } = connection([new TidemarkError(errorCodes.cancelled, 'escape')]);
+  await assert.rejects(made.client(), (error) => TidemarkError.is(error, errorCodes.cancelled));
+  const { state } = made;
+  assert.ok(state.kind === 'failed');
+  assert.equal(state.error.code, errorCodes.daemonAuthenticationFailed);
+  made.dispose();
+});
