@@ -1,4 +1,5 @@
 /** Keeps the context keys that more than one view reads. */
+import { simulatorNames } from '../server/protocol/daemon.ts';
 import type { App } from './app.ts';
 import { readSetting } from './ui/settings.ts';
 
@@ -10,6 +11,7 @@ export function registerContextKeys({ daemon, stores, contextKeys, own }: App): 
   };
   const counts = (): void => {
     contextKeys.set('tidemark:hosts.count', stores.hosts.hosts.value.length);
+    contextKeys.set('tidemark:simulator.running', stores.hosts.host(simulatorNames.host) !== undefined);
     contextKeys.set('tidemark:repositories.count', stores.repositories.repositories.value.length);
     contextKeys.set('tidemark:runs.count', stores.runs.runs.value.length);
     contextKeys.set('tidemark:runs.active', stores.runs.active.length);
