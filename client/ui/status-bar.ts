@@ -1,7 +1,13 @@
 /** The one status bar item: what it shows is decided by whoever calls `show`. */
 import * as vscode from 'vscode';
 
-import type { CommandId } from '../contributions.ts';
+import type { CommandId, ViewId } from '../contributions.ts';
+
+/** What a click does: a command of ours with what it is about, or VS Code's own that shows a view. */
+export interface StatusCommand {
+  readonly id: CommandId | `${ViewId}.focus`;
+  readonly target?: unknown;
+}
 
 /** What the item shows. */
 export interface StatusText {
@@ -10,7 +16,7 @@ export interface StatusText {
   /** For screen readers, and as the name in the status bar's menu. */
   readonly accessibleText: string;
   readonly tooltip: vscode.MarkdownString;
-  readonly command: CommandId;
+  readonly command: StatusCommand;
   /** Colours the item as a problem. */
   readonly problem?: boolean | undefined;
 }
@@ -24,7 +30,8 @@ export class StatusBar {
     const item = (this.#item ??= this.#create());
     item.text = text;
     item.tooltip = tooltip;
-    item.command = command;
+    const args = command.target === undefined ? [] : [command.target];
+    item.command = { command: command.id, title: accessibleText, arguments: args };
     item.accessibilityInformation = { label: accessibleText, role: 'button' };
     item.backgroundColor = problem ? new vscode.ThemeColor('statusBarItem.warningBackground') : undefined;
     item.show();

@@ -1,0 +1,11 @@
+/** How a window shows that runs are under way. */
+import type { App } from '../app.ts';
+import { RunNotifications } from './run-notifications.ts';
+import { registerRunStatus } from './run-status.ts';
+
+/** Registers the status bar item and the notifications. */
+export function registerRunActivity(app: App): void {
+  registerRunStatus(app);
+  // It lives as long as its subscriptions, which the app owns.
+  void new RunNotifications(app);
+}

@@ -1,0 +1,137 @@
+/** What the run page shows of a run, in words and figures. */
+import { formatBytes, formatDuration } from '../../server/base/format.ts';
+import type { RunInfo, RunPhase, RunSample } from '../../server/protocol/daemon.ts';
+import { l10n } from '../base/l10n.ts';
+import { hasEnded } from '../stores/run-order.ts';
+import { amountText, durationText, kindText, outcomeText, phaseText, stateText } from '../views/runs/run-texts.ts';
+import { joined } from '../views/tree/row.ts';
+import { leftText, percent, timeText } from '../views/tree/texts.ts';
+import type { Bar, Chart, Fact, PhaseState, RunPageState } from './messages.ts';
+
+/** The phases that a run of each kind goes through, in their order; others are shown when they come. */
+const phasesOf: Readonly<Record<RunInfo['request']['kind'], readonly RunPhase[]>> = {
+  backup: ['connecting', 'checkpoint', 'extents', 'transfer', 'reference-point', 'committing'],
+  'restore-disk': ['connecting', 'reading', 'committing'],
+  'restore-vm': ['connecting', 'transfer', 'committing'],
+  verify: ['connecting', 'verifying'],
+  prune: ['connecting', 'collecting'],
+  gc: ['connecting', 'collecting'],
+};
+
+/** The page of a run at `now`, ms since 1970. */
+export function runPageState(run: RunInfo, now: number): RunPageState {
+  const { progress, error } = run;
+  const ended = hasEnded(run);
+  const moves = progress.totalBytes > 0;
+  return {
+    title: run.title,
+    subtitle: joined(kindText(run.request), run.id),
+    state: ended || run.state !== 'running' ? stateText(run.state) : phaseText(progress.phase),
+    tone: tone(run),
+    facts: facts(run, now),
+    phases: phases(run),
+    ...(moves ? { total: bar(l10n.t('All disks'), progress.doneBytes, progress.totalBytes) } : {}),
+    disks: progress.disks.map(({ name, doneBytes, totalBytes }) => bar(name, doneBytes, totalBytes)),
+    ...(error === undefined ? {} : { error: { message: error.message, hint: error.hint, code: error.code } }),
+    warnings: run.warnings,
+    canCancel: run.state === 'queued' || run.state === 'running',
+    canRetry: run.state === 'failed' || run.state === 'interrupted' || run.state === 'cancelled',
+  };
+}
+
+function bar(name: string, doneBytes: number, totalBytes: number): Bar {
+  // A disk on which nothing changed is done, not at zero.
+  const share = totalBytes === 0 ? 100 : percent(doneBytes, totalBytes);
+  return { name, percent: share, amount: amountText(doneBytes, totalBytes) };
+}
+
+function tone({ state }: RunInfo): RunPageState['tone'] {
+  switch (state) {
+    case 'queued':
+    case 'cancelled':
+      return 'quiet';
+    case 'running':
+    case 'cancelling':
+      return 'active';
+    case 'succeeded':
+      return 'good';
+    case 'failed':
+    case 'interrupted':
+      break;
+  }
+  return 'bad';
+}
+
+function facts(run: RunInfo, now: number): readonly Fact[] {
+  const { progress, outcome, startedAt, finishedAt } = run;
+  const rows: (readonly [name: string, value: string | undefined])[] = [
+    [l10n.t('Queued'), timeText(run.queuedAt)],
+    [l10n.t('Started'), startedAt === undefined ? undefined : timeText(startedAt)],
+    [finishedAt === undefined ? l10n.t('Running for') : l10n.t('Took'), durationText(run, now)],
+    [l10n.t('Speed'), hasEnded(run) ? undefined : rate(progress.bytesPerSecond)],
+    [l10n.t('Time left'), progress.etaSeconds === undefined ? undefined : leftText(progress.etaSeconds)],
+    [l10n.t('Host job'), progress.jobPercent === undefined ? undefined : `${progress.jobPercent} %`],
+    [l10n.t('Result'), outcome === undefined ? undefined : outcomeText(outcome)],
+  ];
+  return rows.flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
+}
+
+function rate(bytesPerSecond: number): string | undefined {
+  return bytesPerSecond > 0 ? l10n.t('{0}/s', formatBytes(bytesPerSecond)) : undefined;
+}
+
+function phases(run: RunInfo): RunPageState['phases'] {
+  const usual = phasesOf[run.request.kind];
+  const { phase } = run.progress;
+  const known = usual.includes(phase) || phase === 'queued' || phase === 'finished';
+  const all = known ? usual : [...usual, phase];
+  const at = phase === 'finished' ? all.length : all.indexOf(phase);
+  return all.map((one, index) => {
+    const state = phaseState(run, index, at);
+    return { text: phaseText(one), state, spoken: l10n.t('{0}: {1}', phaseText(one), phaseStateText(state)) };
+  });
+}
+
+function phaseState(run: RunInfo, index: number, at: number): PhaseState {
+  if (run.state === 'succeeded' || index < at) return 'done';
+  if (index > at) return 'to-do';
+  return hasEnded(run) ? 'failed' : 'now';
+}
+
+function phaseStateText(state: PhaseState): string {
+  switch (state) {
+    case 'done':
+      return l10n.t('done');
+    case 'now':
+      return l10n.t('under way');
+    case 'failed':
+      return l10n.t('ended here');
+    case 'to-do':
+      break;
+  }
+  return l10n.t('to come');
+}
+
+/** The chart of what moved over time. */
+export function runChart(samples: readonly RunSample[]): Chart {
+  const points = samples.map(({ atMs, bytesPerSecond }) => ({ atMs, bytesPerSecond }));
+  const top = Math.max(0, ...points.map(({ bytesPerSecond }) => bytesPerSecond));
+  const last = samples.at(-1);
+  const mean = last === undefined || last.atMs === 0 ? 0 : (last.doneBytes / last.atMs) * 1000;
+  const [topText, meanText] = [top, mean].map((value) => l10n.t('{0}/s', formatBytes(value)));
+  return {
+    points,
+    top: topText ?? '',
+    end: formatDuration(last?.atMs ?? 0),
+    description:
+      last === undefined
+        ? l10n.t('No data has moved yet.')
+        : l10n.t(
+            '{0} in {1}: {2} on average, {3} at most.',
+            formatBytes(last.doneBytes),
+            formatDuration(last.atMs),
+            meanText ?? '',
+            topText ?? '',
+          ),
+  };
+}
