@@ -32,6 +32,7 @@ export class HostsModel implements TreeModel<HostsNode> {
   readonly #data: HostsData;
   readonly #vmsById = new ListIndex((entry: VmEntry) => entry.vm.id);
   readonly #disksById = new ListIndex((disk: DiskInfo) => disk.id);
+  readonly #nodesOf = new WeakMap<readonly VmEntry[], readonly VmNode[]>();
   #filter: TextFilter = textFilter('');
 
   constructor(data: HostsData) {
@@ -183,9 +184,10 @@ export class HostsModel implements TreeModel<HostsNode> {
 
   #vms({ id, host }: HostNode): readonly HostsNode[] {
     const cached = this.#data.vms(host);
-    const matching = cached.value.filter((entry) => this.#matches(entry));
+    const all = this.#vmNodes(cached.value);
+    const matching = this.#filter.active ? all.filter((_, index) => this.#matchesAt(cached.value, index)) : all;
     const shown = matching.slice(0, this.limits.limit(id));
-    const nodes: HostsNode[] = shown.map(vmNode);
+    const nodes: HostsNode[] = [...shown];
     if (matching.length > shown.length) nodes.push(moreNode(view, id, { shown: shown.length, total: matching.length }));
     if (cached.state === 'failed' && cached.error !== undefined) nodes.unshift(errorNode(id, cached.error));
     if (nodes.length > 0) return nodes;
@@ -194,6 +196,20 @@ export class HostsModel implements TreeModel<HostsNode> {
       return [messageNode(id, 'info', text)];
     }
     return [messageNode(id, 'loading', l10n.t('Asking {0}…', host))];
+  }
+
+  /** Made once for each list that was read: a look at what changed then compares nothing but objects. */
+  #vmNodes(entries: readonly VmEntry[]): readonly VmNode[] {
+    const known = this.#nodesOf.get(entries);
+    if (known !== undefined) return known;
+    const nodes = entries.map(vmNode);
+    this.#nodesOf.set(entries, nodes);
+    return nodes;
+  }
+
+  #matchesAt(entries: readonly VmEntry[], index: number): boolean {
+    const entry = entries[index];
+    return entry !== undefined && this.#matches(entry);
   }
 
   #host({ host }: HostNode): HostEntry | undefined {

@@ -9,20 +9,24 @@ import { StoredHostsData } from './hosts-data.ts';
 import { HostsModel } from './hosts-model.ts';
 import type { HostsNode } from './hosts-nodes.ts';
 
-const hourMs = 3_600_000;
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
 /** How often ages are looked at while the view is visible, ms. */
-const agesMs = 60_000;
+const agesMs = minuteMs;
 
 export class HostsView implements FilteredView {
   readonly #app: ViewApp;
   readonly #model: HostsModel;
   readonly #attempts = new LoadAttempts();
   readonly #controller: TreeController<HostsNode>;
+  #overdueAfterMs = 0;
+  #freshMs = 0;
 
   constructor(app: ViewApp) {
     this.#app = app;
     const { stores, daemon, own } = app;
-    const overdueAfterMs = (): number => readSetting('tidemark.inventory.overdueAfterHours') * hourMs;
+    this.#readSettings();
+    const overdueAfterMs = (): number => this.#overdueAfterMs;
     this.#model = new HostsModel(new StoredHostsData({ stores, daemon, overdueAfterMs }));
     this.#controller = own(
       new TreeController<HostsNode>({
@@ -42,7 +46,12 @@ export class HostsView implements FilteredView {
     own(stores.runs.onDidChange(({ listChanged }) => (listChanged ? refresh() : undefined)));
     own(daemon.onDidConnect(() => this.#attempts.renew()));
     own(daemon.onDidChangeState(refresh));
-    own(onSettingChange(['tidemark.inventory.overdueAfterHours'], refresh));
+    own(
+      onSettingChange(['tidemark.inventory.overdueAfterHours', 'tidemark.inventory.refreshMinutes'], () => {
+        this.#readSettings();
+        refresh();
+      }),
+    );
   }
 
   get filter(): string {
@@ -63,6 +72,12 @@ export class HostsView implements FilteredView {
     this.#controller.refreshNow();
   }
 
+  /** Kept: every line of a VM goes by them, and reading a setting is slow. */
+  #readSettings(): void {
+    this.#overdueAfterMs = readSetting('tidemark.inventory.overdueAfterHours') * hourMs;
+    this.#freshMs = readSetting('tidemark.inventory.refreshMinutes') * minuteMs;
+  }
+
   /** What is not known of a host cannot be searched. */
   #loadAll(): void {
     const { hosts } = this.#app.stores;
@@ -77,8 +92,7 @@ export class HostsView implements FilteredView {
       return this.#attempts.wanted('hosts', stores.hosts.hosts, now) ? stores.hosts.load() : undefined;
     }
     if (node.kind === 'host') {
-      const freshMs = readSetting('tidemark.inventory.refreshMinutes') * 60_000;
-      const wanted = this.#attempts.wanted(node.id, stores.vms.vms(node.host), now, freshMs);
+      const wanted = this.#attempts.wanted(node.id, stores.vms.vms(node.host), now, this.#freshMs);
       return wanted ? stores.vms.load(node.host) : undefined;
     }
     if (node.kind === 'points') {

@@ -137,15 +137,17 @@ function sameNodes<N extends TreeNode>(entries: readonly Entry<N>[], nodes: read
   );
 }
 
-/** Nodes are flat: comparing their plain fields is comparing them. */
+/** Nodes are flat, and those of a kind are made with their fields in one order: comparing the plain ones is comparing the nodes. */
 function sameNode(a: TreeNode, b: TreeNode): boolean {
   if (a === b) return true;
   if (a.id !== b.id) return false;
-  const fields = plainFields(a);
-  const others = new Map(plainFields(b));
-  return fields.length === others.size && fields.every(([name, value]) => others.get(name) === value);
-}
-
-function plainFields(node: TreeNode): readonly (readonly [string, unknown])[] {
-  return Object.entries(node).filter(([, value]) => typeof value !== 'object');
+  const fields = Object.entries(a);
+  const others = Object.entries(b);
+  return (
+    fields.length === others.length &&
+    fields.every(([name, value], index) => {
+      const [otherName, other] = others[index] ?? [];
+      return name === otherName && (value === other || (typeof value === 'object' && typeof other === 'object'));
+    })
+  );
 }

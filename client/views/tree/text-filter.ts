@@ -10,7 +10,7 @@ export interface TextFilter {
   readonly text: string;
   readonly active: boolean;
   /** Whether every word is found in one of the fields. A word with `*` or `?` is a pattern for a whole field; case does not count. */
-  matches(...fields: readonly string[]): boolean;
+  readonly matches: (...fields: readonly string[]) => boolean;
 }
 
 /** A filter of what the user wrote. */
