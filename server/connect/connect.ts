@@ -71,9 +71,13 @@ async function tryConnect(options: ConnectOptions): Promise<DaemonClient | undef
       found = again;
       continue;
     }
+    // Before the proof: a daemon that ends just now closes instead of answering. That proves no stranger.
+    let closedByPeer = false;
+    for (const event of ['end', 'error']) socket.once(event, () => (closedByPeer = true));
     try {
       await proveAsClient(socket, found.token);
     } catch (error) {
+      if (closedByPeer) return undefined;
       // A daemon that restarts replaces token and address one after the other: only an unchanged pair proves a stranger.
       const again = await readRendezvous(options.dataDirectory);
       if (again === undefined) return undefined;

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 
 import { DaemonConnection } from '../../../client/daemon/connection.ts';
 import { LocalConnector } from '../../../client/daemon/local-connector.ts';
+import { writeRendezvous } from '../../../server/base/rendezvous.ts';
 import * as protocol from '../../../server/protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
 import { DaemonFixture, eventually, runReaches, startBackup } from '../support/daemon-fixture.ts';
@@ -131,5 +135,31 @@ describe('windows and their daemon', () => {
     await connection.stop(true);
     assert.deepEqual(connection.state, { kind: 'disconnected', reason: 'stopped' });
     connection.dispose();
+  });
+
+  it('takes a daemon that closes while a window connects for one that ends, and starts the next one', async () => {
+    await using fixture = new DaemonFixture();
+    const ending = createServer((socket) => socket.end());
+    ending.listen(join(fixture.directory, 's'));
+    await once(ending, 'listening');
+    const protocols = { min: 1, max: 1 };
+    await writeRendezvous(
+      fixture.data,
+      {
+        format: 1,
+        instance: 'ending',
+        pid: 1,
+        startedAt: '2026-01-31T02:00:00Z',
+        address: join(fixture.directory, 's'),
+        protocol: protocols,
+        version: '0.0.0-test',
+        logFile: 'none',
+      },
+      Buffer.alloc(32, 1),
+    );
+    using window = openWindow(fixture);
+    assert.notEqual((await window.connection.client()).instance, 'ending');
+    ending.close();
+    await endDaemon(window);
   });
 });
