@@ -169,8 +169,7 @@ class Door {
       }
       socket.write(`${remoteAccepted}${scram.first(greeting.slice(remoteGreeting.length + 1))}\n`);
     } catch (error) {
-      await refuse(socket, error);
-      throw error;
+      throw await refuse(socket, error);
     }
     const proof = await readLine();
     try {
@@ -179,25 +178,33 @@ class Door {
       socket.write(`${remoteAccepted}${message}\n`);
     } catch (error) {
       await gate.penalty(key);
-      await refuse(socket, error);
-      throw error;
+      throw await refuse(socket, error);
     }
   }
 }
 
-/** Why a client is not let in, as far as it may know, and time for that to leave. */
-async function refuse(socket: TLSSocket, error: unknown): Promise<void> {
-  const { code } = TidemarkError.from(error);
-  const known: Partial<Record<ErrorCode, ErrorCode>> = {
-    [errorCodes.agentAuthenticationFailed]: errorCodes.daemonAuthenticationFailed,
-    [errorCodes.agentCertificateMismatch]: errorCodes.daemonCertificateMismatch,
-    [errorCodes.daemonVersionMismatch]: errorCodes.daemonVersionMismatch,
-  };
+/** What of an authentication that failed the client may know, in this protocol's codes, and what the log says. */
+const refusals: Partial<Record<ErrorCode, readonly [ErrorCode, string]>> = {
+  [errorCodes.agentAuthenticationFailed]: [errorCodes.daemonAuthenticationFailed, 'The password is wrong.'],
+  [errorCodes.agentCertificateMismatch]: [
+    errorCodes.daemonCertificateMismatch,
+    'The encrypted connection does not begin at the client: somebody is in between.',
+  ],
+  [errorCodes.daemonVersionMismatch]: [errorCodes.daemonVersionMismatch, 'It speaks another protocol.'],
+};
+
+/** Says why a client is not let in and gives that time to leave; gives the error for the log. */
+async function refuse(socket: TLSSocket, error: unknown): Promise<TidemarkError> {
+  const [code, message] = refusals[TidemarkError.from(error).code] ?? [
+    errorCodes.invalidInput,
+    'It does not keep to the protocol.',
+  ];
   const left = Promise.withResolvers<void>();
   const timer = setTimeout(left.resolve, farewellMs);
-  socket.write(`${remoteRefused}${known[code] ?? errorCodes.invalidInput}\n`, () => left.resolve());
+  socket.write(`${remoteRefused}${code}\n`, () => left.resolve());
   await left.promise;
   clearTimeout(timer);
+  return new TidemarkError(code, message, { cause: error });
 }
 
 function certificateOf(pem: string): Buffer {

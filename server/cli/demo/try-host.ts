@@ -36,7 +36,7 @@ export async function makeTryHost(root: string, signal: AbortSignal): Promise<re
   ];
   for (const vm of others) {
     await createVm(root, { ...vm, signal });
-    for (const disk of vm.disks) await guestLoad(root, vm.name, disk.name, { percent: 3, seed: 1, signal });
+    for (const disk of vm.disks) await guestLoad(root, vm.name, disk.name, { percent: loadPercent, seed: 1, signal });
   }
   await power(root, 'archive', 'off', signal);
   return [demoNames.vm, ...others.map(({ name }) => name)];

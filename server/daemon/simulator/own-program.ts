@@ -40,7 +40,12 @@ export async function runOwnCommand<T>(
   );
   if (error === null) return json(output, result, `The output of ${command}`);
   if (signal.aborted) throw TidemarkError.is(signal.reason) ? signal.reason : cancelledError();
-  throw reported(said) ?? simulatorFailed(`${command} failed`, error);
+  throw reported(said) ?? simulatorFailed(`${command} failed: ${lastWords(said)}`, error);
+}
+
+/** What a command that could not even report its error said; it was given no secret. */
+function lastWords(said: string): string {
+  return said.trim().slice(-500) || 'without a word';
 }
 
 /** The error that the command printed, when it did. */

@@ -134,6 +134,8 @@ export class Simulator {
   /** Removes everything. Throws `TM5005` while runs use it, unless `cancelRuns` is set. */
   async stop(cancelRuns: boolean, signal: AbortSignal): Promise<void> {
     await this.#mutex.run(async () => {
+      // Without a state, what has the simulator's names is not the simulator's.
+      if ((await readJsonFile(this.#state, stateFile)) === undefined) return;
       await this.#endRuns(cancelRuns, signal);
       await this.#remove();
     });

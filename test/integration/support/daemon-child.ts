@@ -1,6 +1,6 @@
 /**
  * A daemon process with fake parts: `node daemon-child.ts DATA WORLD [MIN MAX]`. MIN and MAX are the protocols it speaks. It prints `ready`
- * when clients can connect.
+ * when clients can connect. `TIDEMARK_TEST_IDLE_MS` makes it end when it is not needed for so long.
  */
 import { serveDaemon } from '../../../server/daemon/daemon.ts';
 import { fakeParts } from './fake-parts.ts';
@@ -10,9 +10,11 @@ const controller = new AbortController();
 process.once('SIGTERM', () => controller.abort());
 const onReady = (): void => void process.stdout.write('ready\n');
 const protocol = min === undefined ? {} : { protocol: { min: Number(min), max: Number(max) } };
+const idleMs = process.env['TIDEMARK_TEST_IDLE_MS'];
+const exitWhenIdleMs = idleMs === undefined ? undefined : Number(idleMs);
 try {
   await serveDaemon(
-    { dataDirectory, version: '0.0.0-test', signal: controller.signal, onReady },
+    { dataDirectory, version: '0.0.0-test', signal: controller.signal, onReady, exitWhenIdleMs },
     { ...fakeParts(world), ...protocol },
   );
 } catch (error) {

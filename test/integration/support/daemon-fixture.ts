@@ -15,6 +15,8 @@ import * as protocol from '../../../server/protocol/daemon.ts';
 import type { BackupRequest, RunInfo } from '../../../server/protocol/daemon.ts';
 import { emptyWorld, writeWorld } from './fake-parts.ts';
 
+/** The entry of the command line, run without a build. */
+export const cliFile = fileURLToPath(new URL('../../../server/cli/main.ts', import.meta.url));
 const childFile = fileURLToPath(new URL('./daemon-child.ts', import.meta.url));
 
 /** How long a test waits for something before it fails, ms. */
@@ -51,7 +53,11 @@ export class DaemonFixture implements AsyncDisposable {
 
   /** Starts a daemon process and waits for nothing. */
   launch(range?: { readonly min: number; readonly max: number }): ChildProcess {
-    const child = spawn(process.execPath, this.args(range), { stdio: ['ignore', 'pipe', 'pipe'] });
+    return this.keep(spawn(process.execPath, this.args(range), { stdio: ['ignore', 'pipe', 'pipe'] }));
+  }
+
+  /** Kills the process with the fixture, if it still runs then. */
+  keep(child: ChildProcess): ChildProcess {
     this.#children.add(child);
     return child;
   }
@@ -82,8 +88,14 @@ export class DaemonFixture implements AsyncDisposable {
     return client;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends the connections of all clients. */
+  async disconnect(): Promise<void> {
     for (const client of this.#clients) await client.close();
+    this.#clients.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.disconnect();
     for (const child of this.#children) {
       if (child.exitCode === null && child.signalCode === null) {
         child.kill('SIGKILL');
