@@ -16,9 +16,10 @@ function fix(code: ErrorCode): { readonly title: string; readonly command: Comma
       title: vscode.l10n.t('Enter Password Again'),
       command: 'tidemark.daemon.forgetPassword',
     },
+    // Forgets the certificate too, and asks about the one that is there now.
     [errorCodes.daemonCertificateMismatch]: {
-      title: vscode.l10n.t('Show Daemon Status'),
-      command: 'tidemark.daemon.status',
+      title: vscode.l10n.t('Connect Anew'),
+      command: 'tidemark.daemon.forgetPassword',
     },
     [errorCodes.daemonVersionMismatch]: {
       title: vscode.l10n.t('Show Daemon Status'),

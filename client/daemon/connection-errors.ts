@@ -1,6 +1,7 @@
 /** What can go wrong between this window and its daemon, in words, and deadlines. */
 import { errorCodes, TidemarkError } from '../../server/protocol/errors.ts';
 import { l10n } from '../base/l10n.ts';
+import { compareVersions } from './versions.ts';
 
 /** `TM5001`: the daemon was stopped on purpose. */
 export function stoppedError(): TidemarkError {
@@ -26,6 +27,18 @@ export function endedTooOften(cause: unknown): TidemarkError {
       cause,
     },
   );
+}
+
+/** `TM5003`: the daemon and this window have no protocol in common. */
+export function versionError(daemonVersion: string, ownVersion: string, cause: unknown): TidemarkError {
+  const newer = compareVersions(daemonVersion, ownVersion) > 0;
+  const message = newer
+    ? l10n.t('The running daemon ({0}) is too new for this window ({1}).', daemonVersion, ownVersion)
+    : l10n.t('The running daemon ({0}) is too old for this window ({1}).', daemonVersion, ownVersion);
+  const hint = newer
+    ? l10n.t('Update the Tidemark extension, then reload the window.')
+    : l10n.t('When its runs have ended, stop it with the program that started it: tidemark daemon stop.');
+  return new TidemarkError(errorCodes.daemonVersionMismatch, message, { hint, cause });
 }
 
 /** `TM5007`: no answer in time. */

@@ -8,7 +8,7 @@ import type { DaemonClient, StartCommand } from '../../server/connect/index.ts';
 import * as daemon from '../../server/protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../server/protocol/errors.ts';
 import type { ConnectAttempt, Connected, Connector } from './connector.ts';
-import { stoppedError } from './connection-errors.ts';
+import { stoppedError, versionError } from './connection-errors.ts';
 import { compareVersions } from './versions.ts';
 
 export interface LocalOptions {
@@ -48,8 +48,16 @@ export class LocalConnector implements Connector {
       return await connectDaemon({ ...this.#identity(), signal });
     } catch (error) {
       if (TidemarkError.is(error, errorCodes.daemonNotRunning)) return undefined;
+      if (TidemarkError.is(error, errorCodes.daemonVersionMismatch)) throw await this.#skew(error);
       throw error;
     }
+  }
+
+  /** `TM5003`, with which side to update. A daemon that does not speak our protocol cannot be asked to make room, and is never killed. */
+  async #skew(cause: TidemarkError): Promise<TidemarkError> {
+    const { dataDirectory, version } = this.#options;
+    const found = await readRendezvous(dataDirectory);
+    return found === undefined ? cause : versionError(found.rendezvous.version, version, cause);
   }
 
   async #start(attempt: ConnectAttempt): Promise<DaemonClient> {

@@ -162,4 +162,18 @@ describe('windows and their daemon', () => {
     ending.close();
     await endDaemon(window);
   });
+
+  it('never kills a daemon of another protocol, and says which side to update', async () => {
+    await using fixture = new DaemonFixture();
+    const child = await fixture.start({ min: 7, max: 8 });
+    using window = openWindow(fixture, '0.0.0');
+    await assert.rejects(window.connection.client(), (error) => {
+      assert.ok(TidemarkError.is(error, errorCodes.daemonVersionMismatch));
+      assert.match(error.message, /too old/);
+      return true;
+    });
+    assert.equal(window.connection.state.kind, 'failed');
+    assert.equal(window.started(), 0);
+    assert.equal(child.exitCode, null);
+  });
 });
