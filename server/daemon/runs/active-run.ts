@@ -18,6 +18,7 @@ const tickMs = 1000;
 /** Limits of `runInfo` in protocol/daemon.ts. */
 const maxWarnings = 1024;
 const maxWarningLength = 4096;
+const maxTitleLength = 1024;
 
 /** What a run needs from its manager. */
 export interface RunSurroundings {
@@ -39,13 +40,13 @@ export type RunEnd =
 export class ActiveRun implements RunContext {
   readonly id: RunId;
   readonly request: RunRequest;
-  readonly title: string;
   readonly #surroundings: RunSurroundings;
   readonly #controller = new AbortController();
   readonly #progress = new ProgressCounter();
   readonly #warnings: string[] = [];
   readonly #log: RunLog;
   readonly #queuedAt: string;
+  #title: string;
   #state: RunState = 'queued';
   #startedAt: string | undefined;
   #finishedAt: string | undefined;
@@ -62,7 +63,7 @@ export class ActiveRun implements RunContext {
   constructor(id: RunId, request: RunRequest, title: string, surroundings: RunSurroundings) {
     this.id = id;
     this.request = request;
-    this.title = title;
+    this.#title = title;
     this.#surroundings = surroundings;
     this.#queuedAt = new Date().toISOString();
     this.#log = new RunLog(id, surroundings);
@@ -70,6 +71,11 @@ export class ActiveRun implements RunContext {
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** What it is about, for people. */
+  get title(): string {
+    return this.#title;
   }
 
   get state(): RunState {
@@ -81,7 +87,7 @@ export class ActiveRun implements RunContext {
     return {
       id: this.id,
       request: this.request,
-      title: this.title,
+      title: this.#title,
       state: this.#state,
       queuedAt: this.#queuedAt,
       ...(this.#startedAt === undefined ? {} : { startedAt: this.#startedAt }),
@@ -157,6 +163,12 @@ export class ActiveRun implements RunContext {
 
   advance(disk: string, bytes: number): void {
     this.#progress.advance(disk, bytes);
+    this.#changed();
+  }
+
+  setTitle(text: string): void {
+    this.#title = text.slice(0, maxTitleLength);
+    this.#persist();
     this.#changed();
   }
 

@@ -34,6 +34,7 @@ export async function executeBackup(
   };
   const located = await locateVm(request, knownIds, context, services);
   const { host, connection, vm } = located;
+  context.setTitle(`${host.name}/${vm.name} → ${request.repository}`);
   context.log('info', `Backing up ${vm.name} (${vm.id}) on ${host.name} to ${request.repository}.`);
   for (const warning of connection.warnings) context.log('warning', warning);
   // From here on the VM is this run's: what is found out about it now stays true until the run ends.

@@ -25,6 +25,8 @@ export interface RunContext {
   setDisks(disks: readonly { readonly name: string; readonly totalBytes: number }[]): void;
   /** `bytes` more of `disk` are done. Cheap: call it for each chunk. */
   advance(disk: string, bytes: number): void;
+  /** What the run is about, for people, now that it is known: a request may have ids only. */
+  setTitle(text: string): void;
   /** A warning that the user sees with the result. */
   warn(text: string): void;
   /** A line of the run's log. */

@@ -22,6 +22,7 @@ export async function executeRestoreDisk(
   const { repository, point } = await findRestorePoint(request, context, services);
   const disk = findDisk(point, request.disk);
   const { target, overwrite } = request;
+  context.setTitle(`${point.vmName}/${disk.name} → ${target}`);
   await checkTarget(target, disk.stats.dataBytes, overwrite);
   context.setDisks([{ name: disk.name, totalBytes: disk.stats.dataBytes }]);
 

@@ -31,6 +31,7 @@ export async function executeRestoreVm(
   const bytes = await repository.readBlob(point.configuration, signal);
   const configuration = json(Buffer.from(bytes).toString('utf8'), vmConfiguration, 'The stored VM configuration');
   const name = request.name ?? point.vmName;
+  context.setTitle(`${point.vmName} → ${host.name}/${name}`);
   context.setDisks(point.disks.map((disk) => ({ name: disk.name, totalBytes: disk.stats.dataBytes })));
   const { connectNetwork } = request;
   const params = { name, configuration, connectNetwork, disks: point.disks.map(diskShape) };

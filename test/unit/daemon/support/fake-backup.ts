@@ -71,6 +71,7 @@ export class FakeBackup {
       this.totals = disks.map(({ totalBytes }) => totalBytes);
     },
     advance: () => undefined,
+    setTitle: () => undefined,
     warn: (text) => this.warnings.push(text),
     log: () => undefined,
     journal: async (entry) => this.#call(`journal ${entry.type}`),
