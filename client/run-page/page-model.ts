@@ -86,15 +86,17 @@ function phases(run: RunInfo): RunPageState['phases'] {
   const known = usual.includes(phase) || phase === 'queued' || phase === 'finished';
   const all = known ? usual : [...usual, phase];
   const at = phase === 'finished' ? all.length : all.indexOf(phase);
+  // Cleaning up says that a phase before did not succeed, but not which: none is called done.
+  const reached = known ? at : 0;
   return all.map((one, index) => {
-    const state = phaseState(run, index, at);
+    const state = phaseState(run, index, at, reached);
     return { text: phaseText(one), state, spoken: l10n.t('{0}: {1}', phaseText(one), phaseStateText(state)) };
   });
 }
 
-function phaseState(run: RunInfo, index: number, at: number): PhaseState {
-  if (run.state === 'succeeded' || index < at) return 'done';
-  if (index > at) return 'to-do';
+function phaseState(run: RunInfo, index: number, at: number, reached: number): PhaseState {
+  if (run.state === 'succeeded' || index < reached) return 'done';
+  if (index !== at) return 'to-do';
   return hasEnded(run) ? 'failed' : 'now';
 }
 
