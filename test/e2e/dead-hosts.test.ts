@@ -1,12 +1,12 @@
 /** Hosts that do not answer: each says so by itself, what was known of it stays, and no other host waits for it. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe } from 'node:test';
 
 import { commandTitle, containerTitle, viewName } from '../support/vscode/labels.ts';
 import { startSession } from '../support/vscode/session.ts';
 import type { Session } from '../support/vscode/session.ts';
-import type { WorkbenchWindow } from '../support/vscode/window.ts';
+import { story } from '../support/vscode/steps.ts';
 import { until } from '../support/vscode/until.ts';
 import { cli, LabHost } from './support/lab-host.ts';
 
@@ -36,9 +36,7 @@ describe('hosts that do not answer', () => {
     for (const host of [alive, refusing, silent]) await host[Symbol.asyncDispose]();
   });
 
-  const step = (title: string, body: (window: WorkbenchWindow) => Promise<void>): void => {
-    it(title, { timeout: 120_000 }, async () => session.pictured(title, async () => body(session.window)));
-  };
+  const step = story(() => session);
 
   step('are listed with their VMs while they do', async ({ sideBar }) => {
     await sideBar.open(containerTitle);

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe } from 'node:test';
 
 import { commandTitle, containerTitle, paletteTitle, viewName } from '../support/vscode/labels.ts';
 import { startSession } from '../support/vscode/session.ts';
 import type { Session } from '../support/vscode/session.ts';
+import { story } from '../support/vscode/steps.ts';
 import { until } from '../support/vscode/until.ts';
-import type { WorkbenchWindow } from '../support/vscode/window.ts';
 
 const hosts = viewName('tidemark.hosts');
 const policies = viewName('tidemark.policies');
@@ -34,9 +34,7 @@ describe('in a workspace that is not trusted', () => {
   });
   after(async () => session[Symbol.asyncDispose]());
 
-  const step = (title: string, body: (window: WorkbenchWindow) => Promise<void>): void => {
-    it(title, { timeout: 120_000 }, async () => session.pictured(title, async () => body(session.window)));
-  };
+  const step = story(() => session);
 
   step('the views work, with the daemon that the user has', async (window) => {
     await window.statusItem(restrictedMode).waitFor();

@@ -56,6 +56,11 @@ export class QuickInput {
     await this.#row(label).click();
   }
 
+  /** Chooses the entry at the top. */
+  async pickFirst(): Promise<void> {
+    await this.widget.locator('.monaco-list-row').first().click();
+  }
+
   /** Ticks entries of a pick for several, and accepts. */
   async pickMany(labels: readonly string[]): Promise<void> {
     for (const label of labels) await this.pick(label);
@@ -86,8 +91,29 @@ export class QuickInput {
     };
   }
 
-  /** Waits for the question with this title (or its beginning), which several steps of a command may share. */
+  /** Confirms what the open input box proposes. */
+  async accept(): Promise<void> {
+    await this.#page.keyboard.press('Enter');
+  }
+
+  /** Waits for the question with this title, which the steps of a command share. */
   async asks(title: string | RegExp): Promise<void> {
     await this.widget.locator('.quick-input-title', { hasText: title }).waitFor();
+  }
+
+  /** Waits for a step with this text in its empty box. */
+  async asksIn(placeholder: string): Promise<void> {
+    await this.widget.getByPlaceholder(placeholder).first().waitFor();
+  }
+
+  /** Waits for a step whose text below the box has this. */
+  async prompts(text: RegExp): Promise<void> {
+    await this.widget.locator('.quick-input-message', { hasText: text }).waitFor();
+  }
+
+  /** Waits until the open box refuses what was typed, with a text that has this. */
+  async complains(text: RegExp): Promise<void> {
+    await this.widget.locator('.quick-input-box .error').first().waitFor();
+    await this.prompts(text);
   }
 }

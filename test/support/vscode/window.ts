@@ -43,8 +43,8 @@ export class WorkbenchWindow {
   }
 
   /** Runs a command of the palette by its title with the category. */
-  command(paletteTitle: string): Promise<void> {
-    return this.quickInput.command(paletteTitle);
+  async command(paletteTitle: string): Promise<void> {
+    await this.quickInput.command(paletteTitle);
   }
 
   statusItem(text: string | RegExp): Locator {
