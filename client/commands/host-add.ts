@@ -64,7 +64,8 @@ export function addHost(app: App): CommandHandler<'tidemark.host.add'> {
         });
       },
       ...passwordSteps(app, {
-        ...common,
+        title: () => common.title,
+        totalSteps,
         prompt: vscode.l10n.t('Password of the agent: what its password file holds.'),
         isNew: false,
         stepsBefore: 3,

@@ -18,13 +18,12 @@ import {
   recoveryKeyText,
   repositoryLocation,
   repositoryNameProblem,
+  repositoryTimeoutMs,
   suggestedRepositoryName,
 } from './flows/repository-input.ts';
 import type { CommandHandler } from './registry.ts';
 
 const totalSteps = 5;
-/** A share may have to wake up, ms. */
-export const repositoryTimeoutMs = 60_000;
 
 export function createRepository(app: App): CommandHandler<'tidemark.repository.create'> {
   return async () => {
@@ -63,7 +62,8 @@ export async function makeRepository(app: App): Promise<string> {
       });
     },
     ...passwordSteps(app, {
-      ...common,
+      title: () => common.title,
+      totalSteps,
       prompt: vscode.l10n.t(
         'Password that encrypts the backups. Without it, or the recovery key, nobody can read them.',
       ),

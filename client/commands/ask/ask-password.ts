@@ -6,8 +6,8 @@ import { object } from '../../../server/protocol/parse.ts';
 import { passwordFields } from '../../../server/protocol/daemon/passwords.ts';
 import type { App } from '../../app.ts';
 import { askText, pickOne } from '../../ui/pick.ts';
-import type { Step } from '../../ui/pick.ts';
-import { commandWords, newPasswordProblem, passwordProblem, strengthText } from '../flows/password.ts';
+import type { Step, StepOptions } from '../../ui/pick.ts';
+import { commandProblem, commandWords, newPasswordProblem, passwordProblem, strengthText } from '../flows/password.ts';
 import { pathProblem } from '../flows/paths.ts';
 import { daemonMachine } from './daemon-machine.ts';
 
@@ -18,74 +18,57 @@ export type PasswordFields = Parsed<typeof passwordParser>;
 type Source = 'password' | 'passwordFile' | 'passwordCommand';
 
 interface PasswordQuestion {
-  readonly title: string;
+  readonly title: () => string;
   readonly prompt: string;
   /** A new one is typed twice, and must not be too weak. */
   readonly isNew: boolean;
-  /** Number of the steps before and of all. */
-  readonly stepsBefore: number;
-  readonly totalSteps: number;
+  /** Number of the steps before and of all, where the wizard counts them. */
+  readonly stepsBefore?: number | undefined;
+  readonly totalSteps?: number | undefined;
+  /** Whether to ask at all; yes when absent. */
+  readonly when?: (() => boolean) | undefined;
   /** Does what needs the password; gives what is wrong with it, or undefined when all is done. */
   readonly use: (fields: PasswordFields, signal: AbortSignal) => Promise<string | undefined>;
 }
 
 /** The steps that ask; the last of them ends when `use` has worked. */
 export function passwordSteps(app: App, question: PasswordQuestion): readonly Step[] {
-  const { title, prompt, isNew, stepsBefore, totalSteps, use } = question;
+  const { title, prompt, isNew, stepsBefore, totalSteps, when = () => true, use } = question;
   let source: Source = 'password';
   let typed = '';
-  const common = { title, totalSteps };
+  const at = (back: boolean, number: number): StepOptions => ({
+    title: title(),
+    back,
+    totalSteps,
+    step: stepsBefore === undefined ? undefined : stepsBefore + number,
+  });
   const askSource: Step = async (back) => {
+    if (!when()) return false;
     source = await pickOne<Source>({
-      ...common,
-      back,
-      step: stepsBefore + 1,
+      ...at(back, 1),
       placeholder: vscode.l10n.t('Where does the daemon take the password from?'),
       choices: sourceChoices(),
       selected: (value) => value === source,
     });
+    return true;
   };
   const askValue: Step = async (back) => {
-    const at = { ...common, back, step: stepsBefore + 2 };
-    if (source === 'passwordFile') {
-      const { style, name } = await daemonMachine(app);
-      await askText({
-        ...at,
-        prompt: vscode.l10n.t('Absolute path of a file on {0} whose first line is the password.', name),
-        validate: (value) => pathProblem(value, style),
-        check: async (passwordFile, signal) => use({ passwordFile }, signal),
-      });
-    } else if (source === 'passwordCommand') {
-      const { style, name } = await daemonMachine(app);
-      const problem = (value: string): string | undefined => {
-        const words = commandWords(value);
-        return words === undefined ? vscode.l10n.t('A double quote has no end.') : pathProblem(words[0] ?? '', style);
-      };
-      await askText({
-        ...at,
-        prompt: vscode.l10n.t(
-          'A program on {0} (absolute path) and its arguments, such as those of a password manager. Its first line of output is the password.',
-          name,
-        ),
-        validate: problem,
-        check: async (value, signal) => use({ passwordCommand: commandWords(value) ?? [] }, signal),
-      });
-    } else {
-      typed = await askText({
-        ...at,
-        prompt,
-        password: true,
-        validate: isNew ? newPasswordProblem : passwordProblem,
-        check: isNew ? undefined : async (password, signal) => use({ password }, signal),
-      });
-    }
+    if (!when()) return false;
+    if (source === 'passwordFile') return askFile(app, at(back, 2), use);
+    if (source === 'passwordCommand') return askCommand(app, at(back, 2), use);
+    typed = await askText({
+      ...at(back, 2),
+      prompt,
+      password: true,
+      validate: isNew ? newPasswordProblem : passwordProblem,
+      check: isNew ? undefined : async (password, signal) => use({ password }, signal),
+    });
+    return true;
   };
   const askAgain: Step = async (back) => {
-    if (!isNew || source !== 'password') return false;
+    if (!when() || !isNew || source !== 'password') return false;
     return askText({
-      ...common,
-      back,
-      step: stepsBefore + 3,
+      ...at(back, 3),
       prompt: vscode.l10n.t('The same password again. {0}', strengthText(typed)),
       password: true,
       validate: (value) => (typed.startsWith(value) ? undefined : vscode.l10n.t('This differs from the first one.')),
@@ -94,6 +77,29 @@ export function passwordSteps(app: App, question: PasswordQuestion): readonly St
     });
   };
   return [askSource, askValue, askAgain];
+}
+
+async function askFile(app: App, at: StepOptions, use: PasswordQuestion['use']): Promise<string> {
+  const { style, name } = await daemonMachine(app);
+  return askText({
+    ...at,
+    prompt: vscode.l10n.t('Absolute path of a file on {0} whose first line is the password.', name),
+    validate: (value) => pathProblem(value, style),
+    check: async (passwordFile, signal) => use({ passwordFile }, signal),
+  });
+}
+
+async function askCommand(app: App, at: StepOptions, use: PasswordQuestion['use']): Promise<string> {
+  const { style, name } = await daemonMachine(app);
+  return askText({
+    ...at,
+    prompt: vscode.l10n.t(
+      'A program on {0} (absolute path) and its arguments, such as those of a password manager. Its first line of output is the password.',
+      name,
+    ),
+    validate: (value) => commandProblem(value, style),
+    check: async (value, signal) => use({ passwordCommand: commandWords(value) ?? [] }, signal),
+  });
 }
 
 function sourceChoices(): readonly (vscode.QuickPickItem & { readonly value: Source })[] {

@@ -4,37 +4,60 @@ import * as vscode from 'vscode';
 import type { RunInfo } from '../../../server/protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
 import type { App } from '../../app.ts';
+import { hasEnded } from '../../stores/index.ts';
 import type { RunTarget } from '../../targets.ts';
-import { pickOne } from '../../ui/pick.ts';
+import { pickMany, pickOne } from '../../ui/pick.ts';
 import type { Choice, StepOptions } from '../../ui/pick.ts';
-import { progressText, stateText } from '../../views/runs/run-texts.ts';
+import { kindText, stateText } from '../../views/runs/run-texts.ts';
 import { ageText } from '../../views/tree/texts.ts';
-import { hasEnded } from '../../stores/run-order.ts';
 
-interface RunQuestion extends StepOptions {
-  /** Which runs are offered; all when absent. */
-  readonly only?: ((run: RunInfo) => boolean) | undefined;
-  /** Why there is nothing to choose. */
-  readonly none?: string | undefined;
-}
+/** Which runs to offer. */
+export type RunFilter = 'all' | 'active' | 'ended';
 
 /** Asks for one run, the newest first. Throws as `pickOne`, and `TM5101` when there is none. */
-export async function askRun(app: App, question: RunQuestion): Promise<RunTarget> {
-  return pickOne({
-    ...question,
-    choices: async (signal) => {
-      const { runs } = app.stores;
-      await runs.load({ signal });
-      if (runs.runs.error !== undefined && runs.runs.value.length === 0) throw runs.runs.error;
-      const found = runs.runs.value.filter((run) => question.only?.(run) ?? true);
-      if (found.length > 0) return found.map((run) => runChoice(run, Date.now()));
-      throw new TidemarkError(errorCodes.runNotFound, question.none ?? vscode.l10n.t('There are no runs yet.'));
-    },
-  });
+export async function pickRun(app: App, filter: RunFilter = 'all', question?: StepOptions): Promise<RunTarget> {
+  return pickOne({ ...(question ?? showQuestion()), choices: async (signal) => runChoices(app, filter, signal) });
 }
 
+/** Asks for some runs. Throws as `pickMany`, and `TM5101` when there is none. */
+export async function pickRuns(app: App, filter: RunFilter, question: StepOptions): Promise<readonly RunTarget[]> {
+  return pickMany({ ...question, choices: async (signal) => runChoices(app, filter, signal) });
+}
+
+const showQuestion = (): StepOptions => ({
+  title: vscode.l10n.t('Show Run'),
+  placeholder: vscode.l10n.t('Which run'),
+});
+
+async function runChoices(app: App, filter: RunFilter, signal: AbortSignal): Promise<readonly Choice<RunTarget>[]> {
+  const { runs } = app.stores;
+  await runs.load({ signal });
+  const found = runs.runs.value.filter((run) => filter === 'all' || hasEnded(run) === (filter === 'ended'));
+  if (found.length > 0) return found.map((run) => runChoice(run, Date.now()));
+  if (runs.runs.error !== undefined) throw runs.runs.error;
+  throw new TidemarkError(
+    errorCodes.runNotFound,
+    filter === 'active' ? vscode.l10n.t('No run is active.') : vscode.l10n.t('Nothing has run yet.'),
+  );
+}
+
+const icons: Readonly<Record<RunInfo['state'], string>> = {
+  queued: 'clock',
+  running: 'sync',
+  cancelling: 'sync',
+  succeeded: 'pass',
+  failed: 'error',
+  cancelled: 'circle-slash',
+  interrupted: 'warning',
+};
+
 function runChoice(run: RunInfo, now: number): Choice<RunTarget> {
-  const when = ageText(run.finishedAt ?? run.queuedAt, now);
-  const description = hasEnded(run) ? `${stateText(run.state)} · ${when}` : progressText(run.progress);
-  return { label: run.title, description, iconPath: new vscode.ThemeIcon('pulse'), value: { runId: run.id } };
+  const when = ageText(run.finishedAt ?? run.startedAt ?? run.queuedAt, now);
+  return {
+    label: run.title,
+    description: [kindText(run.request), stateText(run.state), when].join(' · '),
+    ...(run.error === undefined ? {} : { detail: run.error.message }),
+    iconPath: new vscode.ThemeIcon(icons[run.state]),
+    value: { runId: run.id },
+  };
 }

@@ -1,5 +1,7 @@
 /** Passwords as they are typed: what is too weak, and where else a password can come from. Nothing here keeps one. */
 import { l10n } from '../../base/l10n.ts';
+import { pathProblem } from './paths.ts';
+import type { PathStyle } from './paths.ts';
 
 /** Fewest characters of the password of a repository. */
 const shortest = 8;
@@ -65,4 +67,10 @@ export function commandWords(text: string): readonly string[] | undefined {
   }
   if (quoted) return undefined;
   return word === undefined ? words : [...words, word];
+}
+
+/** Why `text` cannot be the program that gives a password. */
+export function commandProblem(text: string, style: PathStyle): string | undefined {
+  const words = commandWords(text);
+  return words === undefined ? l10n.t('A double quote has no end.') : pathProblem(words[0] ?? '', style);
 }

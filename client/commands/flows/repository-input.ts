@@ -4,6 +4,9 @@ import { nameProblem } from './names.ts';
 import { joinPath, lastPart } from './paths.ts';
 import type { PathStyle } from './paths.ts';
 
+/** A share may have to wake up, ms. */
+export const repositoryTimeoutMs = 60_000;
+
 /** A name for a repository in `folder`, made unique. */
 export function suggestedRepositoryName(folder: string, taken: readonly string[], style: PathStyle): string {
   const base =
