@@ -14,7 +14,10 @@ export class Loads<K> {
       // Of all that waited the first one begins anew, and the others share that.
       return this.once(key, load);
     }
-    const started = load().finally(() => this.#running.delete(key));
+    // Known as running before it begins: its first event may make a listener ask again.
+    const started = Promise.resolve()
+      .then(load)
+      .finally(() => this.#running.delete(key));
     this.#running.set(key, started);
     return started;
   }

@@ -198,7 +198,11 @@ test('what changes while a list is being read is not lost', async () => {
     if (reads === 1) await gate.promise;
     return { vms: [sampleVm(host, name)], unreachable: [] };
   });
-  pointAnswers(answers, () => 1);
+  answers.on(daemon.listRestorePoints, async () => {
+    await settle();
+    await settle();
+    return { restorePoints: [samplePoint(1)], damaged: [] };
+  });
   link.connect(new FakeClient(answers.map));
   const first = stores.vms.load('hv01');
   const second = stores.vms.reread('hv01');
@@ -207,7 +211,19 @@ test('what changes while a list is being read is not lost', async () => {
   assert.equal(stores.vms.vms('hv01').value[0]?.vm.name, 'read 2');
 
   const points = stores.restorePoints.load({ repository: 'main' });
+  await Promise.resolve();
+  assert.equal(stores.restorePoints.list({ repository: 'main' }).state, 'loading');
   stores.restorePoints.expire('main');
   await points;
   assert.ok(stores.restorePoints.list({ repository: 'main' }).stale);
+});
+
+test('a listener that loads whenever something changes ends up with one read', async () => {
+  const { link, stores, answers } = made();
+  const client = new FakeClient(answers.map);
+  link.connect(client);
+  stores.hosts.onDidChange(() => void stores.hosts.load());
+  await stores.hosts.load();
+  await settle();
+  assert.equal(client.asked.filter((method) => method === daemon.listHosts.method).length, 1);
 });
