@@ -160,6 +160,24 @@ describe('a daemon on another machine', { timeout: 60_000 }, () => {
     }
   });
 
+  it('is asked by the command line with --daemon, and told there that relative paths mean nothing to it', async () => {
+    const remote = ['--daemon', url, '--daemon-password-file', join(fixture.directory, 'd.pw')];
+    const certificate = ['--daemon-certificate', certificateSha256Hex];
+    const run = async (...args: string[]): Promise<string> => {
+      const child = fixture.keep(spawn(process.execPath, [cliFile, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }));
+      let out = '';
+      child.stdout?.on('data', (chunk) => (out += String(chunk)));
+      const end = await ended(child);
+      return `${end}\n${out}`;
+    };
+    assert.match(await run(...remote, ...certificate, 'daemon', 'status'), new RegExp(`^0[^]*${url}`));
+    assert.match(await run(...remote, 'host', 'list'), /^1 [^]*TM5006/);
+    assert.match(await run(...remote, '--data', fixture.data, 'host', 'list'), /^2 [^]*--data/);
+    const init = ['repo', 'init', 'main', 'backup', '--password-file', join(fixture.directory, 'd.pw')];
+    assert.match(await run(...remote, ...certificate, ...init), /^2 [^]*absolute path/);
+    assert.match(await run(...remote, ...certificate, 'daemon', 'start'), /^2 [^]*on its own machine/);
+  });
+
   it('does not start where it cannot listen, and says so', async () => {
     await using second = new DaemonFixture();
     const said = await ended(launch(second, url));
