@@ -133,6 +133,9 @@ export class DaemonConnection implements DaemonControl {
   async #begin(attempt: number, mayStart: boolean): Promise<void> {
     this.#cancelAttempts();
     const abort = new AbortController();
+    const current = { abort, mayStart };
+    // Before anybody hears of it: whoever asks for a client then waits for this attempt.
+    this.#attempt = current;
     const connector = this.#options.connector();
     if (attempt === 0) this.#setState({ kind: 'starting', step: 'connecting' });
     const connecting = connector.connect({
@@ -143,8 +146,6 @@ export class DaemonConnection implements DaemonControl {
         if (!abort.signal.aborted && this.#state.kind !== 'reconnecting') this.#setState({ kind: 'starting', step });
       },
     });
-    const current = { abort, mayStart };
-    this.#attempt = current;
     try {
       const connected = await connecting;
       if (this.#attempt === current) this.#adopt(connected);

@@ -179,3 +179,12 @@ test('a user who gives up at the password hears nothing more, and the views say 
   assert.equal(state.error.code, errorCodes.daemonAuthenticationFailed);
   made.dispose();
 });
+
+test('listeners that ask for a client whenever the state changes share one attempt', async () => {
+  const { made, attempts } = connection([{ client: client() }]);
+  made.onDidChangeState(() => void made.client().catch(() => undefined));
+  await made.start();
+  await settle();
+  assert.equal(attempts.length, 1);
+  made.dispose();
+});
