@@ -5,7 +5,7 @@ import type { Cached } from '../../stores/cached.ts';
 import { blocks, escaped, factTable, heading, list } from '../tree/markdown.ts';
 import { colors, context, joined } from '../tree/row.ts';
 import type { Icon, Row } from '../tree/row.ts';
-import { shortTimeText, timeText, vmsText } from '../tree/texts.ts';
+import { shortTimeText, timeText, vmsText, warningsText } from '../tree/texts.ts';
 import type { HostNode } from './hosts-nodes.ts';
 
 type Vms = Cached<readonly VmEntry[]>;
@@ -24,7 +24,7 @@ export function hostRow({ host: name }: HostNode, host: HostEntry | undefined, v
   return {
     label: name,
     description,
-    icon: icon(host, vms),
+    icon: icon(host, vms, simulated),
     context: context('host', host.status.state, simulated && 'simulated', isStale(host, vms) && 'stale'),
     accessibility: [l10n.t('Host {0}', name), stateText(host), description.replaceAll(' · ', ', '), ...host.warnings]
       .filter((text) => text !== '')
@@ -33,10 +33,11 @@ export function hostRow({ host: name }: HostNode, host: HostEntry | undefined, v
   };
 }
 
-function icon({ status, warnings }: HostEntry, vms: Vms): Icon {
+/** What is warned of at a simulated host is meant for real ones: the line says it, and the icon does not. */
+function icon({ status, warnings }: HostEntry, vms: Vms, simulated: boolean): Icon {
   if (status.state === 'unreachable') return { name: 'debug-disconnect', color: colors.bad };
   if (vms.state === 'loading' && vms.readAt === undefined) return { name: 'loading~spin' };
-  if (vms.state === 'failed' || warnings.length > 0) return { name: 'warning', color: colors.warning };
+  if (vms.state === 'failed' || (warnings.length > 0 && !simulated)) return { name: 'warning', color: colors.warning };
   return status.state === 'reachable' ? { name: 'server', color: colors.good } : { name: 'server' };
 }
 
@@ -48,7 +49,8 @@ function facts({ status, warnings }: HostEntry, vms: Vms, now: number): readonly
   const failure = vms.state === 'failed' ? [l10n.t('did not answer'), ...cachedText(vms, now)] : [];
   if (vms.stale && failure.length === 0) return [...count, ...cachedText(vms, now)];
   const system = status.state === 'reachable' ? [status.info.osName] : [];
-  return [...failure, ...system, ...count, ...warnings.slice(0, 1)];
+  const warned = warnings.length === 0 ? [] : [warningsText(warnings.length)];
+  return [...failure, ...count, ...system, ...warned];
 }
 
 function cachedText({ readAt }: Vms, now: number): readonly string[] {

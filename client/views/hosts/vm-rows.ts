@@ -6,7 +6,7 @@ import { l10n } from '../../base/l10n.ts';
 import { blocks, factTable, heading, list, table } from '../tree/markdown.ts';
 import { colors, context, joined } from '../tree/row.ts';
 import type { Icon, Row } from '../tree/row.ts';
-import { ageText, disksText, millis, pointsText, timeText } from '../tree/texts.ts';
+import { ageText, disksText, millis, timeText } from '../tree/texts.ts';
 import type { HostsData, VmNode } from './hosts-nodes.ts';
 
 type VmRowData = Pick<HostsData, 'now' | 'overdueAfterMs' | 'isBusy' | 'isSimulated' | 'vms'>;
@@ -184,10 +184,7 @@ export function pointsRow(entry: VmEntry | undefined, now: number): Row {
     description:
       last === undefined
         ? l10n.t('none')
-        : joined(
-            count === undefined ? undefined : pointsText(count),
-            l10n.t('newest {0}', ageText(last.createdAt, now)),
-          ),
+        : joined(count?.toLocaleString(), l10n.t('newest {0}', ageText(last.createdAt, now))),
     icon: { name: 'versions' },
     context: context('points'),
     expand: last === undefined ? 'collapsed' : 'expanded',

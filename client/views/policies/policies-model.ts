@@ -102,9 +102,7 @@ export class PoliciesModel implements TreeModel<PoliciesNode> {
     if (!trusted)
       return { message: l10n.t('This workspace is not trusted: its policies are shown and cannot be run.') };
     return {
-      message: l10n.t(
-        'Files of this workspace. What the daemon runs on a schedule will be shown here in a later version.',
-      ),
+      message: l10n.t('Files of this workspace. Applied policies are shown in a later version.'),
     };
   }
 

@@ -7,7 +7,7 @@ import type { PointSummary } from '../../stores/restore-point-store.ts';
 import { blocks, escaped, factTable, heading, list } from '../tree/markdown.ts';
 import { colors, context, joined } from '../tree/row.ts';
 import type { Icon, Row } from '../tree/row.ts';
-import { ageText, dayHeading, pointsText, shortTimeText, timeText } from '../tree/texts.ts';
+import { ageText, dayHeading, pointsText, shortTimeText, timeText, warningsText } from '../tree/texts.ts';
 import type { RepositoryDayNode, RepositoryNode } from './repositories-nodes.ts';
 
 type Status = Cached<RepositoryStatus | undefined>;
@@ -43,7 +43,7 @@ function healthText(status: Status, damaged: number): string | undefined {
   if (status.state === 'failed') return l10n.t('cannot be read');
   if (damaged > 0) return l10n.t('{0} damaged', damaged);
   const warnings = status.value?.warnings.length ?? 0;
-  return warnings === 0 ? undefined : l10n.t('{0} warnings', warnings);
+  return warnings === 0 ? undefined : warningsText(warnings);
 }
 
 function icon(status: Status, damaged: number): Icon {

@@ -45,8 +45,8 @@ export function runRow({ runId }: RunNode, run: RunInfo | undefined, now: number
 
 function expansion(run: RunInfo): Row['expand'] {
   if (hasFailed(run)) return 'expanded';
-  if (run.state === 'running' || run.state === 'cancelling')
-    return run.progress.disks.length > 0 ? 'expanded' : 'collapsed';
+  // Its disks come a moment later, and VS Code goes by what it was told first.
+  if (run.state === 'running' || run.state === 'cancelling') return 'expanded';
   return run.warnings.length > 0 || run.progress.disks.length > 0 || run.outcome?.kind === 'verify'
     ? 'collapsed'
     : 'never';

@@ -102,7 +102,7 @@ export function outcomeText(outcome: RunOutcome): string {
       const read = disks.reduce((bytes, { stats }) => bytes + stats.readBytes, 0);
       const stored = disks.reduce((bytes, { stats }) => bytes + stats.storedBytes, 0);
       const sizes = l10n.t('{0} read, {1} stored', formatBytes(read), formatBytes(stored));
-      return joined(typeText(type), consistencyText(consistency), sizes);
+      return joined(typeText(type), sizes, consistencyText(consistency));
     }
     case 'restore-disk':
       return l10n.t('{0} written to {1}', formatBytes(outcome.dataBytes), outcome.target);

@@ -20,17 +20,19 @@ const icons = { full: { name: 'archive' }, incremental: { name: 'history' } } as
 export function pointRow({ label, point }: PointNode, now: number): Row {
   const warned = point.warnings.length > 0;
   const time = label === 'time' ? timeText(point.createdAt) : clockText(point.createdAt);
-  const facts = joined(typeText(point.type), consistencyText(point.consistency), costText(point.disks));
+  const type = typeText(point.type);
+  const facts = joined(costText(point.disks), consistencyText(point.consistency));
   const age = ageText(point.createdAt, now);
   return {
     label: label === 'time' ? time : point.vmName,
-    description: label === 'time' ? joined(facts, age) : joined(time, facts),
+    description: label === 'time' ? joined(type, age, facts) : joined(time, type, facts),
     icon: warned ? { name: 'warning', color: colors.warning } : icons[point.type],
     context: context('restorePoint', point.type, warned && 'warnings'),
     accessibility: [
       l10n.t('Restore point of {0}, {1}', point.vmName, timeText(point.createdAt)),
-      facts.replaceAll(' · ', ', '),
+      type,
       age,
+      facts.replaceAll(' · ', ', '),
       ...(warned ? [l10n.t('with warnings')] : []),
     ].join(', '),
     expand: 'collapsed',

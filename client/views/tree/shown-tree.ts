@@ -25,6 +25,9 @@ export class ShownTree<N extends TreeNode> {
   readonly #model: TreeModel<N>;
   readonly #entries = new Map<string, Entry<N>>();
   #roots: readonly Entry<N>[] | undefined;
+  /** Ids that went from their place during a look; what comes again elsewhere has moved. */
+  readonly #gone = new Set<string>();
+  #moved = false;
 
   constructor(model: TreeModel<N>) {
     this.#model = model;
@@ -63,15 +66,20 @@ export class ShownTree<N extends TreeNode> {
     return this.#entries.size;
   }
 
-  /** Nodes that look different, or have other children, than the view was told; `undefined` stands for the first level. Told once. */
+  /**
+   * Nodes that look different, or have other children, than the view was told; `undefined` stands for everything. Told once. VS Code
+   * keeps the selection of a node that moves to another parent only when everything is refreshed at once.
+   */
   changed(): readonly (N | undefined)[] {
     if (this.#roots === undefined) return [];
     const changed: N[] = [];
+    this.#gone.clear();
+    this.#moved = false;
     const fresh = this.#model.children(undefined);
     const same = sameNodes(this.#roots, fresh);
     if (!same) this.#record(undefined, fresh);
     this.#visit(this.#roots, changed);
-    return same ? changed : [undefined];
+    return same && !this.#moved ? changed : [undefined];
   }
 
   #visit(entries: readonly Entry<N>[], changed: N[] | undefined): void {
@@ -115,6 +123,7 @@ export class ShownTree<N extends TreeNode> {
       if (!sameNode(known.node, node)) known.node = node;
       return known;
     }
+    if (known !== undefined || this.#gone.has(node.id)) this.#moved = true;
     const entry: Entry<N> = { node, parent, row: undefined, children: undefined };
     this.#entries.set(node.id, entry);
     return entry;
@@ -122,7 +131,10 @@ export class ShownTree<N extends TreeNode> {
 
   #drop(entry: Entry<N>): void {
     // A node of the same id may have come elsewhere meanwhile.
-    if (this.#entries.get(entry.node.id) === entry) this.#entries.delete(entry.node.id);
+    if (this.#entries.get(entry.node.id) === entry) {
+      this.#entries.delete(entry.node.id);
+      this.#gone.add(entry.node.id);
+    }
     for (const child of entry.children ?? []) this.#drop(child);
   }
 }

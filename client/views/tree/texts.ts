@@ -73,6 +73,11 @@ export function disksText(count: number): string {
   return count === 1 ? l10n.t('1 disk') : l10n.t('{0} disks', count);
 }
 
+/** `1 warning`, `3 warnings`. */
+export function warningsText(count: number): string {
+  return count === 1 ? l10n.t('1 warning') : l10n.t('{0} warnings', count);
+}
+
 /** A bar of ten: `▓▓▓▓░░░░░░`. */
 export function bar(fraction: number): string {
   const full = Math.floor(Math.min(1, Math.max(0, fraction)) * 10);

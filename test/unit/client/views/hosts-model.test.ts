@@ -75,9 +75,22 @@ test('a host shows its system and how many VMs it has', () => {
   const { model, find } = made([reachableHost('hv01')], [backedUpVm('hv01', 'sql01', 1)]);
   const row = model.row(find('host/hv01'));
   assert.equal(row.label, 'hv01');
-  assert.equal(row.description, 'Windows Server 2022 · 1 VM');
+  assert.equal(row.description, '1 VM · Windows Server 2022');
   assert.equal(row.context, 'tidemark.host+reachable');
-  assert.equal(row.accessibility, 'Host hv01, reachable, Windows Server 2022, 1 VM');
+  assert.equal(row.accessibility, 'Host hv01, reachable, 1 VM, Windows Server 2022');
+});
+
+test('a warning of a host is counted in its line, told by its icon and spelled out for a screen reader', () => {
+  const warnings = ['Plain http.'];
+  const { model, find } = made([
+    { ...reachableHost('hv01'), warnings },
+    { ...reachableHost('simulated', 'simulated'), warnings },
+  ]);
+  const row = model.row(find('host/hv01'));
+  assert.equal(row.description, '0 VMs · Windows Server 2022 · 1 warning');
+  assert.equal(row.icon?.name, 'warning');
+  assert.match(row.accessibility ?? '', /Plain http\./);
+  assert.equal(model.row(find('host/simulated')).icon?.name, 'server');
 });
 
 test('a host that is away says since when, and keeps its VMs marked as cached', () => {
@@ -162,11 +175,11 @@ test('below a VM are its disks and its restore points, newest first', () => {
   const vm = `host/hv01/vm/${vmIdOf(1)}`;
   assert.deepEqual(labels(model, find(vm)), ['Disks', 'Restore points']);
   assert.equal(model.row(find(`${vm}/disks`)).description, '2 · 128 GiB');
-  assert.equal(model.row(find(`${vm}/points`)).description, '4 restore points · newest 2 h ago');
+  assert.equal(model.row(find(`${vm}/points`)).description, '4 · newest 2 h ago');
   assert.deepEqual(labels(model, find(`${vm}/disks`)), ['os', 'data']);
   assert.deepEqual(labels(model, find(`${vm}/points`)), ['2026-01-31 11:00', '2026-01-31 09:00']);
   const point = model.row(find(`${vm}/points/point/main/${pointOf(4, 1, 3).id}`));
-  assert.equal(point.description, 'full · application-consistent · 2 GiB read, 512 MiB stored · 3 h ago');
+  assert.equal(point.description, 'full · 3 h ago · 2 GiB read, 512 MiB stored · application-consistent');
   assert.equal(point.context, 'tidemark.restorePoint+full');
 });
 

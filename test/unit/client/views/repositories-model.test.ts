@@ -91,7 +91,7 @@ test('restore points are below their VMs, or below their days', () => {
   assert.deepEqual(labels(model, today), ['vm1', 'vm2']);
   const [first] = model.children(today);
   assert.ok(first !== undefined);
-  assert.match(model.row(first).description ?? '', /^11:00 · full · application-consistent/);
+  assert.match(model.row(first).description ?? '', /^11:00 · full · 2 GiB read/);
 });
 
 test('a repository that cannot be read says why and keeps what was known', () => {

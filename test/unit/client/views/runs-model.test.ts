@@ -146,7 +146,7 @@ test('a backup that succeeded shows what it cost; with warnings it is told from 
   const good = { ...ended(1, 'succeeded', 1), outcome };
   const { known, model, find } = made([good]);
   const row = (): ReturnType<RunsModel['row']> => model.row(find(`run/${good.id}`));
-  assert.equal(row().description, '1 h ago · full · application-consistent · 2 GiB read, 512 MiB stored · 0.0 s');
+  assert.equal(row().description, '1 h ago · full · 2 GiB read, 512 MiB stored · application-consistent · 0.0 s');
   assert.equal(row().icon?.name, 'pass');
   known.runs = ready([{ ...good, warnings: ['VSS did not answer.'] }], noon);
   assert.equal(row().icon?.name, 'warning');

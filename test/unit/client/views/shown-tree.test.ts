@@ -82,6 +82,23 @@ test('another first level refreshes the whole tree', () => {
   assert.deepEqual(tree.changed(), []);
 });
 
+for (const [from, to] of [
+  ['a', 'b'],
+  ['b', 'a'],
+] as const) {
+  test(`a node that moves from ${from} to ${to} refreshes everything at once, so that it stays selected`, () => {
+    const { model, tree } = shown();
+    const children = (id: string): readonly string[] => model.below.get(id) ?? [];
+    const moving = children(from)[0] ?? '';
+    model.below.set(from, children(from).slice(1)).set(to, [...children(to), moving]);
+    assert.deepEqual(tree.changed(), [undefined]);
+    const node = tree.node(moving);
+    assert.ok(node !== undefined);
+    assert.equal(tree.parent(node)?.id, to);
+    assert.deepEqual(tree.changed(), []);
+  });
+}
+
 test('what nobody has opened is not looked at', () => {
   const model = new Written();
   model.below.set('', ['a']).set('a', ['a1']);
