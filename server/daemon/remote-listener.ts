@@ -147,10 +147,17 @@ class Door {
     const failed = (cause?: unknown): TidemarkError =>
       new TidemarkError(errorCodes.daemonAuthenticationFailed, 'The authentication did not come to an end.', { cause });
     const limits = { timeoutMs: handshakeTimeoutMs, maxLineBytes: maxRemoteLineBytes, failed };
+    let refusal: TidemarkError | undefined;
+    const refuse = async (error: unknown): Promise<TidemarkError> => {
+      refusal = refusalOf(error);
+      await sayRefusal(socket, refusal);
+      return refusal;
+    };
     try {
-      await handshake(socket, limits, async (readLine) => this.#prove(socket, key, readLine));
+      await handshake(socket, limits, async (readLine) => this.#prove(socket, key, readLine, refuse));
     } catch (error) {
-      log.log('warning', `A client at ${key} was refused: ${TidemarkError.from(error).message}`);
+      // A client that was refused hangs up, and that may be noticed first.
+      log.log('warning', `A client at ${key} was refused: ${(refusal ?? TidemarkError.from(error)).message}`);
       return;
     }
     this.#unproved.delete(key);
@@ -159,7 +166,12 @@ class Door {
     onClient(socket);
   }
 
-  async #prove(socket: TLSSocket, key: string, readLine: () => Promise<string>): Promise<void> {
+  async #prove(
+    socket: TLSSocket,
+    key: string,
+    readLine: () => Promise<string>,
+    refuse: (error: unknown) => Promise<TidemarkError>,
+  ): Promise<void> {
     const { credential, binding, gate } = this.#options;
     const scram = new ScramServer(credential, binding);
     try {
@@ -169,7 +181,7 @@ class Door {
       }
       socket.write(`${remoteAccepted}${scram.first(greeting.slice(remoteGreeting.length + 1))}\n`);
     } catch (error) {
-      throw await refuse(socket, error);
+      throw await refuse(error);
     }
     const proof = await readLine();
     try {
@@ -178,7 +190,7 @@ class Door {
       socket.write(`${remoteAccepted}${message}\n`);
     } catch (error) {
       await gate.penalty(key);
-      throw await refuse(socket, error);
+      throw await refuse(error);
     }
   }
 }
@@ -193,18 +205,20 @@ const refusals: Partial<Record<ErrorCode, readonly [ErrorCode, string]>> = {
   [errorCodes.daemonVersionMismatch]: [errorCodes.daemonVersionMismatch, 'It speaks another protocol.'],
 };
 
-/** Says why a client is not let in and gives that time to leave; gives the error for the log. */
-async function refuse(socket: TLSSocket, error: unknown): Promise<TidemarkError> {
-  const [code, message] = refusals[TidemarkError.from(error).code] ?? [
-    errorCodes.invalidInput,
-    'It does not keep to the protocol.',
-  ];
+/** Why a client is not let in, for it and for the log. */
+function refusalOf(error: unknown): TidemarkError {
+  const known = refusals[TidemarkError.from(error).code];
+  const [code, message] = known ?? [errorCodes.invalidInput, 'It does not keep to the protocol.'];
+  return new TidemarkError(code, message, { cause: error });
+}
+
+/** Tells the client, and gives that time to leave. */
+async function sayRefusal(socket: TLSSocket, { code }: TidemarkError): Promise<void> {
   const left = Promise.withResolvers<void>();
   const timer = setTimeout(left.resolve, farewellMs);
   socket.write(`${remoteRefused}${code}\n`, () => left.resolve());
   await left.promise;
   clearTimeout(timer);
-  return new TidemarkError(code, message, { cause: error });
 }
 
 function certificateOf(pem: string): Buffer {
