@@ -8,6 +8,9 @@ import type { ErrorReport } from '../protocol/errors.ts';
 /** How long an aborted worker has to close its connection and remove what it was writing, ms. */
 const abortGraceMs = 700;
 
+/** Space for the short-lived objects of a worker, MiB: what is large lies outside of it, and V8's default is 48. */
+const maxYoungGenerationSizeMb = 6;
+
 /** How workers end. Everything else they say is for `onMessage`. */
 export type WorkerEnd =
   | { readonly type: 'finished' }
@@ -97,7 +100,7 @@ function startWorker(
   stop: AbortController,
 ): Worker | undefined {
   try {
-    return new Worker(file, { workerData });
+    return new Worker(file, { workerData, resourceLimits: { maxYoungGenerationSizeMb } });
   } catch (error) {
     stop.abort(
       new TidemarkError(errorCodes.internal, 'A worker thread could not be started.', {
