@@ -76,7 +76,9 @@ function localConnector({ extension, logs }: Surroundings): Connector {
         dataDirectory: directory,
       });
       logs.info(`daemon: Node ${runtime.version} (${runtime.command}), ${copy}`);
-      const args = [join(copy, 'tidemark.js'), 'daemon', 'run', '--quiet', '--data', directory];
+      // It stays as long as a window, a run or another client needs it.
+      const own = ['--quiet', '--exit-when-idle', '10'];
+      const args = [join(copy, 'tidemark.js'), 'daemon', 'run', ...own, '--data', directory];
       return { command: runtime.command, args, env: runtime.env };
     },
     onStarted: () => {
