@@ -16,6 +16,11 @@ const hostTimeoutMs = 20_000;
 /** How often hosts are asked while somebody looks. */
 const pollIntervalMs = 30_000;
 
+/** How long a list of VMs waits for a repository before it does without it, ms. */
+const repositoryPatienceMs = 5000;
+/** The same for who shows VMs and hears of changes: a large repository that is read for the first time follows later. */
+const shownPatienceMs = 200;
+
 /** The answer of `listVms`. */
 export interface VmListing {
   readonly vms: readonly VmEntry[];
@@ -76,7 +81,8 @@ export class Inventory {
     } else {
       for (const one of latest) void one.within(maxAgeMs ?? 0);
     }
-    const backups = wait ? await restorePoints.byVm(signal) : restorePoints.byVmNow();
+    const patienceMs = maxAgeMs === undefined ? repositoryPatienceMs : shownPatienceMs;
+    const backups = wait ? await restorePoints.byVm(patienceMs, signal) : restorePoints.byVmNow();
     const keepsStale = maxAgeMs !== undefined || !wait;
     const answers = hosts.map((host, index) => ({ host: host.name, answer: latest[index]?.value }));
     const vms = answers.flatMap(({ host, answer }) =>

@@ -35,8 +35,6 @@ export interface RestorePointPage {
 /** What lists of VMs show of their backups. */
 export type VmBackupFields = Pick<VmEntry, 'lastRestorePoint' | 'backups'>;
 
-/** How long a list of VMs waits for a repository before it does without it, ms. */
-const byVmTimeoutMs = 5000;
 /** How old what is shown may be when another program wrote to the repository, ms. What this daemon does is seen at once. */
 const maxAgeMs = 30_000;
 
@@ -142,13 +140,13 @@ export class RestorePoints {
     return new Set(restorePoints.flatMap((point) => point.referencePointId ?? []));
   }
 
-  /** What is backed up of each VM; waits for no repository long, and never throws. */
-  async byVm(signal: AbortSignal): Promise<ReadonlyMap<string, VmBackupFields>> {
+  /** What is backed up of each VM; waits for a repository at most `patienceMs`, and never throws. */
+  async byVm(patienceMs: number, signal: AbortSignal): Promise<ReadonlyMap<string, VmBackupFields>> {
     const late = (): TidemarkError =>
       new TidemarkError(errorCodes.repositoryUnavailable, 'The repository did not answer in time.');
     const readings = this.#repositories.names().map(async (name) => {
       try {
-        await withDeadline(signal, byVmTimeoutMs, late, async () => this.#of(name).within(maxAgeMs));
+        await withDeadline(signal, patienceMs, late, async () => this.#of(name).within(maxAgeMs));
       } catch (error) {
         this.#log.log('debug', `The list of VMs goes without the restore points of ${name}`, error);
       }

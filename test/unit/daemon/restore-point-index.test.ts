@@ -153,7 +153,7 @@ describe('restore points in memory', () => {
     await assert.rejects(points.list({ repository: 'away', limit: 10 }, signal), {
       code: errorCodes.repositoryUnavailable,
     });
-    assert.equal((await points.byVm(signal)).size, 3, 'a list of VMs does without it');
+    assert.equal((await points.byVm(1000, signal)).size, 3, 'a list of VMs does without it');
   });
 
   it('tell how often a VM was backed up, and how long ago in full, over all repositories', () => {
