@@ -9,8 +9,8 @@ import { daemonPasswordKey, storageKeys } from './contributions.ts';
 import { DaemonConnection } from './daemon/connection.ts';
 import type { ConnectAttempt, Connector } from './daemon/connector.ts';
 import { installDaemon, removeOldCopies } from './daemon/install.ts';
-import { LocalConnector } from './daemon/local-connector.ts';
-import { RemoteConnector } from './daemon/remote-connector.ts';
+import type { LocalOptions } from './daemon/local-connector.ts';
+import type { RemoteOptions } from './daemon/remote-connector.ts';
 import { askVersion, findRuntime } from './daemon/runtime.ts';
 import type { Logs } from './ui/log.ts';
 import { onSettingChange, readSetting } from './ui/settings.ts';
@@ -52,11 +52,25 @@ export function createDaemonControl(surroundings: Surroundings): DaemonConnectio
   return connection;
 }
 
+/**
+ * A connector that is loaded when it is first used: JSON-RPC, TLS and SQLite, which it needs, are most of what loading the extension would
+ * cost.
+ */
+function lazily(canStart: boolean, load: () => Promise<Connector>): Connector {
+  let loaded: Promise<Connector> | undefined;
+  const connector = async (): Promise<Connector> => (loaded ??= load());
+  return {
+    canStart,
+    connect: async (attempt) => (await connector()).connect(attempt),
+    gone: async (instance, signal) => (await connector()).gone(instance, signal),
+  };
+}
+
 function localConnector({ extension, logs }: Surroundings): Connector {
   const version = extensionVersion(extension);
   const directory = dataDirectory();
   let copy: string | undefined;
-  return new LocalConnector({
+  const options: LocalOptions = {
     dataDirectory: directory,
     version,
     prepare: async ({ onStep }: ConnectAttempt) => {
@@ -88,6 +102,10 @@ function localConnector({ extension, logs }: Surroundings): Connector {
         (error: unknown) => logs.warn('old copies of the daemon stay', error),
       );
     },
+  };
+  return lazily(true, async () => {
+    const { LocalConnector } = await import('./daemon/local-connector.ts');
+    return new LocalConnector(options);
   });
 }
 
@@ -95,7 +113,7 @@ function remoteConnector({ extension }: Surroundings, url: string): Connector {
   const { globalState, secrets } = extension;
   const key = daemonPasswordKey(url);
   const certificates = (): Readonly<Record<string, string>> => globalState.get(storageKeys.daemonCertificates, {});
-  return new RemoteConnector({
+  const options: RemoteOptions = {
     url,
     version: extensionVersion(extension),
     password: async (mayAsk) => {
@@ -115,6 +133,10 @@ function remoteConnector({ extension }: Surroundings, url: string): Connector {
       await globalState.update(storageKeys.daemonCertificates, { ...certificates(), [url]: sha256 });
       return true;
     },
+  };
+  return lazily(false, async () => {
+    const { RemoteConnector } = await import('./daemon/remote-connector.ts');
+    return new RemoteConnector(options);
   });
 }
 
