@@ -7,6 +7,7 @@ import { TreeController } from '../tree/tree-controller.ts';
 import type { FilteredView } from '../tree/view-controls.ts';
 import { StoredHostsData } from './hosts-data.ts';
 import { HostsModel } from './hosts-model.ts';
+import { hostNode } from './hosts-nodes.ts';
 import type { HostsNode } from './hosts-nodes.ts';
 
 const minuteMs = 60_000;
@@ -61,8 +62,11 @@ export class HostsView implements FilteredView {
   setFilter(text: string): void {
     this.#model.filter = text;
     this.#app.contextKeys.set('tidemark:hosts.filtered', this.#model.filter !== '');
-    if (this.#model.filter !== '') this.#loadAll();
     this.#controller.refreshNow();
+    if (this.#model.filter === '') return;
+    this.#controller
+      .openFirst(this.#loadAll())
+      .catch((error: unknown) => this.#app.logs.warn('what was found is not opened', error));
   }
 
   loadMore(list: string): void {
@@ -79,9 +83,8 @@ export class HostsView implements FilteredView {
   }
 
   /** What is not known of a host cannot be searched. */
-  #loadAll(): void {
-    const { hosts } = this.#app.stores;
-    for (const { name } of hosts.hosts.value) void this.#load({ kind: 'host', id: `host/${name}`, host: name });
+  #loadAll(): readonly (Promise<unknown> | undefined)[] {
+    return this.#app.stores.hosts.hosts.value.map(({ name }) => this.#load(hostNode(name)));
   }
 
   #load(node: HostsNode | undefined): Promise<unknown> | undefined {

@@ -19,7 +19,7 @@ import type { TreeModel } from '../tree/shown-tree.ts';
 import { textFilter } from '../tree/text-filter.ts';
 import type { TextFilter } from '../tree/text-filter.ts';
 import { dayHeading, shortTimeText } from '../tree/texts.ts';
-import { queryOf } from './repositories-nodes.ts';
+import { queryOf, repositoryNode } from './repositories-nodes.ts';
 import type { GroupBy, RepositoriesData, RepositoriesNode, RepositoryNode } from './repositories-nodes.ts';
 import {
   damageRow,
@@ -152,7 +152,7 @@ export class RepositoriesModel implements TreeModel<RepositoriesNode> {
     const { repositories, connected } = this.#data;
     const nodes: RepositoriesNode[] = repositories.value
       .filter(({ name }) => this.#shows(name))
-      .map(({ name }) => ({ kind: 'repository', id: `repository/${name}`, repository: name }));
+      .map(({ name }) => repositoryNode(name));
     if (repositories.value.length > 0 || !connected || repositories.state === 'ready') return nodes;
     if (repositories.state === 'failed' && repositories.error !== undefined) {
       return [errorNode('repositories', repositories.error)];

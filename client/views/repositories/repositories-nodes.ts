@@ -60,6 +60,12 @@ export interface RepositoriesData {
   readonly now: number;
 }
 
+export const repositoryNode = (repository: string): RepositoryNode => ({
+  kind: 'repository',
+  id: `repository/${repository}`,
+  repository,
+});
+
 /** Which restore points are below a group. */
 export function queryOf(node: RepositoryVmNode | RepositoryDayNode): PointQuery {
   const { repository } = node;

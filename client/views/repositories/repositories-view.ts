@@ -6,7 +6,7 @@ import { mayAsk } from '../tree/may-ask.ts';
 import { TreeController } from '../tree/tree-controller.ts';
 import type { RepositoriesControls } from '../tree/view-controls.ts';
 import { RepositoriesModel } from './repositories-model.ts';
-import { queryOf } from './repositories-nodes.ts';
+import { queryOf, repositoryNode } from './repositories-nodes.ts';
 import type { GroupBy, RepositoriesNode } from './repositories-nodes.ts';
 
 export class RepositoriesView implements RepositoriesControls {
@@ -60,8 +60,11 @@ export class RepositoriesView implements RepositoriesControls {
   setFilter(text: string): void {
     this.#model.filter = text;
     this.#app.contextKeys.set('tidemark:repositories.filtered', this.#model.filter !== '');
-    if (this.#model.filter !== '') this.#loadAll();
     this.#controller.refreshNow();
+    if (this.#model.filter === '') return;
+    this.#controller
+      .openFirst(this.#loadAll())
+      .catch((error: unknown) => this.#app.logs.warn('what was found is not opened', error));
   }
 
   get groupBy(): GroupBy {
@@ -86,10 +89,8 @@ export class RepositoriesView implements RepositoriesControls {
   }
 
   /** What is not known of a repository cannot be searched. */
-  #loadAll(): void {
-    for (const { name } of this.#app.stores.repositories.repositories.value) {
-      void this.#load({ kind: 'repository', id: `repository/${name}`, repository: name });
-    }
+  #loadAll(): readonly (Promise<unknown> | undefined)[] {
+    return this.#app.stores.repositories.repositories.value.map(({ name }) => this.#load(repositoryNode(name)));
   }
 
   #retry(node: RepositoriesNode): void {

@@ -36,7 +36,10 @@ export class ShownTree<N extends TreeNode> {
   /** The children for the view. */
   children(parent: N | undefined): readonly N[] {
     const entry = parent === undefined ? undefined : this.#entries.get(parent.id);
-    return this.#record(entry, this.#model.children(entry?.node ?? parent)).map(({ node }) => node);
+    const nodes = this.#model.children(entry?.node ?? parent);
+    // The view may ask for what is below a node that is gone already.
+    if (parent !== undefined && entry === undefined) return nodes;
+    return this.#record(entry, nodes).map(({ node }) => node);
   }
 
   /** The line for the view. */

@@ -11,6 +11,10 @@ const graceMs = 400;
 /** The first level has no such line: while it waits, the view shows its progress bar. */
 const rootGraceMs = 10_000;
 
+/** How many nodes open by themselves, and how long they wait for hosts that are slow, ms. */
+const maxOpened = 5;
+const openWaitMs = 3000;
+
 export interface TreeSource<N extends TreeNode> {
   readonly id: ViewId;
   readonly model: TreeModel<N>;
@@ -84,6 +88,16 @@ export class TreeController<N extends TreeNode> implements vscode.TreeDataProvid
   /** A node that the view has been given. */
   node(id: string): N | undefined {
     return this.#tree.node(id);
+  }
+
+  /** Opens the first nodes of the first level, as far as they fit a screen, once what is below them is read: a filter found it. */
+  async openFirst(loading: readonly (Promise<unknown> | undefined)[]): Promise<void> {
+    await settledWithin(Promise.all(loading), openWaitMs);
+    if (!this.view.visible) return;
+    this.refreshNow();
+    const first = this.#tree.children(undefined).slice(0, maxOpened);
+    // The last one shown is where the view scrolls to: begin at the end.
+    for (const node of first.toReversed()) await this.view.reveal(node, { select: false, focus: false, expand: true });
   }
 
   /** Something may have changed: looks at once, or as soon as the last look is long enough ago. */

@@ -130,6 +130,17 @@ test('nodes that went away are forgotten with all that was below them', () => {
   assert.equal(tree.node('a1'), undefined);
 });
 
+test('a view that asks for what is below a node that is gone gets it, and the tree stays as it is', () => {
+  const { model, tree } = shown();
+  const gone = tree.node('a');
+  assert.ok(gone !== undefined);
+  model.below.set('', ['b']);
+  tree.changed();
+  assert.deepEqual(ids(tree.children(gone)), ['a1', 'a2']);
+  assert.equal(tree.size, 2);
+  assert.deepEqual(tree.changed(), []);
+});
+
 test('a node knows its parent, as revealing it needs', () => {
   const { tree } = shown();
   const a1 = tree.node('a1');
