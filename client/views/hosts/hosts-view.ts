@@ -83,8 +83,8 @@ export class HostsView implements FilteredView {
   }
 
   /** What is not known of a host cannot be searched. */
-  #loadAll(): readonly (Promise<unknown> | undefined)[] {
-    return this.#app.stores.hosts.hosts.value.map(({ name }) => this.#load(hostNode(name)));
+  #loadAll(): readonly Promise<unknown>[] {
+    return this.#app.stores.hosts.hosts.value.flatMap(({ name }) => this.#load(hostNode(name)) ?? []);
   }
 
   #load(node: HostsNode | undefined): Promise<unknown> | undefined {

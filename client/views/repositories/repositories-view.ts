@@ -89,8 +89,9 @@ export class RepositoriesView implements RepositoriesControls {
   }
 
   /** What is not known of a repository cannot be searched. */
-  #loadAll(): readonly (Promise<unknown> | undefined)[] {
-    return this.#app.stores.repositories.repositories.value.map(({ name }) => this.#load(repositoryNode(name)));
+  #loadAll(): readonly Promise<unknown>[] {
+    const { value } = this.#app.stores.repositories.repositories;
+    return value.flatMap(({ name }) => this.#load(repositoryNode(name)) ?? []);
   }
 
   #retry(node: RepositoriesNode): void {

@@ -91,7 +91,7 @@ export class TreeController<N extends TreeNode> implements vscode.TreeDataProvid
   }
 
   /** Opens the first nodes of the first level, as far as they fit a screen, once what is below them is read: a filter found it. */
-  async openFirst(loading: readonly (Promise<unknown> | undefined)[]): Promise<void> {
+  async openFirst(loading: readonly Promise<unknown>[]): Promise<void> {
     await settledWithin(Promise.all(loading), openWaitMs);
     if (!this.view.visible) return;
     this.refreshNow();
