@@ -75,7 +75,9 @@ describe('the life of a daemon', () => {
 
   it('serves a data directory once when it is started five times at once', async () => {
     await using fixture = new DaemonFixture();
-    const start = { command: process.execPath, args: fixture.args() };
+    // A loser that is slow to start finds nobody serving once the winner was stopped: it must end by itself.
+    const env = { TIDEMARK_TEST_IDLE_MS: '2000' };
+    const start = { command: process.execPath, args: fixture.args(), env };
     const clients = await Promise.all(
       Array.from({ length: 5 }, () => connectDaemon({ dataDirectory: fixture.data, client: 'test', start })),
     );
