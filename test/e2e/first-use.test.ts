@@ -30,7 +30,7 @@ describe('a new user', () => {
   let lab: LabHost;
   before(async () => {
     session = await startSession();
-    const vms = { sql01: '64MiB', web01: '64MiB' };
+    const vms = { sql01: '256MiB', web01: '256MiB' };
     lab = await LabHost.start({ directory: join(session.directory, 'lab'), name: 'hv02', vms });
   });
   after(async () => {
@@ -83,7 +83,7 @@ describe('a new user', () => {
 
   step('starts a backup from the palette and sees the bar move', async (window) => {
     const { sideBar, quickInput } = window;
-    lab.path.bytesPerSecond = mib;
+    lab.path.bytesPerSecond = 2 * mib;
     await window.command(paletteTitle(backUp));
     // There is one repository only: nobody is asked for it.
     await quickInput.pickMany(['sql01']);

@@ -39,6 +39,7 @@ export async function restoreDisk(window: WorkbenchWindow, { vm, target }: DiskR
   await quickInput.asksIn('From when');
   await quickInput.pickFirst();
   await quickInput.pick('Raw image');
-  await quickInput.prompts(/to restore the disk to/);
+  // A window in a browser has no dialog of the system: this is VS Code's own, with a path to type.
+  await quickInput.asks(/to restore the disk to/);
   await quickInput.type(target);
 }

@@ -1,7 +1,7 @@
 /** A server with the packaged extension installed, a browser and a window: what every test that clicks and types begins with. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import type { Browser } from 'playwright-core';
 
@@ -17,7 +17,7 @@ export interface SessionOptions extends Pick<ServerOptions, 'settings' | 'machin
   readonly prepare?: (workspace: string) => void;
 }
 
-/** Where a test that fails leaves a picture of the window. */
+/** Where a test that fails leaves pictures of its windows, and the logs. */
 const pictures = join(repositoryRoot, 'dist/test-failures');
 
 export class Session implements AsyncDisposable {
@@ -60,6 +60,8 @@ export class Session implements AsyncDisposable {
   async #picture(title: string): Promise<void> {
     mkdirSync(pictures, { recursive: true });
     const name = title.replaceAll(/\W+/g, '-');
+    for (const log of globSync(['server/**/*Tidemark*.log', 'daemon/**/*.log'], { cwd: this.directory }))
+      copyFileSync(join(this.directory, log), join(pictures, `${name}-${basename(log)}`));
     for (const [suffix, window] of [['', this.window] as const, ['-second', this.#second] as const]) {
       if (window === undefined || window.page.isClosed()) continue;
       const path = join(pictures, `${name}${suffix}.png`);
