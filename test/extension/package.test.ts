@@ -12,7 +12,7 @@ const allowed = [
   /^LICENSE(\.txt)?$/,
   /^\.vsixmanifest$/,
   /^l10n\/bundle\.l10n(\.[\w-]+)?\.json$/,
-  /^dist\/client\/extension\.cjs$/,
+  /^dist\/client\/(extension\.cjs|run-page\.js)$/,
   /^dist\/server\/(tidemark|[\w-]+-worker|chunk-[\w-]+)\.js$/,
   /^dist\/server\/fatfs\.wasm$/,
   /^schemas\/[\w.-]+\.json$/,
