@@ -38,7 +38,7 @@ export function attachRepository(app: App): CommandHandler<'tidemark.repository.
           ...common,
           back,
           step: 2,
-          value: name === '' ? suggestedRepositoryName(location, taken, machine.style) : name,
+          value: name === '' ? suggestedRepositoryName(location, true, taken, machine.style) : name,
           prompt: vscode.l10n.t('What to call the repository here.'),
           validate: (value) => repositoryNameProblem(value, taken),
         });

@@ -13,7 +13,6 @@ import { passwordSteps } from './ask/ask-password.ts';
 import { daemonMachine } from './ask/daemon-machine.ts';
 import { rememberRepository } from './ask/last-repository.ts';
 import { attempt } from './attempt.ts';
-import { joinPath } from './flows/paths.ts';
 import {
   recoveryKeyText,
   repositoryLocation,
@@ -39,6 +38,7 @@ export async function makeRepository(app: App): Promise<string> {
   const taken = app.stores.repositories.repositories.value.map((entry) => entry.name);
   const common = { title: vscode.l10n.t('Create Repository'), totalSteps };
   let folder = '';
+  let isEmpty = true;
   let name = '';
   let made: { readonly repository: RepositoryEntry; readonly recoveryKey?: string | undefined } | undefined;
   await runSteps([
@@ -48,16 +48,23 @@ export async function makeRepository(app: App): Promise<string> {
         back,
         step: 1,
         prompt: vscode.l10n.t('Folder on {0} for the restore points.', machine.name),
-        proposed: folder === '' ? joinPath(machine.home, 'tidemark-backups', machine.style) : folder,
+        proposed: folder === '' ? machine.home : folder,
       });
+      // What lies in a folder elsewhere is for the daemon to judge.
+      isEmpty = !machine.local || (await isEmptyFolder(folder));
     },
     async (back) => {
       name = await askText({
         ...common,
         back,
         step: 2,
-        value: name === '' ? suggestedRepositoryName(folder, taken, machine.style) : name,
-        prompt: vscode.l10n.t('What to call the repository here.'),
+        value: name === '' ? suggestedRepositoryName(folder, isEmpty, taken, machine.style) : name,
+        prompt: isEmpty
+          ? vscode.l10n.t('What to call the repository here. Its files go into {0}.', folder)
+          : vscode.l10n.t(
+              'What to call the repository here. Its files go into a new folder of that name in {0}.',
+              folder,
+            ),
         validate: (value) => repositoryNameProblem(value, taken),
       });
     },
@@ -71,7 +78,6 @@ export async function makeRepository(app: App): Promise<string> {
       stepsBefore: 2,
       use: async (password, signal) =>
         attempt(app, 'creating a repository', async () => {
-          const isEmpty = machine.local ? await isEmptyFolder(folder) : true;
           const location = repositoryLocation(folder, isEmpty, name, machine.style);
           const params = { name, location, attach: false, ...password };
           made = await app.daemon.request(daemon.initRepository, params, { signal, timeoutMs: repositoryTimeoutMs });

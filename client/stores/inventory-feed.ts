@@ -17,6 +17,12 @@ export class InventoryFeed {
     this.#stores = stores;
     this.#owned.add(link.onNotification(daemon.inventoryDidChange, (change) => this.#changed(change)));
     this.#owned.add(link.onDidConnect((client) => void this.#connected(client).catch(onError)));
+    // A host lists the VM that was restored on it when it is asked, not before.
+    this.#owned.add(
+      stores.runs.onDidEnd(({ outcome }) => {
+        if (outcome?.kind === 'restore-vm') void stores.vms.load(outcome.host, { force: true });
+      }),
+    );
   }
 
   dispose(): void {

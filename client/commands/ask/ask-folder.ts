@@ -15,14 +15,14 @@ interface FolderQuestion extends Pick<InputOptions, 'title' | 'step' | 'totalSte
 
 /** Asks for a folder, absolute. Throws `vscode.CancellationError`, and `BackError` where it is a box. */
 export async function askFolder(machine: DaemonMachine, question: FolderQuestion): Promise<string> {
-  const { title, prompt, proposed } = question;
+  const { prompt, proposed } = question;
   if (!machine.local) {
     return askText({ ...question, value: proposed, validate: (value) => pathProblem(value, machine.style) });
   }
   const [folder] =
     (await vscode.window.showOpenDialog({
       title: prompt,
-      openLabel: title,
+      openLabel: vscode.l10n.t('Choose Folder'),
       defaultUri: vscode.Uri.file(proposed),
       canSelectFiles: false,
       canSelectFolders: true,

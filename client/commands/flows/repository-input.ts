@@ -7,10 +7,15 @@ import type { PathStyle } from './paths.ts';
 /** A share may have to wake up, ms. */
 export const repositoryTimeoutMs = 60_000;
 
-/** A name for a repository in `folder`, made unique. */
-export function suggestedRepositoryName(folder: string, taken: readonly string[], style: PathStyle): string {
+/** A name for a repository, made unique: that of its folder, when the whole folder is for it. */
+export function suggestedRepositoryName(
+  folder: string,
+  isEmpty: boolean,
+  taken: readonly string[],
+  style: PathStyle,
+): string {
   const base =
-    lastPart(folder, style)
+    (isEmpty ? lastPart(folder, style) : '')
       .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
       .replace(/^[^A-Za-z0-9]+|-+$/g, '')
       .slice(0, 60) || 'main';

@@ -39,11 +39,12 @@ test('A repository goes into the folder when that is empty, else into a new one 
 
 test('The name proposed for a repository can be used, whatever the folder is called', () => {
   for (const folder of ['/srv/backup', '/', '/srv/Böse Backups!', '/srv/---', `/srv/${'x'.repeat(200)}`]) {
-    const name = suggestedRepositoryName(folder, ['backup', 'main'], 'posix');
+    const name = suggestedRepositoryName(folder, true, ['backup', 'main'], 'posix');
     assert.equal(repositoryNameProblem(name, ['backup', 'main']), undefined, folder);
   }
-  assert.equal(suggestedRepositoryName('D:\\Backups\\sql', [], 'windows'), 'sql');
-  assert.equal(suggestedRepositoryName('/srv/backup', ['backup', 'backup-2'], 'posix'), 'backup-3');
+  assert.equal(suggestedRepositoryName('D:\\Backups\\sql', true, [], 'windows'), 'sql');
+  assert.equal(suggestedRepositoryName('/srv/backup', true, ['backup', 'backup-2'], 'posix'), 'backup-3');
+  assert.equal(suggestedRepositoryName('/home/me', false, [], 'posix'), 'main');
 });
 
 test('The recovery key comes first, alone on its line, before the advice to keep it', () => {
