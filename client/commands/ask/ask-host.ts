@@ -15,6 +15,8 @@ interface HostQuestion extends StepOptions {
 /** The hosts of the daemon. Throws `TM5201` when there is none, and why they cannot be listed. */
 export async function knownHosts({ stores: { hosts } }: App, signal?: AbortSignal): Promise<readonly HostEntry[]> {
   await hosts.load({ signal });
+  // One that was just added, in another window too: what tells of it may be on its way.
+  if (hosts.hosts.value.length === 0) await hosts.load({ force: true, signal });
   const { value, error } = hosts.hosts;
   if (value.length > 0) return value;
   if (error !== undefined) throw error;

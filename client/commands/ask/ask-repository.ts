@@ -12,6 +12,8 @@ import { lastRepository } from './last-repository.ts';
 /** The repositories of the daemon; throws why they cannot be listed. */
 export async function knownRepositories({ stores: { repositories } }: App): Promise<readonly RepositoryEntry[]> {
   await repositories.load();
+  // One that was just made, in another window too: what tells of it may be on its way.
+  if (repositories.repositories.value.length === 0) await repositories.load({ force: true });
   const { value, error } = repositories.repositories;
   if (value.length === 0 && error !== undefined) throw error;
   return value;
