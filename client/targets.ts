@@ -4,29 +4,48 @@
  */
 import * as id from '../server/protocol/ids.ts';
 import { object, optional, string } from '../server/protocol/parse.ts';
+import { refuse } from '../server/protocol/parse.ts';
 import type { Parsed, Parser } from '../server/protocol/parse.ts';
 
-export const hostTarget = object({ host: id.nameText });
+/** A node of a tree counts only when it is of one of these kinds: a VM has a host too, and is not the host to remove. What is no node has no kind. */
+function ofKind<T>(kinds: readonly string[], parser: Parser<T>): Parser<T> {
+  return (value, path) => {
+    const kind: unknown = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : undefined;
+    if (kind !== undefined && !kinds.some((one) => one === kind)) return refuse(path, kinds.join(' or '));
+    return parser(value, path);
+  };
+}
+
+export const hostTarget = ofKind(['host'], object({ host: id.nameText }));
 export type HostTarget = Parsed<typeof hostTarget>;
 
-export const vmTarget = object({ host: id.nameText, vmId: id.vmId, vmName: string({ maxLength: 256 }) });
+export const vmTarget = ofKind(
+  ['vm'],
+  object({ host: id.nameText, vmId: id.vmId, vmName: string({ maxLength: 256 }) }),
+);
 export type VmTarget = Parsed<typeof vmTarget>;
 
-export const restorePointTarget = object({ restorePointId: id.restorePointId, repository: id.nameText });
+export const restorePointTarget = ofKind(
+  ['point'],
+  object({ restorePointId: id.restorePointId, repository: id.nameText }),
+);
 export type RestorePointTarget = Parsed<typeof restorePointTarget>;
 
 /** A restore point, or one disk in it. */
-export const restoreDiskTarget = object({
-  restorePointId: id.restorePointId,
-  repository: id.nameText,
-  disk: optional(string({ maxLength: 128 })),
-});
+export const restoreDiskTarget = ofKind(
+  ['point', 'pointDisk'],
+  object({
+    restorePointId: id.restorePointId,
+    repository: id.nameText,
+    disk: optional(string({ maxLength: 128 })),
+  }),
+);
 export type RestoreDiskTarget = Parsed<typeof restoreDiskTarget>;
 
-export const runTarget = object({ runId: id.runId });
+export const runTarget = ofKind(['run'], object({ runId: id.runId }));
 export type RunTarget = Parsed<typeof runTarget>;
 
-export const repositoryTarget = object({ repository: id.nameText });
+export const repositoryTarget = ofKind(['repository'], object({ repository: id.nameText }));
 export type RepositoryTarget = Parsed<typeof repositoryTarget>;
 
 /** A policy file of the workspace, by its URI. */
