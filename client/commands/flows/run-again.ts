@@ -1,7 +1,49 @@
 /** What running something again may destroy. */
 import type { RunRequest } from '../../../server/protocol/daemon.ts';
+import { l10n } from '../../base/l10n.ts';
 
 /** The file that the run would replace without asking; undefined when it replaces none. */
 export function replacesFile(request: RunRequest): string | undefined {
   return request.kind === 'restore-disk' && request.overwrite ? request.target : undefined;
+}
+
+/** What is asked before a run that destroys something begins again. */
+interface AgainQuestion {
+  readonly message: string;
+  readonly detail: string;
+  readonly confirm: string;
+}
+
+/** The question before `request` runs again; undefined when nothing is lost by it. */
+export function questionBefore(request: RunRequest): AgainQuestion | undefined {
+  const replaced = replacesFile(request);
+  if (replaced !== undefined) {
+    return {
+      message: l10n.t('Replace {0}?', replaced),
+      detail: l10n.t('The run replaces this file if it is there.'),
+      confirm: l10n.t('Replace'),
+    };
+  }
+  if (request.kind === 'prune' && !request.dryRun) {
+    return {
+      message: l10n.t('Delete old restore points of repository {0}?', request.repository),
+      detail: l10n.t(
+        'The newest {0} of each VM are kept, and all others are deleted, also those made since the run. This cannot be undone.',
+        request.keepLast,
+      ),
+      confirm: l10n.t('Delete'),
+    };
+  }
+  if (request.kind === 'gc' && !request.dryRun) {
+    return {
+      message: l10n.t('Collect the garbage of repository {0}?', request.repository),
+      detail: request.now
+        ? l10n.t(
+            'What no restore point needs is deleted at once. No other program may write to the repository meanwhile.',
+          )
+        : l10n.t('No restore point is touched.'),
+      confirm: l10n.t('Collect'),
+    };
+  }
+  return undefined;
 }

@@ -7,7 +7,7 @@ import {
   distinctVms,
   onlyRepository,
 } from '../../../../client/commands/flows/backup-options.ts';
-import { replacesFile } from '../../../../client/commands/flows/run-again.ts';
+import { questionBefore, replacesFile } from '../../../../client/commands/flows/run-again.ts';
 import { backupRequest as backupParser } from '../../../../server/protocol/daemon.ts';
 import { restorePointId, vmId } from '../../../../server/protocol/ids.ts';
 import { sampleRun, ulid } from '../support/samples.ts';
@@ -54,4 +54,14 @@ test('Running a restore again asks first when it would replace a file', () => {
   assert.equal(replacesFile({ ...restore, overwrite: true }), '/srv/os.vhdx');
   assert.equal(replacesFile({ ...restore, overwrite: false }), undefined);
   assert.equal(replacesFile(backupRequest(vm, 'main', 'full')), undefined);
+});
+
+test('Run Again asks before it deletes restore points or unused data, and names the repository', () => {
+  const prune = { kind: 'prune', repository: 'main', keepLast: 3, dryRun: false } as const;
+  assert.match(questionBefore(prune)?.message ?? '', /restore points.*main/);
+  assert.match(questionBefore(prune)?.detail ?? '', /newest 3 .*cannot be undone/);
+  const gc = { kind: 'gc', repository: 'main', dryRun: false, now: true } as const;
+  assert.match(questionBefore(gc)?.message ?? '', /main/);
+  for (const request of [{ ...prune, dryRun: true }, { ...gc, dryRun: true }, backupRequest(vm, 'main', 'full')])
+    assert.equal(questionBefore(request), undefined);
 });
