@@ -37,7 +37,8 @@ function fix(code: ErrorCode): { readonly title: string; readonly command: Comma
 
 /** Whether the user gave up: nothing to tell. */
 export function isCancellation(error: unknown): boolean {
-  return error instanceof vscode.CancellationError || TidemarkError.is(error, errorCodes.cancelled);
+  // A wait that is given up throws Node's AbortError.
+  return error instanceof vscode.CancellationError || TidemarkError.from(error).code === errorCodes.cancelled;
 }
 
 export class ErrorReporter {

@@ -1,6 +1,6 @@
 /** What everybody who waits for a connection waits for. */
 import type { DaemonClient } from '../../server/connect/index.ts';
-import { TidemarkError } from '../../server/protocol/errors.ts';
+import { cancelledError, TidemarkError } from '../../server/protocol/errors.ts';
 
 /** The next outcome of the attempts to connect. Settled once for all who wait; whoever comes later waits for the next one. */
 export class Outcome {
@@ -16,7 +16,8 @@ export class Outcome {
     const { promise } = this.#waiting;
     if (signal === undefined) return promise;
     const aborted = Promise.withResolvers<never>();
-    const onAbort = (): void => aborted.reject(TidemarkError.from(signal.reason));
+    const onAbort = (): void =>
+      aborted.reject(TidemarkError.is(signal.reason) ? signal.reason : cancelledError(signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       return await Promise.race([promise, aborted.promise]);

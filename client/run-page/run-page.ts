@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 
 import { getRunLog, getRunSamples } from '../../server/protocol/daemon.ts';
 import type { RunInfo } from '../../server/protocol/daemon.ts';
+import { cancelledError } from '../../server/protocol/errors.ts';
 import type { RunId } from '../../server/protocol/ids.ts';
 import type { App } from '../app.ts';
 import { Subscriptions } from '../base/events.ts';
@@ -45,7 +46,7 @@ export class RunPage {
     });
     this.#panel.iconPath = new vscode.ThemeIcon('pulse');
     this.#panel.onDidDispose(() => {
-      this.#closed.abort(new vscode.CancellationError());
+      this.#closed.abort(cancelledError());
       this.#owned.dispose();
       onClosed();
     });

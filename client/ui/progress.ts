@@ -1,6 +1,8 @@
 /** Shows that something takes a while, and lets the user give up. */
 import * as vscode from 'vscode';
 
+import { cancelledError } from '../../server/protocol/errors.ts';
+
 /** Where progress shows. */
 export type ProgressPlace = 'window' | 'notification' | { readonly viewId: string };
 
@@ -18,7 +20,7 @@ export async function withProgress<T>(
 ): Promise<T> {
   return vscode.window.withProgress({ location: location(place), title, cancellable }, async (progress, token) => {
     const controller = new AbortController();
-    const listener = token.onCancellationRequested(() => controller.abort(new vscode.CancellationError()));
+    const listener = token.onCancellationRequested(() => controller.abort(cancelledError()));
     let shown = 0;
     try {
       return await work(controller.signal, (message, percent) => {
@@ -42,7 +44,7 @@ function location(place: ProgressPlace): vscode.ProgressOptions['location'] {
 /** An abort signal for a cancellation token. */
 export function signalOf(token: vscode.CancellationToken): AbortSignal {
   const controller = new AbortController();
-  if (token.isCancellationRequested) controller.abort(new vscode.CancellationError());
-  token.onCancellationRequested(() => controller.abort(new vscode.CancellationError()));
+  if (token.isCancellationRequested) controller.abort(cancelledError());
+  token.onCancellationRequested(() => controller.abort(cancelledError()));
   return controller.signal;
 }
