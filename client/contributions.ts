@@ -58,7 +58,7 @@ export const publicCommands = {
   'tidemark.policies.refresh': always(target.noTarget),
   'tidemark.policy.create': always(target.noTarget),
   'tidemark.policy.backUp': needed(target.policyTarget),
-  'tidemark.simulator.try': always(target.noTarget),
+  'tidemark.simulator.try': needed(target.noTarget),
   'tidemark.simulator.write': needed(target.vmTarget),
   'tidemark.simulator.stop': needed(target.noTarget),
   'tidemark.issue.report': always(target.noTarget),

@@ -87,7 +87,8 @@ export function statusContent(state: ConnectionState, active: readonly RunInfo[]
     };
   }
   const newest = active[0];
-  if (newest === undefined) return undefined;
+  // Without a connection, what was active last may have ended, or be another daemon's.
+  if (newest === undefined || state.kind !== 'connected') return undefined;
   const done = active.reduce((sum, run) => sum + run.progress.doneBytes, 0);
   const total = active.reduce((sum, run) => sum + run.progress.totalBytes, 0);
   const share = total > 0 ? ` ${percent(done, total)} %` : '';

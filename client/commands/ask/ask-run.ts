@@ -2,7 +2,6 @@
 import * as vscode from 'vscode';
 
 import type { RunInfo } from '../../../server/protocol/daemon.ts';
-import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
 import type { App } from '../../app.ts';
 import { hasEnded } from '../../stores/index.ts';
 import type { RunTarget } from '../../targets.ts';
@@ -14,12 +13,12 @@ import { ageText } from '../../views/tree/texts.ts';
 /** Which runs to offer. */
 export type RunFilter = 'all' | 'active' | 'ended';
 
-/** Asks for one run, the newest first. Throws as `pickOne`, and `TM5101` when there is none. */
+/** Asks for one run, the newest first. Throws as `pickOne`; says so when there is none. */
 export async function pickRun(app: App, filter: RunFilter = 'all', question?: StepOptions): Promise<RunTarget> {
   return pickOne({ ...(question ?? showQuestion()), choices: async (signal) => runChoices(app, filter, signal) });
 }
 
-/** Asks for some runs. Throws as `pickMany`, and `TM5101` when there is none. */
+/** Asks for some runs. Throws as `pickMany`; says so when there is none. */
 export async function pickRuns(app: App, filter: RunFilter, question: StepOptions): Promise<readonly RunTarget[]> {
   return pickMany({ ...question, choices: async (signal) => runChoices(app, filter, signal) });
 }
@@ -35,10 +34,11 @@ async function runChoices(app: App, filter: RunFilter, signal: AbortSignal): Pro
   const found = runs.runs.value.filter((run) => filter === 'all' || hasEnded(run) === (filter === 'ended'));
   if (found.length > 0) return found.map((run) => runChoice(run, Date.now()));
   if (runs.runs.error !== undefined) throw runs.runs.error;
-  throw new TidemarkError(
-    errorCodes.runNotFound,
+  // Nothing is wrong: there is nothing to choose.
+  void app.notify.info(
     filter === 'active' ? vscode.l10n.t('No run is active.') : vscode.l10n.t('Nothing has run yet.'),
   );
+  throw new vscode.CancellationError();
 }
 
 const icons: Readonly<Record<RunInfo['state'], string>> = {
