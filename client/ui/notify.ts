@@ -1,6 +1,7 @@
 /** The only place that shows messages. Nothing in the background may call it but for the end of a run that this window started. */
 import * as vscode from 'vscode';
 
+import { withoutLinks } from '../base/plain-text.ts';
 import { storageKeys } from '../contributions.ts';
 
 /** A button of a message. */
@@ -62,7 +63,7 @@ export class Notify {
     if (suppressKey !== undefined && this.#suppressed().includes(suppressKey)) return;
     const never = vscode.l10n.t("Don't Show Again");
     const titles = actions.map(({ title }) => title);
-    const chosen = await show(message, ...titles, ...(suppressKey === undefined ? [] : [never]));
+    const chosen = await show(withoutLinks(message), ...titles, ...(suppressKey === undefined ? [] : [never]));
     if (chosen === undefined) return;
     if (suppressKey !== undefined && chosen === never) {
       await this.#memory.update(storageKeys.suppressedMessages, [...this.#suppressed(), suppressKey]);

@@ -1,6 +1,8 @@
 /** Wizards: quick picks and input boxes in steps, with a way back, and validation while the user types. */
 import * as vscode from 'vscode';
 
+import { withoutLinks } from '../base/plain-text.ts';
+
 /** The user went a step back. */
 export class BackError extends Error {
   override readonly name = 'BackError';
@@ -80,7 +82,7 @@ async function pick<T>(options: PickOptions<T>, many: boolean): Promise<readonly
 export async function askText(options: InputOptions): Promise<string> {
   const box = vscode.window.createInputBox();
   box.placeholder = options.placeholder;
-  box.prompt = options.prompt;
+  box.prompt = options.prompt === undefined ? undefined : withoutLinks(options.prompt);
   box.value = options.value ?? '';
   box.password = options.password ?? false;
   return show(box, options, async (finish, signal) => {
@@ -99,7 +101,7 @@ export async function askText(options: InputOptions): Promise<string> {
       try {
         const problem = await options.check?.(value, signal);
         if (problem === undefined) finish(value);
-        else box.validationMessage = problem;
+        else box.validationMessage = withoutLinks(problem);
       } finally {
         checking = false;
         box.busy = false;

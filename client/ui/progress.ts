@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 
 import { cancelledError } from '../../server/protocol/errors.ts';
+import { withoutLinks } from '../base/plain-text.ts';
 
 /** Where progress shows. */
 export type ProgressPlace = 'window' | 'notification' | { readonly viewId: string };
@@ -18,7 +19,8 @@ export async function withProgress<T>(
   { title, place, cancellable = false }: ProgressOptions,
   work: (signal: AbortSignal, report: (message: string, percent?: number) => void) => Promise<T>,
 ): Promise<T> {
-  return vscode.window.withProgress({ location: location(place), title, cancellable }, async (progress, token) => {
+  const options = { location: location(place), title: withoutLinks(title), cancellable };
+  return vscode.window.withProgress(options, async (progress, token) => {
     const controller = new AbortController();
     const listener = token.onCancellationRequested(() => controller.abort(cancelledError()));
     let shown = 0;
@@ -27,7 +29,7 @@ export async function withProgress<T>(
         // VS Code wants steps; ours are positions.
         const increment = percent === undefined ? 0 : Math.max(0, percent - shown);
         shown += increment;
-        progress.report({ message, increment });
+        progress.report({ message: withoutLinks(message), increment });
       });
     } finally {
       listener.dispose();
