@@ -28,6 +28,8 @@ export function showDaemonLog(app: App): CommandHandler<'tidemark.daemon.showLog
     const editor = await vscode.window.showTextDocument(document, { preview: true });
     const end = document.lineAt(document.lineCount - 1).range.end;
     editor.revealRange(new vscode.Range(end, end));
+    // The daemon writes to it: a stray key that is saved would cost it lines.
+    await vscode.commands.executeCommand('workbench.action.files.setActiveEditorReadonlyInSession');
     return undefined;
   };
 }

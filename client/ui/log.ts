@@ -1,4 +1,4 @@
-/** The log channels. They never show themselves: a command or a button does. */
+/** The log of the extension. It never shows itself: a command or a button does. */
 import * as vscode from 'vscode';
 
 import { describeError, redact } from '../../server/base/log.ts';
@@ -9,31 +9,21 @@ export interface Logs extends vscode.Disposable {
   warn(message: string, error?: unknown): void;
   error(message: string, error?: unknown): void;
   debug(message: string): void;
-  /** The extension's own channel. */
-  readonly channel: vscode.LogOutputChannel;
-  /** The daemon's log, as far as this window read it. */
-  readonly daemonChannel: vscode.LogOutputChannel;
-  /** Shows the extension's log, because the user asked for it. */
+  /** Shows it, because the user asked for it. */
   show(): void;
 }
 
-/** Makes both channels. */
+/** Makes the channel. The daemon's log is a file, which `Show Daemon Log` opens. */
 export function createLogs(): Logs {
   const channel = vscode.window.createOutputChannel('Tidemark', { log: true });
-  const daemonChannel = vscode.window.createOutputChannel('Tidemark Daemon', { log: true });
   const text = (message: string, error?: unknown): string =>
     redact(error === undefined ? message : `${message}\n${describeError(error)}`);
   return {
-    channel,
-    daemonChannel,
     info: (message) => channel.info(text(message)),
     warn: (message, error) => channel.warn(text(message, error)),
     error: (message, error) => channel.error(text(message, error)),
     debug: (message) => channel.debug(text(message)),
     show: () => channel.show(false),
-    dispose: () => {
-      channel.dispose();
-      daemonChannel.dispose();
-    },
+    dispose: () => channel.dispose(),
   };
 }
