@@ -46,11 +46,16 @@ export class RunLogDocuments implements vscode.TextDocumentContentProvider {
     if (!this.#open.has(uri.toString())) {
       const log: OpenLog = { text: new LogText(), closed: new AbortController() };
       await this.#readOnce(runId, log, 0);
-      this.#open.set(uri.toString(), log);
-      void this.#follow(uri, runId, log);
+      // Another call may have opened it meanwhile.
+      if (!this.#open.has(uri.toString())) {
+        this.#open.set(uri.toString(), log);
+        // A tab that was restored with the window says that there is no log.
+        this.#changes.fire(uri);
+        void this.#follow(uri, runId, log);
+      }
     }
+    // Its ending makes it a log; setting the language here would close the document first, and end the following.
     const document = await vscode.workspace.openTextDocument(uri);
-    await vscode.languages.setTextDocumentLanguage(document, 'log');
     await vscode.window.showTextDocument(document, { preview: true });
   }
 
@@ -83,15 +88,18 @@ export class RunLogDocuments implements vscode.TextDocumentContentProvider {
 
   async #follow(uri: vscode.Uri, id: RunId, log: OpenLog): Promise<void> {
     const { signal } = log.closed;
+    let told = false;
     for (let complete = false; !complete && !signal.aborted;) {
       let pauseMs = changeMs;
       try {
         const before = log.text.nextLine;
         complete = await this.#readOnce(id, log, waitMs);
         if (log.text.nextLine > before) this.#changes.fire(uri);
+        told = false;
       } catch (error) {
         if (signal.aborted) return;
-        this.#app.logs.warn(`the log of run ${id} cannot be followed now`, TidemarkError.from(error));
+        if (!told) this.#app.logs.warn(`the log of run ${id} cannot be followed now`, TidemarkError.from(error));
+        told = true;
         pauseMs = retryMs;
       }
       await pause(pauseMs, signal);
