@@ -49,7 +49,7 @@ export function createApp(extension: vscode.ExtensionContext): App {
   const notify = new Notify(extension.globalState, (error) => errors.report('message action', error));
   const errors = new ErrorReporter(logs, notify);
   const contextKeys = new ContextKeySetter();
-  const daemon = own(createDaemonControl({ extension, logs }));
+  const daemon = own(createDaemonControl({ extension, logs, notify }));
   const stores = createStores(daemon, {
     hostTimeoutMs: () => readSetting('tidemark.inventory.hostTimeoutSeconds') * 1000,
     freshMs: () => readSetting('tidemark.inventory.refreshMinutes') * 60_000,

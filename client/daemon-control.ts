@@ -13,11 +13,13 @@ import type { LocalOptions } from './daemon/local-connector.ts';
 import type { RemoteOptions } from './daemon/remote-connector.ts';
 import { askVersion, findRuntime } from './daemon/runtime.ts';
 import type { Logs } from './ui/log.ts';
+import type { Notify } from './ui/notify.ts';
 import { onSettingChange, readSetting } from './ui/settings.ts';
 
 interface Surroundings {
   readonly extension: vscode.ExtensionContext;
   readonly logs: Logs;
+  readonly notify: Notify;
 }
 
 /** Version of this extension. */
@@ -109,7 +111,7 @@ function localConnector({ extension, logs }: Surroundings): Connector {
   });
 }
 
-function remoteConnector({ extension }: Surroundings, url: string): Connector {
+function remoteConnector({ extension, logs, notify }: Surroundings, url: string): Connector {
   const { globalState, secrets } = extension;
   const key = daemonPasswordKey(url);
   const certificates = (): Readonly<Record<string, string>> => globalState.get(storageKeys.daemonCertificates, {});
@@ -124,7 +126,16 @@ function remoteConnector({ extension }: Surroundings, url: string): Connector {
       return given;
     },
     passwordWorked: async (password) => {
-      if ((await secrets.get(key)) !== password) await secrets.store(key, password);
+      try {
+        if ((await secrets.get(key)) !== password) await secrets.store(key, password);
+      } catch (error) {
+        // The connection works: it is the next window that asks again.
+        logs.warn('the password of the daemon is not kept', error);
+        const text = vscode.l10n.t(
+          'VS Code could not keep the password of the daemon: its secret storage does not work on this machine. It is asked for again next time.',
+        );
+        void notify.warn(text, { suppressKey: 'daemon.passwordNotKept' });
+      }
     },
     passwordRefused: async () => secrets.delete(key),
     certificate: () => certificates()[url],
