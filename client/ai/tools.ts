@@ -7,6 +7,7 @@ import { errorCodes, TidemarkError } from '../../server/protocol/errors.ts';
 import type { RunId } from '../../server/protocol/ids.ts';
 import type { Parsed, Parser } from '../../server/protocol/parse.ts';
 import type { App } from '../app.ts';
+import { shortText } from '../commands/error-reporter.ts';
 import { languageModelTools } from '../contributions.ts';
 import { signalOf } from '../ui/progress.ts';
 import { readSetting } from '../ui/settings.ts';
@@ -33,7 +34,7 @@ export function registerTools(app: App): void {
   own(
     vscode.lm.registerTool<unknown>(languageModelTools.startBackup, {
       prepareInvocation: ({ input }) => confirmation(startBackupInput(input, 'input')),
-      invoke: async ({ input }) => result(await startBackup(app, startBackupInput(input, 'input'))),
+      invoke: async ({ input }) => told(async () => startBackup(app, startBackupInput(input, 'input'))),
     }),
   );
 }
@@ -44,8 +45,18 @@ function register<T>(
   answer: (input: T, signal: AbortSignal) => Promise<object>,
 ): vscode.Disposable {
   return vscode.lm.registerTool<unknown>(name, {
-    invoke: async ({ input }, token) => result(await answer(parser(input, 'input'), signalOf(token))),
+    invoke: async ({ input }, token) => told(async () => answer(parser(input, 'input'), signalOf(token))),
   });
+}
+
+/** The answer; an error with its hint, of which the model otherwise sees the message only. */
+async function told(answer: () => Promise<object>): Promise<vscode.LanguageModelToolResult> {
+  try {
+    return result(await answer());
+  } catch (error) {
+    if (!TidemarkError.is(error)) throw error;
+    throw new Error(shortText(error), { cause: error });
+  }
 }
 
 function result(answer: object): vscode.LanguageModelToolResult {
