@@ -70,6 +70,7 @@ export const publicCommands = {
 export const internalCommands = {
   'tidemark.tree.loadMore': needed(target.moreTarget),
   'tidemark.policy.open': always(target.policyTarget),
+  'tidemark.run.hideProgress': always(target.runTarget),
 } as const;
 
 export const commands = { ...publicCommands, ...internalCommands } as const;

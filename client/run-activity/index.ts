@@ -6,6 +6,10 @@ import { registerRunStatus } from './run-status.ts';
 /** Registers the status bar item and the notifications. */
 export function registerRunActivity(app: App): void {
   registerRunStatus(app);
-  // It lives as long as its subscriptions, which the app owns.
-  void new RunNotifications(app);
+  const notifications = new RunNotifications(app);
+  app.own(
+    app.commands.register({
+      'tidemark.run.hideProgress': (target) => (target === undefined ? undefined : notifications.hide(target.runId)),
+    }),
+  );
 }

@@ -7,19 +7,29 @@ import * as vscode from 'vscode';
 import type { RunInfo } from '../../server/protocol/daemon.ts';
 import type { RunId } from '../../server/protocol/ids.ts';
 import type { App } from '../app.ts';
+import { withoutLinks } from '../base/plain-text.ts';
 import { runCommand } from '../commands/registry.ts';
+import type { CommandId } from '../contributions.ts';
 import { hasEnded } from '../stores/run-order.ts';
 import type { Action } from '../ui/notify.ts';
 import { readSetting } from '../ui/settings.ts';
 import { endMessage, notificationText } from './activity-model.ts';
 
-/** How long a notification stays when nothing is heard of its run any more: the run was forgotten by its daemon, ms. */
-const forgottenMs = 60_000;
+/** How often it is looked whether a run of which nothing is heard is still known, ms. */
+const silentMs = 60_000;
+/** Text changes at most so often, so that its link can be hit, ms. */
+const everyMs = 1000;
+
+/** A notification of a run under way. */
+interface Shown {
+  update(run: RunInfo): void;
+  hide(): void;
+}
 
 export class RunNotifications {
   readonly #app: App;
-  /** Runs with a notification, each with what ends it. */
-  readonly #shown = new Map<RunId, (run: RunInfo) => void>();
+  /** Runs with a notification; one that was hidden stays hidden. */
+  readonly #shown = new Map<RunId, Shown>();
 
   constructor(app: App) {
     this.#app = app;
@@ -28,44 +38,52 @@ export class RunNotifications {
     app.own(runs.onDidEnd((run) => this.#ended(run)));
   }
 
+  /** Takes the notification of a run away; the run goes on. */
+  hide(id: RunId): void {
+    this.#shown.get(id)?.hide();
+  }
+
   #changed(run: RunInfo): void {
     if (!this.#app.stores.runs.startedHere(run.id) || hasEnded(run)) return;
-    const update = this.#shown.get(run.id);
-    if (update !== undefined) update(run);
+    const shown = this.#shown.get(run.id);
+    if (shown !== undefined) shown.update(run);
     else if (readSetting('tidemark.runs.progressNotification')) this.#show(run);
   }
 
-  /** VS Code's own × hides the notification; Cancel, its only button, cancels the run. */
+  /** Cancel, its button, cancels the run. Hide is a link in its text: VS Code gives a notification with progress no × of its own. */
   #show(first: RunInfo): void {
     const { id, title } = first;
-    const { promise: ended, resolve } = Promise.withResolvers<void>();
-    const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+    const { promise: over, resolve: hide } = Promise.withResolvers<void>();
+    const options = { location: vscode.ProgressLocation.Notification, title: withoutLinks(title), cancellable: true };
     const shown = vscode.window.withProgress(options, async (progress, token) => {
       let percent = 0;
+      let latest = first;
       let timer: NodeJS.Timeout | undefined;
-      const update = (run: RunInfo): void => {
-        clearTimeout(timer);
-        if (hasEnded(run)) {
-          resolve();
-          return;
-        }
-        timer = setTimeout(resolve, forgottenMs);
-        const text = notificationText(run);
-        progress.report({ message: text.message, increment: Math.max(0, text.percent - percent) });
+      const report = (): void => {
+        timer = undefined;
+        const text = notificationText(latest);
+        const message = `${withoutLinks(text.message)} ${hideLink(id)}`;
+        progress.report({ message, increment: Math.max(0, text.percent - percent) });
         percent = Math.max(percent, text.percent);
       };
-      this.#shown.set(id, update);
-      update(first);
+      const update = (run: RunInfo): void => {
+        latest = run;
+        timer ??= setTimeout(report, everyMs);
+      };
+      this.#shown.set(id, { update, hide });
+      report();
+      const silence = setInterval(() => (this.#isKnown(id) ? undefined : hide()), silentMs);
       const cancelled = token.onCancellationRequested(() => {
         // The dialog is gone; the Runs view shows how the run ends.
-        resolve();
+        hide();
         runCommand('tidemark.run.cancel', { runId: id }).then(undefined, (error: unknown) =>
           this.#app.errors.report('cancel run', error),
         );
       });
       try {
-        await ended;
+        await over;
       } finally {
+        clearInterval(silence);
         clearTimeout(timer);
         cancelled.dispose();
       }
@@ -73,8 +91,14 @@ export class RunNotifications {
     shown.then(undefined, (error: unknown) => this.#app.logs.warn('a progress notification failed', error));
   }
 
+  /** Whether the daemon, which must be there, still tells of this run. A run may wait for hours without anything to tell. */
+  #isKnown(id: RunId): boolean {
+    const { runs } = this.#app.stores;
+    return !runs.runs.stale && runs.run(id) !== undefined;
+  }
+
   #ended(run: RunInfo): void {
-    this.#shown.get(run.id)?.(run);
+    this.#shown.get(run.id)?.hide();
     this.#shown.delete(run.id);
     if (!this.#app.stores.runs.startedHere(run.id)) return;
     const wanted = readSetting('tidemark.runs.notifyOnEnd');
@@ -93,4 +117,10 @@ export class RunNotifications {
       this.#app.logs.warn('the end of a run was not shown', error),
     );
   }
+}
+
+/** VS Code runs the command of a link in a message. */
+function hideLink(runId: RunId): string {
+  const id: CommandId = 'tidemark.run.hideProgress';
+  return `[${vscode.l10n.t('Hide')}](command:${id}?${encodeURIComponent(JSON.stringify([{ runId }]))})`;
 }
