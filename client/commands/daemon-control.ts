@@ -5,6 +5,7 @@ import { errorCodes, TidemarkError } from '../../server/protocol/errors.ts';
 import type { App } from '../app.ts';
 import { forgetRemoteDaemon } from '../daemon-control.ts';
 import { withProgress } from '../ui/progress.ts';
+import { readSetting } from '../ui/settings.ts';
 import type { CommandHandler } from './registry.ts';
 
 /** How long a word about success stays in the status bar, ms. */
@@ -21,6 +22,7 @@ export function startDaemon(app: App): CommandHandler<'tidemark.daemon.start'> {
 export function stopDaemon(app: App): CommandHandler<'tidemark.daemon.stop'> {
   return async () => {
     const title = vscode.l10n.t('Stopping the Tidemark daemon…');
+    await confirmRemote(app, vscode.l10n.t('Stop'));
     await unlessBusy(app, vscode.l10n.t('Cancel Runs and Stop'), async (cancelRuns) =>
       withProgress({ title, place: 'window' }, async () => app.daemon.stop(cancelRuns)),
     );
@@ -31,6 +33,7 @@ export function stopDaemon(app: App): CommandHandler<'tidemark.daemon.stop'> {
 export function restartDaemon(app: App): CommandHandler<'tidemark.daemon.restart'> {
   return async () => {
     const title = vscode.l10n.t('Restarting the Tidemark daemon…');
+    if (app.daemon.state.kind === 'connected') await confirmRemote(app, vscode.l10n.t('Restart'));
     await unlessBusy(app, vscode.l10n.t('Cancel Runs and Restart'), async (cancelRuns) =>
       withProgress({ title, place: 'window' }, async () => app.daemon.restart(cancelRuns)),
     );
@@ -44,6 +47,19 @@ export function forgetPassword(app: App): CommandHandler<'tidemark.daemon.forget
     await app.daemon.disconnect();
     await app.daemon.start();
   };
+}
+
+/** A daemon on another machine may be everybody's, and nothing here can start it again. */
+async function confirmRemote({ notify }: App, confirm: string): Promise<void> {
+  const address = readSetting('tidemark.daemon.address');
+  if (address === '') return;
+  await notify.confirm({
+    message: vscode.l10n.t('Stop the daemon at {0}?', address),
+    detail: vscode.l10n.t(
+      'It cannot be started from here: only on its machine, by hand or by what watches it there. Until then nobody backs up with it.',
+    ),
+    confirm,
+  });
 }
 
 /** The daemon itself knows whether runs are active: asked only then. */
