@@ -1,9 +1,11 @@
-// `npm test`: set-up, then types, lint, import directions and format, then all tests with the project's own Node.
+// `npm test`: set-up, then types, lint, import directions and format, then all tests with the project's own Node, those of the
+// extension in a real VS Code last and alone. With arguments: only these test files.
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 
 import { buildServer, installDependencies, node, run } from './setup.mjs';
 
-/** The judges that nobody here wrote: Debian package of each tool that the tests call. */
+/** The judges that nobody here wrote: Debian packages of each tool that the tests call. Chromium brings no fonts of its own. */
 const tools = {
   'qemu-img': 'qemu-utils',
   vhdiinfo: 'libvhdi-utils',
@@ -12,6 +14,7 @@ const tools = {
   'fsck.fat': 'dosfstools',
   mdir: 'mtools',
   openssl: 'openssl',
+  chromium: 'chromium fonts-dejavu-core fonts-liberation',
 };
 
 function missingTools() {
@@ -30,12 +33,27 @@ function installTools() {
     run('apt-get', ['update', '-qq'], quiet);
     run(
       'apt-get',
-      ['install', '-y', '-qq', '--no-install-recommends', ...new Set(missing.map((tool) => tools[tool]))],
+      [
+        'install',
+        '-y',
+        '-qq',
+        '--no-install-recommends',
+        ...new Set(missing.flatMap((tool) => tools[tool].split(' '))),
+      ],
       quiet,
     );
   }
   const still = missingTools();
   if (still.length > 0) console.log(`Not installed: ${still.join(', ')}. The tests that need them are skipped.`);
+}
+
+/** The tests of the extension need a browser to show VS Code in; elsewhere than on CI they may be left out. */
+function extensionSteps() {
+  const browser = process.env.TIDEMARK_TEST_BROWSER;
+  const canRun = browser === undefined ? !missingTools().includes('chromium') : existsSync(browser);
+  if (canRun || process.env.CI !== undefined) return [[node, ['scripts/extension-tests.mjs']]];
+  console.log('No Chromium: the tests of the extension are skipped. Install it, or name one in TIDEMARK_TEST_BROWSER.');
+  return [];
 }
 
 installDependencies();
@@ -44,10 +62,11 @@ buildServer({ quiet: true });
 const only = process.argv.slice(2);
 const steps =
   only.length > 0
-    ? [[node, ['--test', ...only]]]
+    ? [[node, ['--test', '--test-concurrency=1', ...only]]]
     : [
         ['npm', ['run', '-s', 'check']],
         [node, ['--test', '--test-concurrency=2', 'test/unit/**/*.test.ts', 'test/integration/**/*.test.ts']],
+        ...extensionSteps(),
       ];
 for (const [command, args] of steps) {
   const status = run(command, args, { env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin` } });

@@ -41,5 +41,5 @@ export async function restoreDisk(window: WorkbenchWindow, { vm, target }: DiskR
   await quickInput.pick('Raw image');
   // A window in a browser has no dialog of the system: this is VS Code's own, with a path to type.
   await quickInput.asks(/to restore the disk to/);
-  await quickInput.type(target);
+  await quickInput.typePath(target);
 }

@@ -2,6 +2,7 @@
 import type { Locator, Page } from 'playwright-core';
 
 import { exactly } from './exact.ts';
+import { until } from './until.ts';
 
 /** What a quick input says. */
 export interface Question {
@@ -78,6 +79,23 @@ export class QuickInput {
     await this.#input.waitFor();
     await this.#input.fill(text);
     if (options.accept !== false) await this.#page.keyboard.press('Enter');
+  }
+
+  /** Replaces the path in VS Code's own file dialog, and accepts. The dialog puts its proposal there after it has read the folder. */
+  async typePath(path: string): Promise<void> {
+    await until(
+      () => this.#input.inputValue(),
+      (value) => value !== '',
+    );
+    await until(
+      async () => {
+        await this.#input.fill(path);
+        await this.#page.waitForTimeout(500);
+        return this.#input.inputValue();
+      },
+      (value) => value === path,
+    );
+    await this.#page.keyboard.press('Enter');
   }
 
   /** What the open quick input says. */

@@ -37,6 +37,18 @@ export class SideBar {
     await this.#page.locator('.sidebar .composite.title', { hasText: container }).waitFor();
   }
 
+  /** Drags the edge of the side bar, so that it is this wide. */
+  async resize(width: number): Promise<void> {
+    const box = await this.#page.locator('.part.sidebar').boundingBox();
+    if (box === null) throw new Error('There is no side bar.');
+    const y = box.y + box.height / 2;
+    const { mouse } = this.#page;
+    await mouse.move(box.x + box.width + 1, y);
+    await mouse.down();
+    await mouse.move(box.x + width, y, { steps: 5 });
+    await mouse.up();
+  }
+
   /** The badge of a view container, undefined when it has none. */
   async badge(container: string): Promise<string | undefined> {
     const badge = this.#icon(container).locator('.badge-content');
@@ -45,12 +57,20 @@ export class SideBar {
     return text === '' ? undefined : text;
   }
 
+  #pane(name: string): Locator {
+    const title = this.#page.locator('.title', { hasText: exactly(name) });
+    return this.#page.locator('.sidebar .pane').filter({ has: this.#page.locator('.pane-header', { has: title }) });
+  }
+
+  /** Closes the section of a view, which may be closed already. */
+  async close(name: string): Promise<void> {
+    const header = this.#pane(name).locator('.pane-header').first();
+    if ((await header.getAttribute('aria-expanded')) === 'true') await header.locator('.title').click();
+  }
+
   /** The section of a view, opened when it was closed. */
   async view(name: string): Promise<Locator> {
-    const title = this.#page.locator('.title', { hasText: exactly(name) });
-    const pane = this.#page
-      .locator('.sidebar .pane')
-      .filter({ has: this.#page.locator('.pane-header', { has: title }) });
+    const pane = this.#pane(name);
     const header = pane.locator('.pane-header').first();
     await header.waitFor();
     if ((await header.getAttribute('aria-expanded')) === 'false') await header.click();
@@ -92,6 +112,12 @@ export class SideBar {
     return row;
   }
 
+  /** Closes a row, which may be closed already. */
+  async collapse(view: string, label: string | RegExp): Promise<void> {
+    const row = await this.row(view, label);
+    if ((await row.getAttribute('aria-expanded')) === 'true') await row.locator('.monaco-tl-twistie').click();
+  }
+
   /** Clicks the icon of a row, which is there only while the pointer is over the row. */
   async inlineAction(view: string, label: string | RegExp, action: string): Promise<void> {
     const row = await this.row(view, label);
@@ -131,6 +157,8 @@ export class SideBar {
 
   /** The tooltip that appears over an element. */
   async tooltip(element: Locator): Promise<string> {
+    // A pointer that does not move opens nothing.
+    await this.#page.mouse.move(700, 450);
     await element.hover();
     const hover = this.#page.locator('.workbench-hover, .monaco-hover').filter({ visible: true }).last();
     await hover.waitFor();

@@ -16,6 +16,12 @@ export const themes = {
 } as const;
 export type Theme = keyof typeof themes;
 
+export interface PictureOptions {
+  readonly pointer?: boolean;
+  /** Only the upper left part of the window, pixels. */
+  readonly size?: { readonly width: number; readonly height: number };
+}
+
 /** Everything waits by itself; a thing that does not come is Playwright's timeout error, which names it. */
 export class WorkbenchWindow {
   readonly page: Page;
@@ -79,11 +85,13 @@ export class WorkbenchWindow {
     await this.page.locator(`.monaco-workbench[class*="theme-defaults-themes-${themes[theme].file}-json"]`).waitFor();
   }
 
-  /** Saves a picture without pointer, caret and movement. */
-  async screenshot(path: string): Promise<void> {
-    await this.page.mouse.move(700, 899);
-    await this.page.waitForTimeout(200);
-    await this.page.screenshot({ path, animations: 'disabled', caret: 'hide' });
+  /** Saves a picture without caret and movement, and without pointer unless what it points at is in it. */
+  async screenshot(path: string, options: PictureOptions = {}): Promise<void> {
+    if (options.pointer !== true) await this.page.mouse.move(700, 899);
+    await this.page.waitForTimeout(300);
+    const { width, height } = options.size ?? {};
+    const clip = width === undefined || height === undefined ? {} : { clip: { x: 0, y: 0, width, height } };
+    await this.page.screenshot({ path, animations: 'disabled', caret: 'hide', ...clip });
   }
 
   async reload(): Promise<void> {

@@ -1,0 +1,187 @@
+/**
+ * The pictures of the documentation, in this order: each begins in the window where the one before left it. `npm run screenshots` takes
+ * every scene in three themes into docs/images.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { commandTitle, containerTitle, paletteTitle, viewName, walkthroughTitle } from '../support/vscode/labels.ts';
+import { until } from '../support/vscode/until.ts';
+import type { PictureOptions, WorkbenchWindow } from '../support/vscode/window.ts';
+import type { LabHost } from './support/lab-host.ts';
+import { percentOf, runText } from './support/runs.ts';
+import { addHost } from './support/wizards.ts';
+
+const hosts = viewName('tidemark.hosts');
+const runs = viewName('tidemark.runs');
+const repositories = viewName('tidemark.repositories');
+const policies = viewName('tidemark.policies');
+const title = commandTitle;
+const mib = 1 << 20;
+
+/** What a scene is made with. */
+export interface Stage {
+  readonly window: WorkbenchWindow;
+  /** A host with the VMs `sql01` and `web01`, behind a network that can be slowed down. */
+  readonly lab: LabHost;
+}
+
+export interface Scene {
+  /** The picture is `<name>-<theme>.png`. */
+  readonly name: string;
+  readonly set: (stage: Stage) => Promise<void>;
+  /** The upper left part that the picture shows; the whole window without it. */
+  readonly size?: PictureOptions['size'];
+  /** What is shown is under the pointer: it is set again in each theme. */
+  readonly pointer?: boolean;
+}
+
+/** Width of the side bar. */
+const sideBarWidth = 560;
+const sideBarOnly = (height: number): PictureOptions['size'] => ({ width: sideBarWidth + 60, height });
+
+/** Puts the files into the workspace that the pictures show. */
+export function prepareWorkspace(workspace: string): void {
+  mkdirSync(join(workspace, 'policies'));
+  for (const name of ['nightly-sql', 'weekly-archive'])
+    writeFileSync(
+      join(workspace, `policies/${name}.backup.yaml`),
+      `name: ${name}\nrepository: main\nselect:\n  - host: hv01\n    vms: [sql-*]\n`,
+    );
+}
+
+export const scenes: readonly Scene[] = [
+  {
+    name: 'welcome',
+    size: sideBarOnly(900),
+    set: async ({ window: { sideBar } }) => {
+      await sideBar.open(containerTitle);
+      await sideBar.resize(sideBarWidth);
+      await (await sideBar.welcome(hosts)).getByText('No Hyper-V hosts yet').waitFor();
+    },
+  },
+  {
+    name: 'walkthrough',
+    set: async ({ window }) => {
+      // Beside the side bar there is no room for the walkthrough's own pictures.
+      await window.command('View: Close Primary Side Bar');
+      await window.openWalkthrough(walkthroughTitle());
+    },
+  },
+  {
+    name: 'hosts',
+    size: sideBarOnly(400),
+    set: async ({ window, lab }) => {
+      const { sideBar, messages } = window;
+      await window.command('View: Close All Editors');
+      await sideBar.open(containerTitle);
+      await window.command(paletteTitle('tidemark.simulator.try'));
+      await messages.toast('simulated host').waitFor();
+      await sideBar.expand(hosts, 'simulated');
+      await backUp(window, 'shop');
+      await window.command(paletteTitle('tidemark.simulator.write'));
+      await messages.toast('shop:').waitFor();
+      await backUp(window, 'shop');
+      await addHost(window, lab);
+      await sideBar.expand(hosts, lab.name);
+      await backUp(window, 'web01');
+      await sideBar.collapse(hosts, lab.name);
+      await sideBar.expand(hosts, 'shop');
+      await sideBar.row(hosts, pointLabel);
+      await only(window, hosts);
+    },
+  },
+  {
+    name: 'tooltip',
+    size: { width: 1000, height: 620 },
+    pointer: true,
+    set: async ({ window: { sideBar } }) => {
+      await sideBar.tooltip(await sideBar.row(hosts, 'shop'));
+    },
+  },
+  {
+    name: 'runs',
+    size: sideBarOnly(400),
+    set: async ({ window, lab }) => {
+      await window.sideBar.expand(hosts, lab.name);
+      // A link that is now better and now worse, for the chart.
+      for (const [index, rate] of [10, 14, 8, 12].entries()) {
+        lab.path.bytesPerSecond = rate * mib;
+        if (index === 0) await window.sideBar.inlineAction(hosts, 'sql01', title('tidemark.vm.backUp'));
+        await reaches(window, 'sql01', 6 + index * 5);
+      }
+      await only(window, runs);
+    },
+  },
+  {
+    name: 'run-page',
+    set: async ({ window }) => {
+      await window.sideBar.inlineAction(runs, /sql01/, title('tidemark.run.show'));
+      const page = await window.webview();
+      await page.getByRole('progressbar').first().waitFor();
+    },
+  },
+  {
+    name: 'repositories',
+    size: sideBarOnly(400),
+    set: async ({ window, lab }) => {
+      lab.path.bytesPerSecond = Infinity;
+      await until(
+        () => runText(window.sideBar, 'sql01'),
+        (text) => text?.includes('stored') === true,
+        60_000,
+      );
+      await window.command('View: Close All Editors');
+      await window.sideBar.expand(repositories, 'demo');
+      await window.sideBar.expand(repositories, 'shop');
+      await only(window, repositories);
+    },
+  },
+  {
+    name: 'policies',
+    size: sideBarOnly(400),
+    set: async ({ window }) => {
+      await window.sideBar.row(policies, 'nightly-sql');
+      await only(window, policies);
+    },
+  },
+  {
+    name: 'error',
+    set: async ({ window, lab }) => {
+      await lab.path[Symbol.asyncDispose]();
+      await only(window, hosts);
+      await window.sideBar.contextMenu(hosts, lab.name, title('tidemark.host.test'));
+      await window.messages.toast('cannot be reached').waitFor();
+      await window.messages.toast('Connecting to').waitFor({ state: 'detached' });
+      await window.sideBar.expand(hosts, lab.name);
+    },
+  },
+];
+
+/** Restore points are called by the time at which they were made. */
+const pointLabel = /^\d{4}-\d\d-\d\d/;
+
+/** Leaves one view of the side bar open, and nothing over it. */
+async function only(window: WorkbenchWindow, view: string): Promise<void> {
+  await window.command('Notifications: Clear All Notifications');
+  for (const other of [hosts, runs, repositories, policies]) if (other !== view) await window.sideBar.close(other);
+  await window.sideBar.view(view);
+}
+
+/** Backs a VM up by the icon beside it and waits for the end. */
+async function backUp({ sideBar }: WorkbenchWindow, vm: string): Promise<void> {
+  const ended = async (): Promise<number> =>
+    (await sideBar.rows(runs)).filter((row) => row.includes(vm) && row.includes('stored')).length;
+  const before = await ended();
+  await sideBar.inlineAction(hosts, vm, title('tidemark.vm.backUp'));
+  await until(ended, (count) => count > before, 60_000);
+}
+
+/** Waits until the run of a VM is so far. */
+async function reaches({ sideBar }: WorkbenchWindow, vm: string, percent: number): Promise<void> {
+  await until(
+    async () => percentOf(await runText(sideBar, vm)) ?? 0,
+    (reached) => reached >= percent,
+    60_000,
+  );
+}
