@@ -7,6 +7,7 @@ import type { Parsed } from '../../server/protocol/parse.ts';
 import type { App } from '../app.ts';
 import { askText, pickOne, runSteps } from '../ui/pick.ts';
 import type { Choice } from '../ui/pick.ts';
+import { withProgress } from '../ui/progress.ts';
 import { askHost, knownHosts } from './ask/ask-host.ts';
 import { passwordSteps } from './ask/ask-password.ts';
 import { attempt } from './attempt.ts';
@@ -67,7 +68,10 @@ export function editHost(app: App): CommandHandler<'tidemark.host.edit'> {
       async () => {
         if (part !== 'certificate') return false;
         await confirmCertificate(app, name, host());
-        return change({ acceptCertificate: true });
+        const connecting = vscode.l10n.t('Connecting to {0}…', name);
+        return withProgress({ title: connecting, place: 'notification', cancellable: true }, async (signal) =>
+          change({ acceptCertificate: true }, signal),
+        );
       },
       ...passwordSteps(app, {
         title,

@@ -91,16 +91,23 @@ export async function makeRepository(app: App): Promise<string> {
   return made.repository.name;
 }
 
+/** How often the recovery key is shown to somebody who answers nothing. */
+const maxShown = 3;
+
 /** The only place that ever shows it. It goes to the clipboard when the user says so, and nowhere else. */
 async function showRecoveryKey({ notify }: App, name: string, recoveryKey: string): Promise<void> {
   const copy = vscode.l10n.t('Copy Recovery Key');
   const kept = vscode.l10n.t('I Have Written It Down');
-  const chosen = await vscode.window.showWarningMessage(
-    vscode.l10n.t('Keep the recovery key of repository {0}', name),
-    { modal: true, detail: recoveryKeyText(recoveryKey) },
-    copy,
-    kept,
-  );
+  let chosen: string | undefined;
+  // Escape, pressed too soon, must not be the end of it.
+  for (let shown = 0; chosen === undefined && shown < maxShown; shown++) {
+    chosen = await vscode.window.showWarningMessage(
+      vscode.l10n.t('Keep the recovery key of repository {0}', name),
+      { modal: true, detail: recoveryKeyText(recoveryKey) },
+      copy,
+      kept,
+    );
+  }
   if (chosen !== copy) return;
   await vscode.env.clipboard.writeText(recoveryKey);
   void notify.info(vscode.l10n.t('The recovery key is in the clipboard. Put it where you keep such things.'));

@@ -52,13 +52,14 @@ async function restore(app: App, context: PointContext): Promise<void> {
     },
     async (back) => {
       const taken = host === undefined ? [] : vmNames(app, host);
-      name = await askText({
+      const text = await askText({
         title,
         back,
         value: name,
         prompt: vscode.l10n.t('Name of the restored VM. It is a new VM: the one that was backed up is left alone.'),
         validate: (value) => vmNameProblem(value, taken),
       });
+      name = text.trim();
     },
     async (back) => {
       connectNetwork = await askNetwork(title, back, connectNetwork);

@@ -20,6 +20,9 @@ const silentMs = 60_000;
 /** Text changes at most so often, so that its link can be hit, ms. */
 const everyMs = 1000;
 
+/** Several VMs are backed up at once: more notifications than this hide what is below them, and the Runs view shows every run. */
+const maxShown = 3;
+
 /** A notification of a run under way. */
 interface Shown {
   update(run: RunInfo): void;
@@ -30,6 +33,8 @@ export class RunNotifications {
   readonly #app: App;
   /** Runs with a notification; one that was hidden stays hidden. */
   readonly #shown = new Map<RunId, Shown>();
+  /** How many are to be seen. */
+  #visible = 0;
 
   constructor(app: App) {
     this.#app = app;
@@ -47,13 +52,14 @@ export class RunNotifications {
     if (!this.#app.stores.runs.startedHere(run.id) || hasEnded(run)) return;
     const shown = this.#shown.get(run.id);
     if (shown !== undefined) shown.update(run);
-    else if (readSetting('tidemark.runs.progressNotification')) this.#show(run);
+    else if (this.#visible < maxShown && readSetting('tidemark.runs.progressNotification')) this.#show(run);
   }
 
   /** Cancel, its button, cancels the run. Hide is a link in its text: VS Code gives a notification with progress no × of its own. */
   #show(first: RunInfo): void {
     const { id, title } = first;
     const { promise: over, resolve: hide } = Promise.withResolvers<void>();
+    this.#visible++;
     const options = { location: vscode.ProgressLocation.Notification, title: withoutLinks(title), cancellable: true };
     const shown = vscode.window.withProgress(options, async (progress, token) => {
       let percent = 0;
@@ -88,7 +94,9 @@ export class RunNotifications {
         cancelled.dispose();
       }
     });
-    shown.then(undefined, (error: unknown) => this.#app.logs.warn('a progress notification failed', error));
+    Promise.resolve(shown)
+      .finally(() => this.#visible--)
+      .catch((error: unknown) => this.#app.logs.warn('a progress notification failed', error));
   }
 
   /** Whether the daemon, which must be there, still tells of this run. A run may wait for hours without anything to tell. */
