@@ -135,6 +135,7 @@ export const settings = {
   'tidemark.inventory.refreshMinutes': setting(integer(1, 1440), 5),
   'tidemark.inventory.hostTimeoutSeconds': setting(integer(1, 300), 20),
   'tidemark.inventory.overdueAfterHours': setting(integer(0, 8760), 26),
+  'tidemark.hosts.sortBy': setting(oneOf('name', 'lastBackup'), 'name'),
   'tidemark.runs.progressNotification': setting(boolean, true),
   'tidemark.runs.notifyOnEnd': setting(oneOf('all', 'problems', 'never'), 'all'),
   'tidemark.runs.recentCount': setting(integer(10, 1000), 100),

@@ -22,6 +22,7 @@ import { shortTimeText } from '../tree/texts.ts';
 import { hostRow, hostTooltip } from './host-rows.ts';
 import { hostNode, vmNode } from './hosts-nodes.ts';
 import type { DiskNode, HostNode, HostsData, HostsNode, VmNode } from './hosts-nodes.ts';
+import { VmOrdering } from './vm-order.ts';
 import { diskRow, diskTooltip, disksRow, pointsRow, vmRow, vmStateText, vmTooltip } from './vm-rows.ts';
 
 const view = 'tidemark.hosts';
@@ -29,6 +30,7 @@ const view = 'tidemark.hosts';
 /** Makes nodes and lines of what `data` knows now. */
 export class HostsModel implements TreeModel<HostsNode> {
   readonly limits = new PageLimits();
+  readonly order = new VmOrdering();
   readonly #data: HostsData;
   readonly #vmsById = new ListIndex((entry: VmEntry) => entry.vm.id);
   readonly #disksById = new ListIndex((disk: DiskInfo) => disk.id);
@@ -184,8 +186,9 @@ export class HostsModel implements TreeModel<HostsNode> {
 
   #vms({ id, host }: HostNode): readonly HostsNode[] {
     const cached = this.#data.vms(host);
-    const all = this.#vmNodes(cached.value);
-    const matching = this.#filter.active ? all.filter((_, index) => this.#matchesAt(cached.value, index)) : all;
+    const entries = this.order.of(cached.value);
+    const all = this.#vmNodes(entries);
+    const matching = this.#filter.active ? all.filter((_, index) => this.#matchesAt(entries, index)) : all;
     const shown = matching.slice(0, this.limits.limit(id));
     const nodes: HostsNode[] = [...shown];
     if (matching.length > shown.length) nodes.push(moreNode(view, id, { shown: shown.length, total: matching.length }));

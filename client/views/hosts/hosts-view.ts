@@ -53,6 +53,12 @@ export class HostsView implements FilteredView {
         refresh();
       }),
     );
+    const order = (): void => {
+      this.#model.order.by = readSetting('tidemark.hosts.sortBy');
+      refresh();
+    };
+    own(onSettingChange(['tidemark.hosts.sortBy'], order));
+    order();
   }
 
   get filter(): string {

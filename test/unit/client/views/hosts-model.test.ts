@@ -292,3 +292,16 @@ test('a VM that changed refreshes its line alone, not its host', () => {
     [`host/hv01/vm/${vmIdOf(2)}`],
   );
 });
+
+test('VMs are by name, or what needs a backup most comes first', () => {
+  const late = backedUpVm('hv01', 'b', 2);
+  const older = { ...(late.lastRestorePoint ?? assert.fail()), createdAt: hoursAgo(30) };
+  const vms = [backedUpVm('hv01', 'a', 1), { ...late, lastRestorePoint: older }, sampleVm('hv01', 'c', 3)];
+  const { model, find } = made([reachableHost('hv01')], vms);
+  const shown = (): readonly string[] => model.children(find('host/hv01')).map((node) => model.row(node).label);
+  assert.deepEqual(shown(), ['a', 'b', 'c']);
+  model.order.by = 'lastBackup';
+  assert.deepEqual(shown(), ['c', 'b', 'a']);
+  model.filter = 'b';
+  assert.deepEqual(shown(), ['b']);
+});
