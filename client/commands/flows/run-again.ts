@@ -7,14 +7,14 @@ export function replacesFile(request: RunRequest): string | undefined {
   return request.kind === 'restore-disk' && request.overwrite ? request.target : undefined;
 }
 
-/** What is asked before a run that destroys something begins again. */
+/** What is asked before a run that destroys something, or makes one more VM, begins again. */
 interface AgainQuestion {
   readonly message: string;
   readonly detail: string;
   readonly confirm: string;
 }
 
-/** The question before `request` runs again; undefined when nothing is lost by it. */
+/** The question before `request` runs again; undefined when it neither loses anything nor makes a machine. */
 export function questionBefore(request: RunRequest): AgainQuestion | undefined {
   const replaced = replacesFile(request);
   if (replaced !== undefined) {
@@ -22,6 +22,16 @@ export function questionBefore(request: RunRequest): AgainQuestion | undefined {
       message: l10n.t('Replace {0}?', replaced),
       detail: l10n.t('The run replaces this file if it is there.'),
       confirm: l10n.t('Replace'),
+    };
+  }
+  if (request.kind === 'restore-vm') {
+    const network = request.connectNetwork
+      ? l10n.t('Its network adapters are connected as they were.')
+      : l10n.t('Its network adapters are not connected.');
+    return {
+      message: l10n.t('Restore {0} on {1}?', request.name ?? request.restorePoint, request.host),
+      detail: [network, l10n.t('It is made as a new VM and is not started.')].join('\n'),
+      confirm: l10n.t('Restore'),
     };
   }
   if (request.kind === 'prune' && !request.dryRun) {
