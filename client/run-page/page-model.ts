@@ -114,9 +114,12 @@ function phaseStateText(state: PhaseState): string {
   return l10n.t('to come');
 }
 
+/** Each point is the mean of so much time before it, ms, or of a sixtieth of the run: data comes in batches, which are no changes of speed. */
+const smoothMs = 2000;
+
 /** The chart of what moved over time. */
 export function runChart(samples: readonly RunSample[]): Chart {
-  const points = samples.map(({ atMs, bytesPerSecond }) => ({ atMs, bytesPerSecond }));
+  const points = smoothed(samples);
   const top = Math.max(0, ...points.map(({ bytesPerSecond }) => bytesPerSecond));
   const last = samples.at(-1);
   const mean = last === undefined || last.atMs === 0 ? 0 : (last.doneBytes / last.atMs) * 1000;
@@ -136,4 +139,15 @@ export function runChart(samples: readonly RunSample[]): Chart {
             topText ?? '',
           ),
   };
+}
+
+function smoothed(samples: readonly RunSample[]): Chart['points'] {
+  const windowMs = Math.max(smoothMs, (samples.at(-1)?.atMs ?? 0) / 60);
+  let first = 0;
+  return samples.map(({ atMs, doneBytes, bytesPerSecond }) => {
+    while (first < samples.length - 1 && (samples[first + 1]?.atMs ?? atMs) <= atMs - windowMs) first += 1;
+    const before = samples[first];
+    if (before === undefined || before.atMs >= atMs) return { atMs, bytesPerSecond };
+    return { atMs, bytesPerSecond: ((doneBytes - before.doneBytes) / (atMs - before.atMs)) * 1000 };
+  });
 }

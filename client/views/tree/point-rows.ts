@@ -21,7 +21,9 @@ export function pointRow({ label, point }: PointNode, now: number): Row {
   const warned = point.warnings.length > 0;
   const time = label === 'time' ? timeText(point.createdAt) : clockText(point.createdAt);
   const type = typeText(point.type);
-  const facts = joined(costText(point.disks), consistencyText(point.consistency));
+  // In a narrow line only what is not as usual; the tooltip has both.
+  const unusual = point.consistency === 'crash' ? consistencyText(point.consistency) : '';
+  const facts = joined(unusual, costText(point.disks));
   const age = ageText(point.createdAt, now);
   return {
     label: label === 'time' ? time : point.vmName,

@@ -86,7 +86,7 @@ export class RunManager {
     this.#added += 1;
     if (this.#added % trimEvery === 0) this.#options.store.trimRuns(historyLimit);
     this.#active.set(run.id, run);
-    run.log('info', `Queued: ${run.title}`);
+    run.log('info', `Queued: ${request.kind}.`);
     this.#startNext();
     return run.info();
   }

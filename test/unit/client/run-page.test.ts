@@ -97,6 +97,20 @@ test('the chart says in words what it draws', () => {
   assert.equal(runChart([]).description, 'No data has moved yet.');
 });
 
+test('data that comes in batches makes a line, not a saw', () => {
+  const samples = Array.from({ length: 40 }, (_, index) => {
+    const batches = Math.floor(index / 2);
+    return { atMs: index * 500, doneBytes: batches * 4 * mib, bytesPerSecond: index % 2 === 0 ? 8 * mib : 0 };
+  });
+  const rates = runChart(samples)
+    .points.slice(8)
+    .map(({ bytesPerSecond }) => bytesPerSecond / mib);
+  assert.ok(
+    rates.every((rate) => rate >= 3.9 && rate <= 4.1),
+    rates.join(' '),
+  );
+});
+
 test('messages of the page that are none of ours are refused', () => {
   assert.deepEqual(fromPage({ type: 'cancel', extra: 1 }, ''), { type: 'cancel' });
   for (const message of [undefined, 'cancel', { type: 'delete' }, { type: '__proto__' }]) {
