@@ -8,6 +8,7 @@ import type { NewRestorePoint, Repository, StoredRestorePoint, WriteSession } fr
 import { restorePointInfo } from '../restore-point-info.ts';
 import { excludedDisks, storeDisks } from './backup-disks.ts';
 import { BackupHost } from './backup-host.ts';
+import { beginWrite } from './begin-write.ts';
 import { chooseBase } from './choose-base.ts';
 import type { Base } from './choose-base.ts';
 import type { RunContext, RunServices } from './context.ts';
@@ -48,7 +49,7 @@ export async function executeBackup(
   const base = await chooseBase(earlier, vm.id, request.type, connection, context.signal);
   failpoint('backup.2-base-chosen');
 
-  const session = await repository.beginWrite({ signal: context.signal, note: `backup ${context.id}` });
+  const session = await beginWrite(repository, context);
   try {
     const point = await new Backup(request, context, services, located, repository, session).run(base, earlier);
     return { kind: 'backup', restorePoint: restorePointInfo(point, request.repository) };
