@@ -2,10 +2,10 @@
  * Export worker: a thread with its own data connection that turns chunks from the agent into durable packs.
  * Bytes never cross to the main thread, only ids do: the main thread owns the index and answers which are new.
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 
-import { describeError } from '../../base/log.ts';
+import { serveWorker } from '../../base/worker-main.ts';
 import { cancelledError, errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { ExportId } from '../../protocol/ids.ts';
 import { ChunkSealer, openLocalBackend } from '../../repository/index.ts';
@@ -157,17 +157,4 @@ async function main(port: MessagePort): Promise<void> {
   }
 }
 
-if (parentPort === null) throw new Error('export-worker runs only as a worker thread');
-const port = parentPort;
-try {
-  await main(port);
-} catch (error) {
-  const failure = TidemarkError.from(error);
-  port.postMessage({
-    type: 'failed',
-    error: failure.report(),
-    detail: describeError(error),
-  } satisfies FromExportWorker);
-} finally {
-  port.close();
-}
+await serveWorker('export-worker', main);

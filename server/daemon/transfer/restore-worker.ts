@@ -1,10 +1,10 @@
 /** Restore worker: a thread that reads packs, opens and checks blobs, and writes their chunks to the target. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 
-import { describeError } from '../../base/log.ts';
+import { serveWorker } from '../../base/worker-main.ts';
 import { releaseMemory } from '../../base/memory.ts';
-import { cancelledError, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
+import { cancelledError, throwIfAborted } from '../../protocol/errors.ts';
 import { BlobOpener, openLocalBackend } from '../../repository/index.ts';
 import type { StorageBackend } from '../../repository/index.ts';
 import { openSink } from './chunk-sink.ts';
@@ -115,14 +115,4 @@ async function main(port: MessagePort): Promise<void> {
   }
 }
 
-if (parentPort === null) throw new Error('restore-worker runs only as a worker thread');
-const port = parentPort;
-try {
-  await main(port);
-} catch (error) {
-  const failure = TidemarkError.from(error);
-  const message: FromRestoreWorker = { type: 'failed', error: failure.report(), detail: describeError(error) };
-  port.postMessage(message);
-} finally {
-  port.close();
-}
+await serveWorker('restore-worker', main);

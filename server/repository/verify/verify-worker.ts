@@ -1,9 +1,9 @@
 /** Verify worker: a thread that reads packs and checks every byte of them. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 
-import { describeError } from '../../base/log.ts';
-import { cancelledError, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
+import { serveWorker } from '../../base/worker-main.ts';
+import { cancelledError, throwIfAborted } from '../../protocol/errors.ts';
 import type { StorageBackend } from '../backend.ts';
 import { BlobOpener } from '../blob-opener.ts';
 import { openLocalBackend } from '../local-backend.ts';
@@ -68,17 +68,4 @@ async function main(port: MessagePort): Promise<void> {
   await worker.run();
 }
 
-if (parentPort === null) throw new Error('verify-worker runs only as a worker thread');
-const port = parentPort;
-try {
-  await main(port);
-} catch (error) {
-  const failure = TidemarkError.from(error);
-  port.postMessage({
-    type: 'failed',
-    error: failure.report(),
-    detail: describeError(error),
-  } satisfies FromVerifyWorker);
-} finally {
-  port.close();
-}
+await serveWorker('verify-worker', main);
