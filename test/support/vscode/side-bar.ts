@@ -11,6 +11,9 @@ interface PageElement {
   querySelector(selector: string): PageElement | null;
 }
 
+/** How long a window may take to open what was open before, ms. */
+const restoreMs = 5000;
+
 /** Trees are virtual: rows outside what fits on screen do not exist. */
 export class SideBar {
   readonly #page: Page;
@@ -25,16 +28,20 @@ export class SideBar {
       .filter({ has: this.#page.locator(`[aria-label^="${container}"]`) });
   }
 
-  /** Opens a view container by its icon; one that is open stays open. */
+  /**
+   * Opens a view container by its icon; one that is open stays open. A window that was loaded anew opens by itself what was open
+   * before, a moment after the icons are there: a click in that moment would close it, so what opens by itself comes first.
+   */
   async open(container: string): Promise<void> {
     const icon = this.#icon(container);
+    const titles = this.#page.locator('.sidebar .composite.title');
+    const title = titles.filter({ hasText: container });
     await icon.waitFor();
-    const isOpen = await icon.evaluate(
-      (element: PageElement) =>
-        element.getAttribute('aria-selected') === 'true' || element.classList.contains('checked'),
-    );
-    if (!isOpen) await icon.click();
-    await this.#page.locator('.sidebar .composite.title', { hasText: container }).waitFor();
+    // In a window whose side bar was closed nothing opens by itself.
+    const settled = titles.filter({ visible: true }).first();
+    await settled.waitFor({ timeout: restoreMs }).catch(() => undefined);
+    if (!(await title.isVisible())) await icon.click();
+    await title.waitFor();
   }
 
   /** Drags the edge of the side bar, so that it is this wide. */
