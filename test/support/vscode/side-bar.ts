@@ -11,11 +11,11 @@ interface PageElement {
   querySelector(selector: string): PageElement | null;
 }
 
-/** How long a window may take to open what was open before, ms. */
-const restoreMs = 5000;
+/** What a click or the start of a window set off is over after this, ms; slow machines get more with each attempt. */
+const settleMs = 1000;
 
-/** How often an entry of a menu is clicked before it counts as broken. */
-const menuAttempts = 4;
+/** How often something is clicked before it counts as broken. */
+const clickAttempts = 5;
 
 /** Trees are virtual: rows outside what fits on screen do not exist. */
 export class SideBar {
@@ -33,17 +33,19 @@ export class SideBar {
 
   /**
    * Opens a view container by its icon; one that is open stays open. A window that was loaded anew opens by itself what was open
-   * before, a moment after the icons are there: a click in that moment would close it, so what opens by itself comes first.
+   * before, at any moment until the extension has started: a click in that moment closes it, and it is clicked again.
    */
   async open(container: string): Promise<void> {
     const icon = this.#icon(container);
-    const titles = this.#page.locator('.sidebar .composite.title');
-    const title = titles.filter({ hasText: container });
+    const title = this.#page.locator('.sidebar .composite.title', { hasText: container });
     await icon.waitFor();
-    // In a window whose side bar was closed nothing opens by itself.
-    const settled = titles.filter({ visible: true }).first();
-    await settled.waitFor({ timeout: restoreMs }).catch(() => undefined);
-    if (!(await title.isVisible())) await icon.click();
+    for (let attempt = 0; attempt < clickAttempts; attempt++) {
+      if (attempt > 0) await icon.click();
+      // At first only what opens by itself.
+      await title.waitFor({ timeout: settleMs * (attempt + 1) }).catch(() => undefined);
+      await this.#page.waitForTimeout(settleMs / 2);
+      if (await title.isVisible()) return;
+    }
     await title.waitFor();
   }
 
@@ -152,7 +154,7 @@ export class SideBar {
         await item.waitFor({ state: 'hidden', timeout: 2000 });
         return;
       } catch (error) {
-        if (attempt === menuAttempts) throw error;
+        if (attempt === clickAttempts) throw error;
       }
     }
   }
