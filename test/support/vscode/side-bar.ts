@@ -14,6 +14,9 @@ interface PageElement {
 /** What a click or the start of a window set off is over after this, ms; slow machines get more with each attempt. */
 const settleMs = 1000;
 
+/** A view with a run under way is never calm. */
+const calmLooks = 4;
+
 /** How often something is clicked before it counts as broken. */
 const clickAttempts = 5;
 
@@ -132,9 +135,24 @@ export class SideBar {
 
   /** Clicks the icon of a row, which is there only while the pointer is over the row. */
   async inlineAction(view: string, label: string | RegExp, action: string): Promise<void> {
+    await this.#calm(view);
     const row = await this.row(view, label);
     await row.hover();
     await row.locator(`.actions .action-label[aria-label^="${action}"]`).click();
+  }
+
+  /**
+   * Waits until a view has not changed for a moment, a few times at most. While VS Code reads a node anew it does not know what its
+   * icons are about: a command of such a click asks instead.
+   */
+  async #calm(view: string): Promise<void> {
+    let before = '';
+    for (let look = 0; look < calmLooks; look++) {
+      const now = (await this.rows(view)).join('\n');
+      if (now === before) return;
+      before = now;
+      await this.#page.waitForTimeout(settleMs);
+    }
   }
 
   /** The context menu that is open. It lives in a shadow root, which Playwright's selectors pass through. */
@@ -144,6 +162,7 @@ export class SideBar {
 
   /** Chooses an entry of a row's context menu. */
   async contextMenu(view: string, label: string | RegExp, entry: string): Promise<void> {
+    await this.#calm(view);
     await (await this.row(view, label)).click({ button: 'right' });
     const item = this.#menu.locator('.action-item', { hasText: entry }).first();
     // VS Code takes a click right after a menu opened for the end of the one that opened it: the menu stays, and is clicked again.
