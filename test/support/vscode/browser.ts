@@ -35,6 +35,8 @@ const expected = new RegExp(
     'Service Worker\\] registration',
     "authentication provider 'github'",
     '^ERR color: #f33 Canceled',
+    // It looks for agents and prompts in folders, and gives up when it has something better to do.
+    '^ERR color: #f33 Failed to resolve files at location: \\S+ Canceled: Canceled',
     // It registers its own extensions again when a workspace becomes trusted.
     'Extension `vscode\\.[\\w-]+` is already registered',
   ].join('|'),
