@@ -14,7 +14,9 @@ const allowed = {
   'server/repository': ['server/base', 'server/protocol'],
   'server/agent': ['server/vhdx', 'server/base', 'server/protocol'],
   'server/agent/simulated': ['server/agent', 'server/vhdx', 'server/base', 'server/protocol'],
-  'server/daemon': ['server/repository', 'server/vhdx', 'server/base', 'server/protocol'],
+  'server/policy': ['server/base', 'server/protocol'],
+  'server/language': ['server/policy', 'server/base', 'server/protocol'],
+  'server/daemon': ['server/policy', 'server/repository', 'server/vhdx', 'server/base', 'server/protocol'],
   'server/connect': ['server/base', 'server/protocol'],
   'server/cli': ['server/connect', 'server/base', 'server/protocol'],
   // The editor. Only its upper part imports VS Code: what is below runs, and is tested, without it.
@@ -30,6 +32,8 @@ const exceptions = {
   'server/cli/commands/sim.ts': ['server/agent/simulated', 'server/agent'],
   'server/cli/commands/agent.ts': ['server/agent'],
   'server/cli/commands/daemon.ts': ['server/daemon'],
+  // Checking a policy needs no daemon, so that any CI can do it.
+  'server/cli/commands/policy-validate.ts': ['server/policy'],
   'server/cli/demo/guest.ts': ['server/agent/simulated'],
   'server/cli/demo/try-host.ts': ['server/agent/simulated'],
 };
@@ -38,11 +42,19 @@ const exceptions = {
 const packages = {
   'server/protocol': ['vscode-jsonrpc'],
   'server/agent': ['vscode-jsonrpc'],
-  'server/daemon': ['vscode-jsonrpc'],
+  'server/policy': ['croner', 'yaml'],
+  'server/language': [
+    'vscode-jsonrpc',
+    'vscode-languageserver',
+    'vscode-languageserver-protocol',
+    'vscode-languageserver-textdocument',
+    'yaml',
+  ],
+  'server/daemon': ['nodemailer', 'vscode-jsonrpc'],
   'server/base': ['vscode-jsonrpc'],
   'server/connect': ['vscode-jsonrpc'],
   'server/cli': ['commander', 'js-fatfs'],
-  client: ['vscode'],
+  client: ['vscode', 'vscode-languageclient'],
 };
 
 /** Models of views: pure, so they are tested without VS Code. */

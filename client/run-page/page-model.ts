@@ -16,6 +16,7 @@ const phasesOf: Readonly<Record<RunInfo['request']['kind'], readonly RunPhase[]>
   verify: ['connecting', 'verifying'],
   prune: ['connecting', 'collecting'],
   gc: ['connecting', 'collecting'],
+  policy: ['connecting', 'transfer', 'collecting', 'verifying'],
 };
 
 /** The page of a run at `now`, ms since 1970. */

@@ -169,7 +169,8 @@ function uses(
   services: DaemonServices,
 ): boolean {
   const { request } = run;
-  if (request.kind === 'gc') return false;
+  // The run of a policy uses restore points through runs of its own only.
+  if (request.kind === 'gc' || request.kind === 'policy') return false;
   if (request.kind === 'restore-disk' || request.kind === 'restore-vm') return request.restorePoint === id;
   if (point === undefined) return true;
   if (request.kind !== 'backup') return request.repository === point.repository;

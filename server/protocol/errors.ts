@@ -2,7 +2,8 @@
  * The one error type of Tidemark and its stable codes.
  *
  * Codes are grouped: TM1xxx input and usage, TM2xxx host and agent, TM3xxx virtual disk files,
- * TM4xxx repository, TM5xxx daemon and runs, TM6xxx restore. A code never changes its meaning.
+ * TM4xxx repository, TM5xxx daemon and runs, TM6xxx restore, TM7xxx policies (TM71xx to TM73xx are diagnostics of policy files,
+ * server/policy/diagnostic.ts). A code never changes its meaning.
  */
 export const errorCodes = {
   // TM1xxx: input and usage
@@ -85,6 +86,13 @@ export const errorCodes = {
   targetNotWritable: 'TM6002',
   targetDiskFull: 'TM6003',
   restoreFailed: 'TM6004',
+  // TM7xxx: policies
+  policyInvalid: 'TM7001',
+  policyNotFound: 'TM7002',
+  policyChanged: 'TM7003',
+  policyRunFailed: 'TM7004',
+  policyActive: 'TM7005',
+  notificationFailed: 'TM7006',
 } as const;
 
 /** A stable error code, such as `TM2001`. */

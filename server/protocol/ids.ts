@@ -46,6 +46,12 @@ export const restorePointId = branded<RestorePointId>(
 export const repositoryId = branded<RepositoryId>(/^[0-9a-f]{32}$/, 'a repository id (32 hex digits)');
 export const ownerId = branded<OwnerId>(/^[0-9a-f]{32}$/, 'an owner id (32 hex digits)');
 
+/** The name of a policy: lower-case letters, digits, dashes; at most 64. */
+export const policyName = branded<string>(
+  /^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$/,
+  'a name of lower-case letters, digits and dashes, at most 64 characters',
+);
+
 /** A name given by the user to a host or repository: letters, digits, `.`, `_`, `-`; at most 64. */
 export const nameText = branded<string>(
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,

@@ -177,5 +177,11 @@ export const restorePointInfo = object({
   disks: array(restorePointDisk, 256),
   referencePointId: optional(id.referencePointId),
   warnings: array(string({ maxLength: 4096 }), 1024),
+  /** The policy whose run made it; absent when somebody made it by hand. */
+  policy: optional(id.policyName),
+  /** It is never deleted by a retention, and by hand only after it is unpinned. */
+  pinned: optional(
+    object({ by: string({ maxLength: 256 }), at: timestamp, note: optional(string({ maxLength: 1024 })) }),
+  ),
 });
 export type RestorePointInfo = Parsed<typeof restorePointInfo>;

@@ -37,10 +37,13 @@ export function questionBefore(request: RunRequest): AgainQuestion | undefined {
   if (request.kind === 'prune' && !request.dryRun) {
     return {
       message: l10n.t('Delete old restore points of repository {0}?', request.repository),
-      detail: l10n.t(
-        'The newest {0} of each VM are kept, and all others are deleted, also those made since the run. This cannot be undone.',
-        request.keepLast,
-      ),
+      detail:
+        request.keepLast === undefined
+          ? l10n.t('What the retention of the policies does not keep is deleted. This cannot be undone.')
+          : l10n.t(
+              'The newest {0} of each VM are kept, and all others are deleted, also those made since the run. This cannot be undone.',
+              request.keepLast,
+            ),
       confirm: l10n.t('Delete'),
     };
   }

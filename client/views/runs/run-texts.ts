@@ -92,6 +92,7 @@ const kindTexts: Readonly<Record<RunRequest['kind'], () => string>> = {
   verify: () => l10n.t('verification'),
   prune: () => l10n.t('retention'),
   gc: () => l10n.t('collection of unused data'),
+  policy: () => l10n.t('run of a policy'),
 };
 
 /** What a run that succeeded has to show, in one line. */
@@ -115,9 +116,12 @@ export function outcomeText(outcome: RunOutcome): string {
     case 'prune':
       return l10n.t('{0} removed, {1} kept', outcome.removed.length, outcome.kept.length);
     case 'gc':
+      return l10n.t('{0} freed', formatBytes(outcome.deletedBytes));
+    case 'policy':
       break;
   }
-  return l10n.t('{0} freed', formatBytes(outcome.deletedBytes));
+  const succeeded = outcome.vms.filter(({ result }) => result === 'succeeded').length;
+  return l10n.t('{0} of {1} VMs backed up', succeeded, outcome.vms.length);
 }
 
 /** How long a run took, or has been running; undefined before it starts. */

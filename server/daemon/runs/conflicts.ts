@@ -19,6 +19,8 @@ export function sameVm(a: RunRequest, b: RunRequest, identify: VmIdentity): bool
 
 /** Whether `later` has to wait until `earlier` has ended. */
 export function mustWait(later: RunRequest, earlier: RunRequest): boolean {
+  // The run of a policy works through runs of its own, which wait for themselves.
+  if (later.kind === 'policy' || earlier.kind === 'policy') return false;
   const a = repositoryOf(later);
   const b = repositoryOf(earlier);
   // A restore that names no repository may read any.
@@ -32,9 +34,9 @@ function isExclusive(request: RunRequest): boolean {
   return request.kind === 'prune' || (request.kind === 'gc' && request.now);
 }
 
-/** The repository a request works on; undefined when it is found by the restore point only. */
+/** The repository a request works on; undefined when it is found by the restore point or the policy only. */
 export function repositoryOf(request: RunRequest): string | undefined {
-  return request.repository;
+  return request.kind === 'policy' ? undefined : request.repository;
 }
 
 type Titles = {
@@ -48,8 +50,12 @@ const titles: Titles = {
   'restore-disk': ({ restorePoint, disk, target }) => `${restorePoint} ${disk} → ${target}`.slice(0, 1024),
   'restore-vm': ({ restorePoint, host, name }) => `${restorePoint} → ${host}${name === undefined ? '' : `/${name}`}`,
   verify: ({ repository, readData }) => `Verify ${repository}${readData ? ', all data' : ''}`,
-  prune: (request) => `Prune ${request.repository} to ${request.keepLast} per VM${dryRun(request)}`,
+  prune: (request) =>
+    request.keepLast === undefined
+      ? `Retention of ${request.policy ?? 'all policies'} in ${request.repository}${dryRun(request)}`
+      : `Prune ${request.repository} to ${request.keepLast} per VM${dryRun(request)}`,
   gc: (request) => `Collect garbage in ${request.repository}${dryRun(request)}`,
+  policy: ({ policy }) => `Policy ${policy}`,
 };
 
 /** What a run is about, for people. */

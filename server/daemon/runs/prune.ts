@@ -30,7 +30,8 @@ export async function executePrune(
     context.warn(`Restore point file ${file} cannot be read and was left alone: ${TidemarkError.from(error).message}`);
   }
   const plans: PrunePlan[] = [];
-  for (const ofVm of groupByVm(points)) plans.push(await planVm(ofVm, request.keepLast, repository, context));
+  for (const ofVm of groupByVm(points))
+    plans.push(await planVm(ofVm, request.keepLast ?? ofVm.length, repository, context));
   const remove = plans.flatMap((plan) => plan.remove);
   const removed: StoredRestorePoint['id'][] = [];
   for (const point of remove) {

@@ -15,6 +15,7 @@ import { array, boolean, integer, literal, object, string } from '../../protocol
 import type { HostRegistry } from '../hosts.ts';
 import type { Inventory } from '../inventory.ts';
 import type { RepositoryRegistry } from '../repositories.ts';
+import { repositoryOf } from '../runs/conflicts.ts';
 import type { RunManager } from '../runs/manager.ts';
 import type { SecretStore } from '../secrets.ts';
 import { AgentChild } from './agent-child.ts';
@@ -264,5 +265,6 @@ function usesSimulator({ request }: RunInfo): boolean {
   const { host, repository } = simulatorNames;
   // A run that names none may find its VM or its restore point in the simulator.
   if ('host' in request && (request.host === undefined || request.host === host)) return true;
-  return request.repository === undefined || request.repository === repository;
+  const used = repositoryOf(request);
+  return used === undefined || used === repository;
 }

@@ -102,6 +102,8 @@ export const inventoryDidChange = notification(
     vmsOf: array(string({ maxLength: 64 }), 4096),
     /** Repositories whose restore points changed. */
     restorePointsOf: array(string({ maxLength: 64 }), 1024),
+    /** The list of policies, or what `policy/list` says of one. */
+    policies: optional(boolean),
   }),
 );
 export type InventoryChange = Parsed<typeof inventoryDidChange.params>;

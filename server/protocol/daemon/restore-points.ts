@@ -72,6 +72,20 @@ export const getRestorePoint = request(
   object({ id: id.restorePointId, repository: optional(id.nameText) }),
   object({ restorePoint: model.restorePointInfo }),
 );
+/** Pins a restore point, or with `pinned` false unpins it. The pin is kept in the repository: every daemon that uses it honours it. */
+export const pinRestorePoint = request(
+  'tidemark/restorePoint/pin',
+  object({
+    id: id.restorePointId,
+    repository: optional(id.nameText),
+    pinned: boolean,
+    /** Who asks: `anna@laptop`. */
+    by: string({ maxLength: 256 }),
+    note: optional(string({ maxLength: 1024 })),
+  }),
+  object({ restorePoint: model.restorePointInfo }),
+);
+/** Throws `TM4013` for one that is pinned or in use. */
 export const deleteRestorePoint = request(
   'tidemark/restorePoint/delete',
   object({ id: id.restorePointId, repository: optional(id.nameText) }),

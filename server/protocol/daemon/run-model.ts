@@ -3,7 +3,9 @@ import * as id from '../ids.ts';
 import * as model from '../model.ts';
 import { array, boolean, integer, literal, object, oneOf, optional, string, union } from '../parse.ts';
 import type { Parsed } from '../parse.ts';
+import { retentionDecision } from './policy-model.ts';
 import { runRequest } from './run-requests.ts';
+import { runState } from './run-state.ts';
 
 export const runPhase = oneOf(
   'queued',
@@ -43,9 +45,6 @@ export const runProgress = object({
 /** The one progress model: trees, notifications, status bar, CLI and webview show this. */
 export type RunProgress = Parsed<typeof runProgress>;
 
-export const runState = oneOf('queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled', 'interrupted');
-export type RunState = Parsed<typeof runState>;
-
 export const verifyProblem = object({
   /** The file of the repository, or the blob in it. */
   what: string({ maxLength: 1024 }),
@@ -53,6 +52,28 @@ export const verifyProblem = object({
   restorePoints: array(id.restorePointId),
 });
 export type VerifyProblem = Parsed<typeof verifyProblem>;
+
+export const policyRunVm = object({
+  host: optional(id.nameText),
+  vmId: id.vmId,
+  vm: string({ maxLength: 256 }),
+  /** `skipped`: it was in another run, the policy says to skip it then, or its host does not answer. */
+  result: oneOf('succeeded', 'failed', 'skipped', 'cancelled'),
+  /** The run of the last attempt. */
+  run: optional(id.runId),
+  /** How often it was tried. */
+  attempts: integer(),
+  restorePoint: optional(id.restorePointId),
+  error: optional(model.errorReport),
+  /** Why it was skipped. */
+  reason: optional(string({ maxLength: 1024 })),
+  warnings: array(string({ maxLength: 4096 }), 1024),
+  readBytes: integer(),
+  storedBytes: integer(),
+  durationMs: integer(),
+});
+/** What became of one VM in a run of a policy. */
+export type PolicyRunVm = Parsed<typeof policyRunVm>;
 
 export const runOutcome = union('kind', {
   backup: object({ kind: literal('backup'), restorePoint: model.restorePointInfo }),
@@ -81,6 +102,8 @@ export const runOutcome = union('kind', {
     kept: array(id.restorePointId),
     removed: array(id.restorePointId),
     dryRun: boolean,
+    /** Why each stays or goes; with the rules of policies only. */
+    decisions: optional(array(retentionDecision)),
   }),
   gc: object({
     kind: literal('gc'),
@@ -93,12 +116,34 @@ export const runOutcome = union('kind', {
     /** When condemned packs may be deleted. */
     deletableAt: optional(model.timestamp),
   }),
+  policy: object({
+    kind: literal('policy'),
+    policy: id.policyName,
+    version: integer(1),
+    /** One for each VM that the policy took in. */
+    vms: array(policyRunVm, 16_384),
+    /** What the retention did afterwards; absent when the policy has none, or no backup succeeded. */
+    retention: optional(
+      object({ removed: array(id.restorePointId), kept: integer(), error: optional(model.errorReport) }),
+    ),
+    /** What the verification found; absent when none was due. */
+    verification: optional(
+      object({
+        run: optional(id.runId),
+        restorePoints: integer(),
+        problems: integer(),
+        error: optional(model.errorReport),
+      }),
+    ),
+  }),
 });
-/** What a run that succeeded has to show. */
+/** What a run has to show: one that succeeded, or the run of a policy in which some VMs failed. */
 export type RunOutcome = Parsed<typeof runOutcome>;
 
 export const runInfo = object({
   id: id.runId,
+  /** The run of the policy that this one is part of. */
+  parent: optional(id.runId),
   request: runRequest,
   /** What it is about, for people: `hv01/sql01 → main`. */
   title: string({ maxLength: 1024 }),

@@ -1,5 +1,6 @@
 /** What a run can be asked to do. */
 import * as id from '../ids.ts';
+import { timestamp } from '../model.ts';
 import { array, boolean, integer, literal, object, oneOf, optional, string, union } from '../parse.ts';
 import type { Parsed } from '../parse.ts';
 
@@ -16,6 +17,12 @@ export const backupRequest = object({
   excludeDisks: array(string({ maxLength: 128 }), 256),
   /** Chunk size of disks that have none yet; the default follows from the disk's size. */
   chunkBytes: optional(integer(65_536, 4_194_304)),
+  /** The policy that it is done for; recorded in the restore point, whose retention is that policy's. */
+  policy: optional(id.policyName),
+  /** Disk parts read at a time; the host's when absent. */
+  threads: optional(integer(1, 16)),
+  /** Reads no faster than so many bytes a second. */
+  bandwidth: optional(integer(65_536)),
 });
 export const restoreDiskRequest = object({
   kind: literal('restore-disk'),
@@ -36,13 +43,35 @@ export const restoreVmRequest = object({
   name: optional(string({ maxLength: 256 })),
   connectNetwork: boolean,
 });
-export const verifyRequest = object({ kind: literal('verify'), repository: id.nameText, readData: boolean });
+export const verifyRequest = object({
+  kind: literal('verify'),
+  repository: id.nameText,
+  readData: boolean,
+  /** Only these; all when absent. */
+  restorePoints: optional(array(id.restorePointId, 16_384)),
+  /** With `restorePoints` and `readData`: of their data, read only what their own runs stored. */
+  newOnly: optional(boolean),
+});
 export const pruneRequest = object({
   kind: literal('prune'),
   repository: id.nameText,
-  /** Restore points to keep per VM, newest first; at least 1. */
-  keepLast: integer(1),
+  /** Restore points to keep per VM, newest first; at least 1. Absent: the retention of the applied policies decides. */
+  keepLast: optional(integer(1)),
+  /** Only restore points that this policy made; without `keepLast` only. */
+  policy: optional(id.policyName),
+  /** Only those of these VMs. */
+  vms: optional(array(id.vmId, 16_384)),
   dryRun: boolean,
+});
+export const policyRequest = object({
+  kind: literal('policy'),
+  policy: id.policyName,
+  /** What its backups read; what the schedule says, else incremental, when absent. */
+  type: optional(oneOf('full', 'incremental')),
+  /** `missed`: it came due while the daemon was not there. */
+  trigger: oneOf('manual', 'schedule', 'missed'),
+  /** When it was due. */
+  scheduledFor: optional(timestamp),
 });
 export const gcRequest = object({
   kind: literal('gc'),
@@ -58,6 +87,7 @@ export const runRequest = union('kind', {
   verify: verifyRequest,
   prune: pruneRequest,
   gc: gcRequest,
+  policy: policyRequest,
 });
 /** What a run is asked to do. */
 export type RunRequest = Parsed<typeof runRequest>;
@@ -67,3 +97,4 @@ export type RestoreVmRequest = Parsed<typeof restoreVmRequest>;
 export type VerifyRequest = Parsed<typeof verifyRequest>;
 export type PruneRequest = Parsed<typeof pruneRequest>;
 export type GcRequest = Parsed<typeof gcRequest>;
+export type PolicyRequest = Parsed<typeof policyRequest>;

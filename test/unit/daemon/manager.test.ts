@@ -103,6 +103,7 @@ describe('run manager', () => {
         verify: stage.executor,
         prune: stage.executor,
         gc: stage.executor,
+        policy: stage.executor,
       },
       services: services(),
       identifyVm: (_host, name) => (name === 'sql01' || name === vm ? vm : undefined),

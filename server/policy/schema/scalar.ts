@@ -1,0 +1,161 @@
+/** Schemas of single values. */
+import { isScalar } from 'yaml';
+import type { Node } from 'yaml';
+
+import { diagnosticCodes } from '../diagnostic.ts';
+import type { DiagnosticCode } from '../diagnostic.ts';
+import { kindOf } from './schema.ts';
+import type { Check, JsonSchema, NameKind, PolicyPath, ScalarSchema, ValueExample } from './schema.ts';
+
+interface ScalarOptions {
+  readonly description: string;
+  readonly examples?: readonly ValueExample[];
+  readonly names?: NameKind;
+  readonly fallback?: string;
+}
+
+const common = ({ examples = [], names, fallback }: ScalarOptions) => ({
+  kind: 'scalar' as const,
+  examples,
+  names,
+  fallback,
+});
+
+/** A text, or what `parse` makes of it. */
+export function text<T = string>(
+  options: ScalarOptions & {
+    readonly maxLength: number;
+    /** What is wanted, for people: `must be …`. */
+    readonly what: string;
+    /** For the JSON Schema; `parse` decides. */
+    readonly pattern?: RegExp;
+    readonly code?: DiagnosticCode;
+    /** Undefined: the text is refused. */
+    readonly parse: (value: string) => T | undefined;
+  },
+): ScalarSchema<T> {
+  const { description, maxLength, what, pattern, code = diagnosticCodes.valueNotAllowed, parse } = options;
+  return {
+    ...common(options),
+    description,
+    closed: false,
+    json: () => ({
+      type: 'string',
+      description,
+      minLength: 1,
+      maxLength,
+      ...(pattern === undefined ? {} : { pattern: pattern.source }),
+      ...(options.fallback === undefined ? {} : { default: options.fallback }),
+      ...(options.examples === undefined ? {} : { examples: options.examples.map(({ value }) => value) }),
+    }),
+    check: (node, path, check) => {
+      const value = textOf(node, path, check, what);
+      if (value === undefined) return undefined;
+      const parsed = value.length === 0 || value.length > maxLength ? undefined : parse(value);
+      if (parsed === undefined) {
+        const length = value.length > maxLength ? `, at most ${maxLength} characters long` : '';
+        check.report(node, path, { code, message: `${nameOf(path)} must be ${what}${length}.` });
+      }
+      return parsed;
+    },
+  };
+}
+
+/** One of some words. */
+export function choice<const T extends string>(
+  options: { readonly description: string; readonly fallback?: NoInfer<T> },
+  values: Readonly<Record<T, string>>,
+): ScalarSchema<T> {
+  const words = keysOf(values);
+  const examples = words.map((value) => ({ value, description: values[value] }));
+  return {
+    ...common({ ...options, examples }),
+    description: options.description,
+    closed: true,
+    json: () => ({
+      description: options.description,
+      enum: words,
+      // Read by VS Code's JSON and YAML services.
+      enumDescriptions: examples.map(({ description }) => description),
+      ...(options.fallback === undefined ? {} : { default: options.fallback }),
+    }),
+    check: (node, path, check) => {
+      const what = `one of ${words.join(', ')}`;
+      const value = textOf(node, path, check, what);
+      if (value === undefined) return undefined;
+      const found = words.find((word) => word === value);
+      if (found === undefined) {
+        const message = `${nameOf(path)} must be ${what}.`;
+        check.report(node, path, { code: diagnosticCodes.valueNotAllowed, message, candidates: words });
+      }
+      return found;
+    },
+  };
+}
+
+/** A whole number. */
+export function wholeNumber(
+  options: ScalarOptions & { readonly min: number; readonly max: number },
+): ScalarSchema<number> {
+  const { description, min, max } = options;
+  return {
+    ...common(options),
+    description,
+    closed: false,
+    json: (): JsonSchema => ({
+      type: 'integer',
+      description,
+      minimum: min,
+      maximum: max,
+      ...(options.fallback === undefined ? {} : { default: Number(options.fallback) }),
+    }),
+    check: (node, path, check) => {
+      const value = isScalar(node) ? node.value : undefined;
+      if (typeof value !== 'number') {
+        const message = `${nameOf(path)} must be a whole number from ${min} to ${max}, not ${kindOf(node)}.`;
+        check.report(node, path, { code: diagnosticCodes.wrongType, message });
+        return undefined;
+      }
+      if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
+      const message = `${nameOf(path)} must be a whole number from ${min} to ${max}.`;
+      check.report(node, path, { code: diagnosticCodes.valueNotAllowed, message });
+      return undefined;
+    },
+  };
+}
+
+/** The text of a scalar. A number or a truth value without quotes, such as the VM name `2024`, is told how to write it. */
+function textOf(node: Node | null | undefined, path: PolicyPath, check: Check, what: string): string | undefined {
+  if (isScalar(node) && typeof node.value === 'string') return node.value;
+  const source = isScalar(node) && node.value !== null ? node.source : undefined;
+  const range = node?.range;
+  const fixes =
+    source === undefined || range === undefined || range === null
+      ? []
+      : [
+          {
+            title: `Put it in quotes: "${source}"`,
+            edits: [{ range: { start: range[0], end: range[1] }, text: JSON.stringify(source) }],
+            preferred: true,
+          },
+        ];
+  const message = `${nameOf(path)} must be ${what}, not ${kindOf(node)}.`;
+  check.report(node, path, { code: diagnosticCodes.wrongType, message, fixes });
+  return undefined;
+}
+
+/** How messages name a place: `retry.delay`, `select[0].vms[2]`; the policy itself has no name. */
+export function nameOf(path: PolicyPath): string {
+  let name = '';
+  for (const part of path) {
+    if (typeof part === 'number') name += `[${part}]`;
+    else name += name === '' ? part : `.${part}`;
+  }
+  return name === '' ? 'A policy' : name;
+}
+
+function keysOf<T extends string>(record: Readonly<Record<T, string>>): readonly T[] {
+  const keys: T[] = [];
+  for (const key in record) keys.push(key);
+  return keys;
+}

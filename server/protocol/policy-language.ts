@@ -1,0 +1,48 @@
+/**
+ * What the editor and its language server say to each other besides LSP. Both sides take the method names from here; the server asks,
+ * the editor answers from what its trees show.
+ */
+import { appliedPolicy } from './daemon/policy-model.ts';
+import { notification, request } from './message.ts';
+import { array, boolean, object, optional, string } from './parse.ts';
+import type { Parsed } from './parse.ts';
+import { policyInventory } from './policy-inventory.ts';
+
+/** Server → editor: what there is. */
+export const getPolicyInventory = request(
+  'tidemark/language/inventory',
+  object({}),
+  object({
+    /** Absent when the daemon cannot be asked: names are then not checked. */
+    inventory: optional(policyInventory),
+    /** What is applied on the daemon. */
+    applied: array(appliedPolicy, 10_000),
+    /** Whether the workspace is trusted: without trust nothing offers to run. */
+    trusted: boolean,
+  }),
+);
+
+/** Editor → server: what it knows has changed; ask again when it is needed. */
+export const policyInventoryDidChange = notification('tidemark/language/inventoryDidChange', object({}));
+
+/** Server → editor: the policy files of the workspace, so that names that are there twice are found in files that are not open. */
+export const listPolicyFiles = request(
+  'tidemark/language/files',
+  object({}),
+  object({
+    files: array(
+      object({ uri: string({ maxLength: 8192 }), text: string({ maxLength: 1_048_576, allowEmpty: true }) }),
+      5000,
+    ),
+  }),
+);
+
+/** Editor → server: policy files came, went or changed on disk. */
+export const policyFilesDidChange = notification('tidemark/language/filesDidChange', object({}));
+
+/** `initializationOptions` of the language server. */
+export const languageOptions = object({
+  /** URI of the page that explains the codes of diagnostics. */
+  documentation: string({ maxLength: 8192 }),
+});
+export type LanguageOptions = Parsed<typeof languageOptions>;
