@@ -46,3 +46,27 @@ export const languageOptions = object({
   documentation: string({ maxLength: 8192 }),
 });
 export type LanguageOptions = Parsed<typeof languageOptions>;
+
+/**
+ * Commands of the editor that lenses, hovers and quick fixes run. Each takes one object, as the editor's other commands do; the server
+ * sends no names of hosts or VMs in it but those that the editor gave it.
+ */
+export const policyCommands = {
+  /** `{ policyUri }`: run the applied policy of this name now. */
+  backUp: 'tidemark.policy.backUp',
+  /** `{ policyUri }`: show what applying the text of the editor would do. */
+  plan: 'tidemark.policy.plan',
+  /** `{ policyUri }`: apply the text of the editor. */
+  apply: 'tidemark.policy.apply',
+  /** `{ policyUri }`: the applied version beside the text of the editor. */
+  compare: 'tidemark.policy.compare',
+  /** `{ policyUri, policyName, vms: [{ host, vmId, vmName }] }`, at most `maxShownVms`: let the user choose one and reveal it. */
+  showVms: 'tidemark.policy.showVms',
+  /** `{ runId }`: the page of a run. */
+  showRun: 'tidemark.run.show',
+  /** `{ host, vmId, vmName }`: reveal the VM in the Hosts view. */
+  revealVm: 'tidemark.vm.reveal',
+} as const;
+
+/** More VMs than these are not sent with a lens; nobody reads a longer list. */
+export const maxShownVms = 500;
