@@ -1,4 +1,6 @@
 /** The policy model: parse, check, select VMs, plan. No connection, no clock of its own, no editor. */
+export { policyChanges } from './changes.ts';
+export type { PolicyChange } from './changes.ts';
 export { diagnosticCodes } from './diagnostic.ts';
 export type { DiagnosticCode, Fix, PolicyDiagnostic, RelatedPlace, Severity, TextRange } from './diagnostic.ts';
 export { isPattern, selectVms } from './match.ts';

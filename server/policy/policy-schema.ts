@@ -9,7 +9,15 @@ import { list, mapping, optional, required } from './schema/compound.ts';
 import type { MappingOf } from './schema/compound.ts';
 import { choice, text, wholeNumber } from './schema/scalar.ts';
 import type { JsonSchema, NameKind } from './schema/schema.ts';
-import { isTimezone, parseDuration, parseRate, parseTimeOfDay } from './units.ts';
+import {
+  formatTimeOfDay,
+  isTimezone,
+  parseDuration,
+  parseRate,
+  parseTimeOfDay,
+  writeDuration,
+  writeRate,
+} from './units.ts';
 
 /** Names of policies. */
 const policyName = /^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$/;
@@ -39,6 +47,7 @@ const duration = (description: string, fallback: string | undefined, minMs: numb
       const ms = parseDuration(value);
       return ms === undefined || ms < minMs || ms > maxMs ? undefined : ms;
     },
+    format: writeDuration,
   });
 
 const timezone = (description: string) =>
@@ -62,6 +71,7 @@ const timeOfDay = (description: string) =>
       { value: '"06:00"', description: 'six in the morning' },
     ],
     parse: parseTimeOfDay,
+    format: formatTimeOfDay,
   });
 
 /** Five fields, as cron has them; croner takes seconds and years too, which no policy needs. */
@@ -267,6 +277,7 @@ export const policyFields = {
             { value: '200MiB/s', description: 'a sixth of a network of 10 Gbit/s' },
           ],
           parse: parseRate,
+          format: writeRate,
         }),
       ),
     }),

@@ -16,11 +16,33 @@ export function parseDuration(text: string): number | undefined {
   return match === null || unit === undefined ? undefined : Number(match[1]) * unit;
 }
 
+/** Milliseconds, whole seconds, in the largest unit that writes them exactly: `10m`. */
+export function writeDuration(milliseconds: number): string {
+  const [unit = 's', size = 1000] =
+    Object.entries(unitMs)
+      .toReversed()
+      .find(([, ms]) => milliseconds > 0 && milliseconds % ms === 0) ?? [];
+  return `${milliseconds / size}${unit}`;
+}
+
 /** `200MiB/s` in bytes per second; undefined when it is none, or less than 64 KiB/s. */
 export function parseRate(text: string): number | undefined {
   const match = /^(.+?)\s*\/\s*s$/.exec(text);
   const bytes = match?.[1] === undefined ? undefined : parseBytes(match[1]);
   return bytes === undefined || bytes < slowestRate ? undefined : bytes;
+}
+
+const rateUnits = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi'];
+
+/** Bytes per second in the largest unit that writes them exactly: `200MiB/s`. */
+export function writeRate(bytesPerSecond: number): string {
+  let value = bytesPerSecond;
+  let unit = 0;
+  while (value > 0 && value % 1024 === 0 && unit < rateUnits.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${value}${rateUnits[unit] ?? ''}B/s`;
 }
 
 /** Slower than this a backup does not end. Bytes per second. */

@@ -5,6 +5,7 @@ import type { Node } from 'yaml';
 import { diagnosticCodes } from '../diagnostic.ts';
 import type { DiagnosticCode } from '../diagnostic.ts';
 import { kindOf } from './schema.ts';
+import { writtenText } from './write.ts';
 import type { Check, JsonSchema, NameKind, PolicyPath, ScalarSchema, ValueExample } from './schema.ts';
 
 interface ScalarOptions {
@@ -32,6 +33,8 @@ export function text<T = string>(
     readonly code?: DiagnosticCode;
     /** Undefined: the text is refused. */
     readonly parse: (value: string) => T | undefined;
+    /** The text that gives this value; absent when the value is the text. */
+    readonly format?: (value: T) => string;
   },
 ): ScalarSchema<T> {
   const { description, maxLength, what, pattern, code = diagnosticCodes.valueNotAllowed, parse } = options;
@@ -39,6 +42,7 @@ export function text<T = string>(
     ...common(options),
     description,
     closed: false,
+    written: (value) => writtenText(options.format?.(value) ?? String(value)),
     json: () => ({
       type: 'string',
       description,
@@ -72,6 +76,7 @@ export function choice<const T extends string>(
     ...common({ ...options, examples }),
     description: options.description,
     closed: true,
+    written: (value) => value,
     json: () => ({
       description: options.description,
       enum: words,
@@ -102,6 +107,7 @@ export function wholeNumber(
     ...common(options),
     description,
     closed: false,
+    written: String,
     json: (): JsonSchema => ({
       type: 'integer',
       description,

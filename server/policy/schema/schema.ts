@@ -35,7 +35,7 @@ export interface ValueExample {
   readonly description: string;
 }
 
-/** JSON Schema (draft 2020-12) of one value. */
+/** JSON Schema (draft 7) of one value. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 interface SchemaBase<T> {
@@ -57,6 +57,8 @@ export interface ScalarSchema<T> extends SchemaBase<T> {
   readonly closed: boolean;
   /** What holds when the key is absent, as it is written. */
   readonly fallback: string | undefined;
+  /** The value as a policy file writes it: `10m`, `"22:00"`, `200MiB/s`. */
+  written(value: T): string;
 }
 
 /** What a scalar names. */
