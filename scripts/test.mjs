@@ -1,6 +1,7 @@
 // `npm test`: set-up, then types, lint, import directions and format, then all tests with the project's own Node, those of the
 // extension in a real VS Code last and alone. With arguments: only these test files.
 import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 
 import { buildServer, installDependencies, node, run } from './setup.mjs';
@@ -60,15 +61,20 @@ installDependencies();
 installTools();
 buildServer({ quiet: true });
 const only = process.argv.slice(2);
+/** In the environment of whatever the tests start. */
+const mark = ['TIDEMARK_TEST_RUN', randomUUID()];
+const leftOver = [node, ['test/support/left-over.ts', ...mark]];
 const steps =
   only.length > 0
-    ? [[node, ['--test', '--test-concurrency=1', ...only]]]
+    ? [[node, ['--test', '--test-concurrency=1', ...only]], leftOver]
     : [
         ['npm', ['run', '-s', 'check']],
         [node, ['--test', '--test-concurrency=2', 'test/unit/**/*.test.ts', 'test/integration/**/*.test.ts']],
+        leftOver,
         ...extensionSteps(),
       ];
 for (const [command, args] of steps) {
-  const status = run(command, args, { env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin` } });
+  const env = { PATH: `${process.env.PATH}:/usr/sbin:/sbin`, [mark[0]]: mark[1] };
+  const status = run(command, args, { env });
   if (status !== 0) process.exit(status);
 }

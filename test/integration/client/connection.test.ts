@@ -36,7 +36,7 @@ function openWindow(fixture: DaemonFixture, version = sameVersion) {
   return { connection, started: () => started, [Symbol.dispose]: () => connection.dispose() };
 }
 
-/** Ends the daemon that a window started; the fixture knows only its own. */
+/** Ends the daemon that a window started, as the command of the editor does. */
 async function endDaemon({ connection }: ReturnType<typeof openWindow>): Promise<void> {
   await connection.start();
   await connection.stop(true);

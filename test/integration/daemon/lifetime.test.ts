@@ -75,9 +75,7 @@ describe('the life of a daemon', () => {
 
   it('serves a data directory once when it is started five times at once', async () => {
     await using fixture = new DaemonFixture();
-    // A loser that is slow to start finds nobody serving once the winner was stopped: it must end by itself.
-    const env = { TIDEMARK_TEST_IDLE_MS: '2000' };
-    const start = { command: process.execPath, args: fixture.args(), env };
+    const start = { command: process.execPath, args: fixture.args() };
     const clients = await Promise.all(
       Array.from({ length: 5 }, () => connectDaemon({ dataDirectory: fixture.data, client: 'test', start })),
     );
@@ -87,9 +85,6 @@ describe('the life of a daemon', () => {
       await clients[0]?.request(protocol.stopDaemon, { cancelRuns: true });
       await Promise.all(clients.map((client) => client.close()));
     }
-    await eventually('the daemon is gone', () =>
-      existsSync(join(fixture.data, 'run/daemon.json')) ? undefined : true,
-    );
   });
 
   it('refuses to serve a data directory that is served already, and says so', async () => {

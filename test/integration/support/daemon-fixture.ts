@@ -14,6 +14,7 @@ import type { DaemonClient } from '../../../server/connect/index.ts';
 import * as protocol from '../../../server/protocol/daemon.ts';
 import type { BackupRequest, RunInfo } from '../../../server/protocol/daemon.ts';
 import { emptyWorld, writeWorld } from './fake-parts.ts';
+import { Lifeline } from './lifeline.ts';
 
 /** The entry of the command line, run without a build. */
 export const cliFile = fileURLToPath(new URL('../../../server/cli/main.ts', import.meta.url));
@@ -22,18 +23,20 @@ const childFile = fileURLToPath(new URL('./daemon-child.ts', import.meta.url));
 /** How long a test waits for something before it fails, ms. */
 const patienceMs = 15_000;
 
-/** A directory for one test. Disposing it kills what still runs and removes it. */
+/** A directory for one test. Disposing it ends what still runs, whoever started it, and removes it. */
 export class DaemonFixture implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'tidemark-daemon-'));
   readonly data: string;
   readonly #children = new Set<ChildProcess>();
   readonly #clients = new Set<DaemonClient>();
+  readonly #lifeline: Lifeline;
 
   /** `data` is the name of the data directory in the directory of the test. */
   constructor(data = 'data') {
     this.data = join(this.directory, data);
     mkdirSync(this.directory, { recursive: true });
     writeWorld(this.directory, emptyWorld);
+    this.#lifeline = new Lifeline(this.directory);
   }
 
   /** The arguments of a daemon process. */
@@ -102,6 +105,7 @@ export class DaemonFixture implements AsyncDisposable {
         await once(child, 'exit');
       }
     }
+    await this.#lifeline.cut();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
