@@ -92,6 +92,14 @@ export interface WriteSession extends AsyncDisposable {
 export interface VerifyOptions {
   /** Read and check every byte; otherwise only the structure. */
   readonly readData: boolean;
+  /** Only what these restore points need; the whole repository when absent. */
+  readonly restorePoints?: readonly RestorePointId[] | undefined;
+  /**
+   * With `restorePoints` and `readData`: reads of each only the blobs that the restore point of the same VM before it does not
+   * need, and those that the repository holds more than once. When every restore point of a VM is verified like this, in the
+   * order they are made, each blob that the newest one needs was read back at least once after it was stored.
+   */
+  readonly newOnly?: boolean | undefined;
   readonly signal: AbortSignal;
   readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
   readonly log?: ((text: string) => void) | undefined;

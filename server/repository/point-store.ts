@@ -48,7 +48,7 @@ export class PointStore {
     }
     await forEachLimited(unknown, readsAtATime, async (file) => {
       try {
-        known.set(file.name, { file, point: await this.#read(file.name, signal) });
+        known.set(file.name, { file, point: await this.readFile(file.name, signal) });
       } catch (error) {
         throwIfAborted(signal);
         if (!TidemarkError.is(error, errorCodes.repositoryFileMissing)) damaged.push({ file: file.name, error });
@@ -62,7 +62,7 @@ export class PointStore {
 
   /** Throws `TM4011`, `TM4012`. */
   async read(id: RestorePointId, signal: AbortSignal): Promise<StoredRestorePoint> {
-    return this.#read(await this.#find(id, signal), signal);
+    return this.readFile(await this.#find(id, signal), signal);
   }
 
   /** Removes the file. Throws `TM4011`. */
@@ -97,12 +97,11 @@ export class PointStore {
     for await (const { name } of this.#backend.list(folder, signal)) {
       if (fileName.exec(name)?.[2] === id) return name;
     }
-    throw new TidemarkError(errorCodes.restorePointNotFound, `There is no restore point ${id} in this repository.`, {
-      hint: '`tidemark restore-point list` shows all restore points.',
-    });
+    throw unknownPoint(id);
   }
 
-  async #read(file: string, signal: AbortSignal): Promise<StoredRestorePoint> {
+  /** The restore point in this file, read anew. Throws `TM4012`, and `TM4017` when the file is gone. */
+  async readFile(file: string, signal: AbortSignal): Promise<StoredRestorePoint> {
     const bytes = await this.#backend.get(file, { maxBytes: maxSealedBytes, signal });
     try {
       const content = this.#sealer.open(sealedKind.restorePoint, file, bytes, file);
@@ -118,6 +117,19 @@ export class PointStore {
       });
     }
   }
+}
+
+/** The restore point that a file name names; undefined for other files. */
+export function restorePointFile(name: string): RestorePointId | undefined {
+  const id = fileName.exec(name)?.[2];
+  return id !== undefined && isId(id) ? restorePointId(id, 'restore point') : undefined;
+}
+
+/** `TM4011` for an id that a repository does not have. */
+export function unknownPoint(id: RestorePointId): TidemarkError {
+  return new TidemarkError(errorCodes.restorePointNotFound, `There is no restore point ${id} in this repository.`, {
+    hint: '`tidemark restore-point list` shows all restore points.',
+  });
 }
 
 function isId(text: string): boolean {

@@ -1,20 +1,28 @@
 /** Verify runs: whether every restore point of a repository can be restored. Damage is a result, not a failure of the run. */
 import type { RunOutcome, VerifyRequest } from '../../protocol/daemon.ts';
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { RunContext, RunServices } from './context.ts';
 import { wholeProgress } from './whole-progress.ts';
 
-/** Verifies a repository: its structure, or with `readData` every byte. */
+/** Verifies a repository, or some restore points: the structure, or with `readData` every byte. Throws `TM4011` for unknown restore points. */
 export async function executeVerify(
   request: VerifyRequest,
   context: RunContext,
   services: RunServices,
 ): Promise<RunOutcome> {
   const { signal } = context;
+  if (request.newOnly === true && (request.restorePoints === undefined || !request.readData)) {
+    throw new TidemarkError(errorCodes.invalidInput, 'Reading new data only needs restore points and reading data.', {
+      hint: 'Name the restore points, and set readData.',
+    });
+  }
   context.phase('connecting');
   const repository = await services.repositories.open(request.repository, signal);
   context.phase('verifying');
   const result = await repository.verify({
     readData: request.readData,
+    restorePoints: request.restorePoints,
+    newOnly: request.newOnly,
     signal,
     onProgress: wholeProgress(context, request.repository),
     log: (text) => context.log('info', text),

@@ -1,23 +1,27 @@
 /** Verification: the structure of a repository, and with `readData` every byte of every file in it. */
 import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
+import type { RestorePointId } from '../../protocol/ids.ts';
 import type { VerifyOptions, VerifyResult } from '../api.ts';
-import { Bitmap } from '../gc/bitmap.ts';
-import type { ChunkIndex, IndexedPack } from '../chunk-index.ts';
+import type { Bitmap } from '../gc/bitmap.ts';
+import type { ChunkIndex } from '../chunk-index.ts';
 import type { RepositoryCore, RescanResult } from '../core.ts';
 import type { Lease } from '../leases.ts';
 import type { StoredRestorePoint } from '../model.ts';
 import { parsePackName } from '../pack-toc.ts';
 import { BlobDamage } from './blob-damage.ts';
 import { checkFiles, checkPoints } from './check-files.ts';
-import { checkPacks, expectedEntries } from './check-packs.ts';
+import { DataCheck } from './data-check.ts';
 import { Findings } from './findings.ts';
 import { namePoints } from './name-points.ts';
+import { neededBlobs, packsOf } from './needed-blobs.ts';
+import { PackFiles } from './pack-files.ts';
 import { forgetRepairedDamage, recordDamage } from './record-damage.ts';
-import type { BadBlob, CheckedPack, PackTask } from './verify-messages.ts';
+import { checkSomePoints, pointsBefore } from './some-points.ts';
 
 /**
- * Checks a repository. What it finds is the result, not an error; it throws only when it cannot go on: `TM4005` when somebody
- * else holds the repository alone, `TM4014` when the storage fails, and the cancellation.
+ * Checks a repository, or some of its restore points. What it finds is the result, not an error; it throws only when it cannot go
+ * on: `TM4005` when somebody else holds the repository alone, `TM4011` for a restore point that is not there, `TM4014` when the
+ * storage fails, and the cancellation.
  */
 export async function verifyRepository(core: RepositoryCore, options: VerifyOptions): Promise<VerifyResult> {
   const lease = await takeLease(core, options.signal);
@@ -47,11 +51,7 @@ class Verification {
   readonly #options: VerifyOptions;
   readonly #signal: AbortSignal;
   readonly #findings = new Findings();
-  /** Packs whose file as a whole is damaged while all of their blobs are fine, hex ids. */
-  readonly #damagedPacks: string[] = [];
   #readBytes = 0;
-  #blobs = 0;
-  #doneBytes = 0;
 
   constructor(core: RepositoryCore, lease: Lease | undefined, options: VerifyOptions) {
     this.#core = core;
@@ -61,49 +61,87 @@ class Verification {
   }
 
   async run(): Promise<VerifyResult> {
-    const { readData } = this.#options;
     await this.#core.refreshIndex(this.#signal);
     const rescan = await this.#core.rescanPacks(this.#signal);
+    const { restorePoints } = this.#options;
+    return restorePoints === undefined ? this.#verifyAll(rescan) : this.#verifySome(rescan, restorePoints);
+  }
+
+  async #verifyAll(rescan: RescanResult): Promise<VerifyResult> {
+    const { readData } = this.#options;
     const { index } = this.#core;
     const points = await checkPoints(this.#core, this.#findings, this.#signal);
     const damage = new BlobDamage(index);
+    const data = new DataCheck(this.#core, { index, damage, findings: this.#findings });
     const present = await this.#checkFiles(index, damage);
-    this.#reportRescan(index, damage, rescan);
-    if (readData) await this.#checkData(index, damage, present);
-    else await this.#repeatRecorded(index, damage);
+    this.#reportMissing(index, damage, rescan);
+    this.#reportForeign(rescan);
+    if (readData) {
+      await data.read(
+        index.packs.filter((pack) => present.has(pack.first)),
+        this.#options,
+      );
+    } else {
+      await this.#repeatRecorded(index, damage, () => true);
+    }
     await this.#nameRestorePoints(index, damage, points);
-    await this.#publish(damage);
+    this.#reportRepairs();
+    await this.#publish(damage, data, readData);
     return {
       restorePoints: this.#findings.points.length,
-      blobs: readData ? this.#blobs : index.entryCount,
-      readBytes: this.#readBytes,
+      blobs: readData ? data.blobs : index.entryCount,
+      readBytes: this.#readBytes + data.readBytes,
       problems: [...this.#findings.problems(), ...damage.problems()],
+    };
+  }
+
+  async #verifySome(rescan: RescanResult, ids: readonly RestorePointId[]): Promise<VerifyResult> {
+    const { readData, newOnly = false } = this.#options;
+    const { index } = this.#core;
+    const points = await checkSomePoints(this.#core, ids, this.#findings, this.#signal);
+    const before = newOnly ? await pointsBefore(this.#core, this.#signal) : () => undefined;
+    const needed = await neededBlobs(this.#core, { index, points, before, signal: this.#signal });
+    const damage = new BlobDamage(index);
+    const data = new DataCheck(this.#core, { index, damage, findings: this.#findings });
+    const present = await this.#checkPackFiles(index, damage);
+    this.#reportMissing(index, damage, rescan);
+    const read = readData ? packsOf(index, needed).filter((pack) => present.has(pack.first)) : [];
+    const earlier = damage.problems().length;
+    await data.read(read, this.#options);
+    const found = damage.problems().length > earlier;
+    const readNames = new Set(read.map((pack) => pack.name));
+    await this.#repeatRecorded(index, damage, (pack) => !readNames.has(pack));
+    // What was found just now may hit others as well, who must then be named; what was known is told of these points only.
+    const all = found ? await this.#core.listRestorePoints(this.#signal) : undefined;
+    await this.#nameRestorePoints(index, damage, all === undefined ? points : union(points, all.points));
+    await this.#publish(damage, data, false);
+    const problems = damage.problems().filter(({ restorePoints }) => found || restorePoints.length > 0);
+    if (problems.length > 0) this.#reportForeign(rescan);
+    return {
+      restorePoints: this.#findings.points.length,
+      blobs: readData ? data.blobs : needed.count,
+      readBytes: data.readBytes,
+      problems: [...this.#findings.problems(), ...problems],
     };
   }
 
   /** Checks all small files and the sizes of the packs. Returns the packs that are there, by the ordinal of their first blob. */
   async #checkFiles(index: ChunkIndex, damage: BlobDamage): Promise<Bitmap> {
-    const present = new Bitmap(index.entryCount);
-    const wrongSizes: { readonly pack: IndexedPack; readonly bytes: number }[] = [];
-    this.#readBytes += await checkFiles(
-      this.#core,
-      this.#findings,
-      (file) => {
-        const pack = index.pack(parsePackName(file.name)?.packId ?? '');
-        if (pack?.name !== file.name) return;
-        present.add(pack.first);
-        if (pack.fileBytes !== file.bytes) wrongSizes.push({ pack, bytes: file.bytes });
-      },
-      this.#signal,
-    );
-    for (const { pack, bytes } of wrongSizes) {
-      const error = damagedPack(`Pack ${pack.name} has ${bytes} bytes instead of ${pack.fileBytes}.`).report();
-      damage.addPack(pack, error, bytes);
-    }
-    return present;
+    const files = new PackFiles(index);
+    this.#readBytes += await checkFiles(this.#core, this.#findings, (file) => files.add(file), this.#signal);
+    return files.finish(damage);
   }
 
-  #reportRescan(index: ChunkIndex, damage: BlobDamage, rescan: RescanResult): void {
+  /** As `#checkFiles`, of the packs only. */
+  async #checkPackFiles(index: ChunkIndex, damage: BlobDamage): Promise<Bitmap> {
+    const files = new PackFiles(index);
+    for (const folder of ['d', 'm']) {
+      for await (const file of this.#core.backend.list(folder, this.#signal)) files.add(file);
+    }
+    return files.finish(damage);
+  }
+
+  #reportMissing(index: ChunkIndex, damage: BlobDamage, rescan: RescanResult): void {
     for (const name of rescan.missing) {
       const pack = index.pack(parsePackName(name)?.packId ?? '');
       const error = new TidemarkError(
@@ -115,63 +153,31 @@ class Verification {
       );
       if (pack !== undefined) damage.addPack(pack, error.report());
     }
+  }
+
+  #reportForeign(rescan: RescanResult): void {
     for (const { file, error } of rescan.damaged) this.#findings.add(file, error, []);
   }
 
-  /** Without reading data, damage that an earlier verification recorded is still damage. */
-  async #repeatRecorded(index: ChunkIndex, damage: BlobDamage): Promise<void> {
+  /** Where data is not read (`unread`, by the name of the pack), damage that an earlier verification recorded is still damage. */
+  async #repeatRecorded(index: ChunkIndex, damage: BlobDamage, unread: (pack: string) => boolean): Promise<void> {
     const error = new TidemarkError(errorCodes.blobCorrupt, 'An earlier verification found this damage.', {
       hint: 'The next full backup stores the data again where the guest still has it.',
     });
     for (const { record } of await this.#core.damage(this.#signal)) {
       for (const { pack, id } of record.blobs) {
         for (const ordinal of index.ordinals(Buffer.from(id, 'hex'))) {
-          if (index.entry(ordinal).pack.packId === pack) damage.add(ordinal, error.report());
+          const entry = index.entry(ordinal);
+          if (entry.pack.packId === pack && unread(entry.pack.name)) damage.add(ordinal, error.report());
         }
       }
+      // Outside of blobs: it hits no restore point.
+      if (this.#options.restorePoints !== undefined) continue;
       for (const packId of record.packs ?? []) {
         const name = index.pack(packId)?.name;
         if (name !== undefined) this.#findings.add(name, error, []);
       }
     }
-  }
-
-  async #checkData(index: ChunkIndex, damage: BlobDamage, present: Bitmap): Promise<void> {
-    const packs = index.packs.filter((pack) => present.has(pack.first));
-    const totalBytes = packs.reduce((sum, pack) => sum + pack.fileBytes, 0);
-    this.#options.log?.(`Reading ${packs.length} packs.`);
-    this.#options.onProgress?.(0, totalBytes);
-    await checkPacks(this.#core, {
-      totalBytes,
-      tasks: packTasks(index, packs),
-      signal: this.#signal,
-      onChecked: (checked) => {
-        this.#readBytes += checked.bytes;
-        this.#blobs += checked.blobs;
-        this.#doneBytes += checked.bytes;
-        this.#options.onProgress?.(Math.min(this.#doneBytes, totalBytes), totalBytes);
-        this.#noteChecked(index, damage, checked);
-      },
-      log: (text) => this.#options.log?.(text),
-    });
-  }
-
-  #noteChecked(index: ChunkIndex, damage: BlobDamage, checked: CheckedPack): void {
-    const pack = index.pack(parsePackName(checked.name)?.packId ?? '');
-    if (pack === undefined) return;
-    if (checked.bytes === 0 && checked.fileError !== undefined) {
-      damage.addPack(pack, checked.fileError);
-      return;
-    }
-    const byOffset = new Map<number, BadBlob>(checked.bad.map((bad) => [bad.offset, bad]));
-    for (let ordinal = pack.first; byOffset.size > 0 && ordinal < pack.first + pack.count; ordinal++) {
-      const bad = byOffset.get(index.location(ordinal).offset);
-      if (bad !== undefined) damage.add(ordinal, bad.error);
-    }
-    // A damaged blob is why the hash of its pack is wrong; only damage outside of blobs is a problem of its own.
-    if (checked.fileError === undefined || checked.bad.length > 0) return;
-    this.#damagedPacks.push(pack.packId);
-    if (!damage.hasPack(pack)) this.#findings.addReport(checked.name, checked.fileError, []);
   }
 
   async #nameRestorePoints(
@@ -199,12 +205,11 @@ class Verification {
   }
 
   /** Records damage, so that the next backups store it again, and forgets damage that was repaired. */
-  async #publish(damage: BlobDamage): Promise<void> {
-    this.#reportRepairs();
+  async #publish(damage: BlobDamage, { damagedPacks }: DataCheck, readEverything: boolean): Promise<void> {
     if (this.#lease === undefined) return;
     await this.#lease.confirm(this.#signal);
-    if (this.#options.readData) await forgetRepairedDamage(this.#core, damage, this.#damagedPacks, this.#signal);
-    await recordDamage(this.#core, damage, this.#damagedPacks, this.#signal);
+    if (readEverything) await forgetRepairedDamage(this.#core, damage, damagedPacks, this.#signal);
+    await recordDamage(this.#core, damage, damagedPacks, this.#signal);
     await this.#core.flushIndex(this.#signal);
   }
 
@@ -222,10 +227,11 @@ class Verification {
   }
 }
 
-function* packTasks(index: ChunkIndex, packs: readonly IndexedPack[]): Generator<PackTask> {
-  for (const pack of packs) yield { name: pack.name, expected: expectedEntries(index, pack) };
-}
-
-function damagedPack(message: string): TidemarkError {
-  return new TidemarkError(errorCodes.repositoryCorrupt, message, { hint: 'Check the disk of the repository.' });
+/** Restore points by id, those of `points` as they are there. */
+function union(
+  points: readonly StoredRestorePoint[],
+  others: readonly StoredRestorePoint[],
+): readonly StoredRestorePoint[] {
+  const ids = new Set(points.map((point) => point.id));
+  return [...points, ...others.filter((point) => !ids.has(point.id))];
 }
