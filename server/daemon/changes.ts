@@ -2,7 +2,7 @@
 
 /** One change. It names things; what they are now is asked for. */
 export type InventoryEvent =
-  | { readonly kind: 'hosts' | 'repositories' }
+  | { readonly kind: 'hosts' | 'repositories' | 'policies' }
   | { readonly kind: 'vms'; readonly host: string }
   | { readonly kind: 'restorePoints'; readonly repository: string };
 

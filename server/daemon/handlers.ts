@@ -9,6 +9,8 @@ import type { HostCleaner } from './host-cleaner.ts';
 import type { HostRegistry } from './hosts.ts';
 import type { Inventory } from './inventory.ts';
 import { givenPassword, requiredPassword } from './password-source.ts';
+import { registerPolicies } from './policies/handlers.ts';
+import type { PolicyServices } from './policies/handlers.ts';
 import type { RepositoryRegistry } from './repositories.ts';
 import type { RestorePoints } from './restore-points.ts';
 import type { RunManager } from './runs/manager.ts';
@@ -16,7 +18,7 @@ import type { Register, Session } from './session.ts';
 import type { Simulator } from './simulator/simulator.ts';
 
 /** The parts of a daemon that requests work with. */
-export interface DaemonServices {
+export interface DaemonServices extends PolicyServices {
   readonly changes: InventoryChanges;
   readonly hosts: HostRegistry;
   readonly inventory: Inventory;
@@ -42,6 +44,7 @@ export function registerHandlers(session: Session, services: DaemonServices): vo
     registerInventory(register, services, session);
     registerRepositories(register, services);
     registerRuns(register, services, session);
+    registerPolicies(register, services);
     registerSimulator(register, services);
   });
 }

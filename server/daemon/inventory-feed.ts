@@ -11,6 +11,7 @@ interface Pending {
   sequence: number;
   hosts: boolean;
   repositories: boolean;
+  policies: boolean;
   readonly vmsOf: Set<string>;
   readonly restorePointsOf: Set<string>;
 }
@@ -41,6 +42,7 @@ export class InventoryFeed {
       sequence,
       hosts: false,
       repositories: false,
+      policies: false,
       vmsOf: new Set(),
       restorePointsOf: new Set(),
     });

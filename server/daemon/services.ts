@@ -9,6 +9,9 @@ import { HostRegistry } from './hosts.ts';
 import { Inventory } from './inventory.ts';
 import type { AgentConnector } from './managed-host.ts';
 import { openOwner } from './owner.ts';
+import { PolicyInventoryReader } from './policies/inventory.ts';
+import { fullSuccess, LastRuns } from './policies/last-runs.ts';
+import { PolicyRegistry } from './policies/registry.ts';
 import { RepositoryRegistry } from './repositories.ts';
 import type { RepositoryLibrary } from './repositories.ts';
 import { RestorePoints } from './restore-points.ts';
@@ -67,6 +70,8 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
   const repositories = new RepositoryRegistry(store, secrets, parts.library, dataDirectory, log);
   const restorePoints = new RestorePoints(repositories, changes, log);
   const inventory: Inventory = new Inventory({ hosts, restorePoints, changes, pollMs: parts.pollMs });
+  const policies = new PolicyRegistry(store.policies, log);
+  const lastRuns = new LastRuns((policy) => store.lastRunOf(policy));
   const cleaner = new HostCleaner({
     owner,
     isActive: (run) => runs.isActive(run),
@@ -90,6 +95,9 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     redact: (text) => secrets.redact(redact(text)),
     onEnd: (run) => {
       restorePoints.invalidate(repositoryOf(run.request));
+      const succeededAt = fullSuccess(run);
+      if (run.request.kind === 'policy' && succeededAt !== undefined)
+        policies.succeeded(run.request.policy, succeededAt);
       if (leavesSomethingOnHosts(run)) for (const host of hosts.list()) cleaner.request(host.name);
     },
   });
@@ -107,12 +115,19 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
       changes.emit({ kind: 'repositories' });
     },
   });
+  policies.onChange(() => changes.emit({ kind: 'policies' }));
+  runs.onChange((run) => {
+    if (lastRuns.push(run) !== undefined) changes.emit({ kind: 'policies' });
+  });
   return {
     changes,
     hosts,
     inventory,
     repositories,
     restorePoints,
+    policies,
+    policyInventory: new PolicyInventoryReader(hosts, inventory, repositories),
+    lastRuns,
     runs,
     cleaner,
     simulator,

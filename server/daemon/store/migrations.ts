@@ -33,6 +33,20 @@ const migrations: readonly Migration[] = [
     description: 'how much runs moved over time',
     sql: 'CREATE TABLE run_samples (run TEXT PRIMARY KEY, samples TEXT NOT NULL) STRICT;',
   },
+  {
+    description: 'policies, their versions, and which runs are theirs',
+    sql: `
+      CREATE TABLE policies (
+        name TEXT PRIMARY KEY, version INTEGER NOT NULL, repository TEXT NOT NULL, paused TEXT, last_success_at TEXT
+      ) STRICT;
+      CREATE TABLE policy_versions (
+        name TEXT NOT NULL, version INTEGER NOT NULL, info TEXT NOT NULL, text TEXT NOT NULL,
+        PRIMARY KEY (name, version)
+      ) STRICT;
+      ALTER TABLE runs ADD COLUMN policy TEXT;
+      CREATE INDEX runs_policy ON runs (policy, id) WHERE policy IS NOT NULL;
+    `,
+  },
 ];
 
 /** The schema version this build writes. */

@@ -18,6 +18,8 @@ import {
   parseRunIdRow,
   parseSamples,
 } from './rows.ts';
+import { SqlitePolicyStore } from './policies.ts';
+import type { PolicyStore } from './policy-store.ts';
 import type { HostRecord, RepositoryRecord, Store } from './store.ts';
 
 /** Opens the database at `path`, creating or upgrading it. Throws `TM5004` when it comes from a newer version or is damaged. */
@@ -41,12 +43,14 @@ export function openSqliteStore(path: string, log: Logger): Store {
 }
 
 class SqliteStore implements Store {
+  readonly policies: PolicyStore;
   readonly #database: DatabaseSync;
   readonly #log: Logger;
 
   constructor(database: DatabaseSync, log: Logger) {
     this.#database = database;
     this.#log = log;
+    this.policies = new SqlitePolicyStore(database, log, (work) => this.#transaction(work));
   }
 
   hosts(): readonly HostRecord[] {
@@ -79,8 +83,14 @@ class SqliteStore implements Store {
 
   insertRun(run: RunInfo, key: string | undefined): void {
     this.#database
-      .prepare('INSERT INTO runs (id, key, finished, info) VALUES (?, ?, ?, ?)')
-      .run(run.id, key ?? null, isFinished(run.state) ? 1 : 0, JSON.stringify(run));
+      .prepare('INSERT INTO runs (id, key, finished, info, policy) VALUES (?, ?, ?, ?, ?)')
+      .run(
+        run.id,
+        key ?? null,
+        isFinished(run.state) ? 1 : 0,
+        JSON.stringify(run),
+        run.request.kind === 'policy' ? run.request.policy : null,
+      );
   }
 
   updateRun(run: RunInfo): void {
@@ -103,18 +113,23 @@ class SqliteStore implements Store {
     return this.#readable(this.#database.prepare('SELECT info FROM runs ORDER BY id DESC LIMIT ?').all(limit));
   }
 
+  lastRunOf(policy: string): RunInfo | undefined {
+    const rows = this.#database.prepare('SELECT info FROM runs WHERE policy = ? ORDER BY id DESC LIMIT 1').all(policy);
+    return this.#readable(rows)[0];
+  }
+
   unfinishedRuns(): readonly RunInfo[] {
     return this.#readable(this.#database.prepare('SELECT info FROM runs WHERE finished = 0 ORDER BY id').all());
   }
 
   trimRuns(keep: number): void {
     const old = 'SELECT id FROM runs WHERE finished = 1 ORDER BY id DESC LIMIT -1 OFFSET ?';
-    const journalled = 'SELECT run FROM journal';
+    // A journal that is still there names leftovers on a host or a disk; the last run of a policy is what lists show of it.
+    const kept = 'SELECT run FROM journal UNION SELECT max(id) FROM runs WHERE policy IS NOT NULL GROUP BY policy';
     this.#transaction(() => {
       this.#database.prepare(`DELETE FROM run_log WHERE run IN (${old})`).run(keep);
       this.#database.prepare(`DELETE FROM run_samples WHERE run IN (${old})`).run(keep);
-      // A journal that is still there names leftovers on a host or a disk.
-      this.#database.prepare(`DELETE FROM runs WHERE id IN (${old}) AND id NOT IN (${journalled})`).run(keep);
+      this.#database.prepare(`DELETE FROM runs WHERE id IN (${old}) AND id NOT IN (${kept})`).run(keep);
     });
   }
 

@@ -2,6 +2,7 @@
 import type { LogLine, RunInfo, RunSample } from '../../protocol/daemon.ts';
 import type { RunId } from '../../protocol/ids.ts';
 import type { JournalEntry } from '../runs/context.ts';
+import type { PolicyStore } from './policy-store.ts';
 
 /** A host as stored; its password is in the secrets file. */
 export interface HostRecord {
@@ -21,6 +22,8 @@ export interface RepositoryRecord {
 
 /** The daemon's database. Methods are synchronous: small rows, one process. */
 export interface Store extends Disposable {
+  readonly policies: PolicyStore;
+
   hosts(): readonly HostRecord[];
   putHost(host: HostRecord): void;
   deleteHost(name: string): void;
@@ -37,9 +40,11 @@ export interface Store extends Disposable {
   runByKey(key: string): RunInfo | undefined;
   /** The newest runs first. Rows that this version cannot read are left out and told to `onUnreadable`. */
   runs(limit: number): readonly RunInfo[];
+  /** The newest run of a policy; not that of one of its VMs. */
+  lastRunOf(policy: string): RunInfo | undefined;
   /** Runs that were queued or active when they were last stored. */
   unfinishedRuns(): readonly RunInfo[];
-  /** Deletes the oldest ended runs beyond `keep`, with their logs and journals. */
+  /** Deletes the oldest ended runs beyond `keep`, with their logs; the newest run of each policy stays. */
   trimRuns(keep: number): void;
 
   /** Adds log lines to a run, numbered on from `firstLine`. */

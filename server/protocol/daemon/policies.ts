@@ -2,7 +2,7 @@
 import * as id from '../ids.ts';
 import { request } from '../message.ts';
 import { timestamp } from '../model.ts';
-import { array, integer, object, oneOf, optional, string } from '../parse.ts';
+import { array, boolean, integer, object, oneOf, optional, string } from '../parse.ts';
 import {
   appliedPolicy,
   policyFinding,
@@ -16,6 +16,8 @@ import { runInfo } from './run-model.ts';
 const nothing = object({});
 /** Who asks, for the history: `anna@laptop`. */
 const by = string({ maxLength: 256 });
+/** True when this very text was applied already: nothing has changed. */
+const unchanged = optional(boolean);
 const source = optional(string({ maxLength: 4096 }));
 
 export const listPolicies = request(
@@ -42,13 +44,13 @@ export const checkPolicy = request(
 export const planPolicy = request('tidemark/policy/plan', object({ text: policyText }), object({ plan: policyPlan }));
 
 /**
- * Applies the text: from now on the daemon carries it out. Throws `TM7001`, and `TM7003` when another version is applied than
- * `expectedVersion` (0: none is).
+ * Applies the text: from now on the daemon carries it out. The text that is applied already makes no new version. Throws `TM7001`, and
+ * `TM7003` when another version is applied than `expectedVersion` (0: none is).
  */
 export const applyPolicy = request(
   'tidemark/policy/apply',
   object({ text: policyText, by, source, expectedVersion: optional(integer(0)) }),
-  object({ policy: appliedPolicy }),
+  object({ policy: appliedPolicy, unchanged }),
 );
 
 /** The policy is not carried out any more; its restore points and its history stay, and a run of it goes on. Throws `TM7002`. */
@@ -65,7 +67,7 @@ export const getPolicyHistory = request(
 export const rollBackPolicy = request(
   'tidemark/policy/rollBack',
   object({ name: id.policyName, version: integer(1), by }),
-  object({ policy: appliedPolicy }),
+  object({ policy: appliedPolicy, unchanged }),
 );
 
 /** Starts nothing by schedule until resumed, or until a moment. Throws `TM7002`. */

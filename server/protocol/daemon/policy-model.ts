@@ -31,13 +31,17 @@ export const nextRun = object({
 });
 export type NextRun = Parsed<typeof nextRun>;
 
+/** Nothing is started by schedule until somebody resumes, or until a moment. */
+export const policyPause = object({ since: timestamp, by: string({ maxLength: 256 }), until: optional(timestamp) });
+export type PolicyPause = Parsed<typeof policyPause>;
+
 export const appliedPolicy = object({
   name: id.policyName,
   description: optional(string({ maxLength: 1024 })),
   repository: id.nameText,
   current: policyVersion,
   /** Nothing is started by schedule while it is set. */
-  paused: optional(object({ since: timestamp, by: string({ maxLength: 256 }), until: optional(timestamp) })),
+  paused: optional(policyPause),
   /** VMs that it takes in now, as far as the hosts are known. */
   vms: integer(),
   nextRun: optional(nextRun),

@@ -1,0 +1,96 @@
+/** What each request about policies does. */
+import * as protocol from '../../protocol/daemon.ts';
+import type { AppliedPolicy } from '../../protocol/daemon.ts';
+import type { RunManager } from '../runs/manager.ts';
+import type { Register } from '../session.ts';
+import type { ScheduleView } from './api.ts';
+import { appliedPolicy } from './applied.ts';
+import { acceptPolicy, checkText, findingsOf } from './check.ts';
+import type { CheckedPolicy } from './check.ts';
+import type { PolicyInventoryReader } from './inventory.ts';
+import type { LastRuns } from './last-runs.ts';
+import type { PolicyRegistry } from './registry.ts';
+
+/** The parts of a daemon that requests about policies work with. */
+export interface PolicyServices {
+  readonly policies: PolicyRegistry;
+  readonly policyInventory: PolicyInventoryReader;
+  readonly lastRuns: LastRuns;
+  /** Absent: nothing runs by schedule. */
+  readonly schedule?: ScheduleView | undefined;
+  readonly runs: RunManager;
+}
+
+/** Registers the requests about policies. */
+export function registerPolicies(register: Register, services: PolicyServices): void {
+  registerReading(register, services);
+  registerChanges(register, services);
+  registerUse(register, services);
+}
+
+function registerReading(register: Register, services: PolicyServices): void {
+  const { policies } = services;
+  register(protocol.listPolicies, async (_params, signal) => {
+    const entry = await entries(services, signal);
+    return { policies: policies.kept().map((kept) => entry(kept.name)) };
+  });
+  register(protocol.getPolicy, ({ name, version }) =>
+    // What is applied is the newest version, and of a deleted policy the newest one is its text too.
+    policies.text(name, version),
+  );
+  register(protocol.getPolicyHistory, ({ name }) => ({ versions: policies.history(name) }));
+  register(protocol.checkPolicy, async ({ text }, signal) => ({
+    findings: findingsOf(await checked(text, services, signal)),
+  }));
+}
+
+function registerChanges(register: Register, services: PolicyServices): void {
+  const { policies } = services;
+  const entryOf = async (name: string, signal: AbortSignal): Promise<{ readonly policy: AppliedPolicy }> => ({
+    policy: (await entries(services, signal))(name),
+  });
+  register(protocol.applyPolicy, async ({ text, by, source, expectedVersion }, signal) => {
+    const policy = acceptPolicy(await checked(text, services, signal));
+    const isNew = policies.apply({ text, policy, by, source, expectedVersion });
+    return { ...(await entryOf(policy.name, signal)), ...(isNew ? {} : { unchanged: true }) };
+  });
+  register(protocol.rollBackPolicy, async ({ name, version, by }, signal) => {
+    const { text, version: stored } = policies.text(name, version);
+    const policy = acceptPolicy(await checked(text, services, signal));
+    const isNew = policies.apply({ text, policy, by, source: stored.source, restored: version });
+    return { ...(await entryOf(name, signal)), ...(isNew ? {} : { unchanged: true }) };
+  });
+  register(protocol.deletePolicy, ({ name, by }) => {
+    policies.delete(name, by);
+    return {};
+  });
+  register(protocol.pausePolicy, async ({ name, by, until }, signal) => {
+    policies.pause(name, by, until);
+    return entryOf(name, signal);
+  });
+  register(protocol.resumePolicy, async ({ name, by }, signal) => {
+    policies.resume(name, by);
+    return entryOf(name, signal);
+  });
+}
+
+function registerUse(register: Register, { policies, runs }: PolicyServices): void {
+  register(protocol.runPolicy, ({ name, type, key }) => {
+    const { name: policy } = policies.get(name);
+    const request = { kind: 'policy', policy, trigger: 'manual', ...(type === undefined ? {} : { type }) } as const;
+    return { run: runs.start(request, key) };
+  });
+}
+
+async function checked(text: string, services: PolicyServices, signal: AbortSignal): Promise<CheckedPolicy> {
+  const inventory = await services.policyInventory.now(signal);
+  return checkText(text, { now: Date.now(), inventory, applied: services.policies.list() });
+}
+
+/** Makes entries of lists; what they have in common is read once. */
+async function entries(services: PolicyServices, signal: AbortSignal): Promise<(name: string) => AppliedPolicy> {
+  const { policies, policyInventory, lastRuns, schedule } = services;
+  const inventory = await policyInventory.now(signal);
+  const now = Date.now();
+  return (name) => appliedPolicy(policies.getKept(name), { now, inventory, lastRuns, schedule });
+}

@@ -1,0 +1,79 @@
+/** What the daemon knows of hosts, VMs and repositories, as policies are checked against it. */
+import { abortable } from '../deadline.ts';
+import type { HostRegistry } from '../hosts.ts';
+import type { Inventory, VmListing } from '../inventory.ts';
+import type { RepositoryRegistry } from '../repositories.ts';
+import type { HostReading, VmEntry } from '../../protocol/daemon.ts';
+import { throwIfAborted } from '../../protocol/errors.ts';
+import type { InventoryHost, InventoryVm, PolicyInventory } from '../../protocol/policy-inventory.ts';
+
+/** A host whose answer is older is asked again meanwhile, ms. */
+const freshMs = 60_000;
+
+/** The inventory of policies. */
+export class PolicyInventoryReader {
+  readonly #hosts: HostRegistry;
+  readonly #inventory: Inventory;
+  readonly #repositories: RepositoryRegistry;
+  /** The build that each host had when it was reached last. */
+  readonly #builds = new Map<string, number>();
+
+  constructor(hosts: HostRegistry, inventory: Inventory, repositories: RepositoryRegistry) {
+    this.#hosts = hosts;
+    this.#inventory = inventory;
+    this.#repositories = repositories;
+  }
+
+  /** What is known at this moment. Hosts that were not heard of lately are asked, and nobody waits for them. */
+  async now(signal: AbortSignal): Promise<PolicyInventory> {
+    return this.#from(await this.#inventory.list({ wait: false, maxAgeMs: freshMs }, signal));
+  }
+
+  /** As `now`, after every host that was not heard of lately had `patienceMs` to answer. */
+  async afterAsking(patienceMs: number, signal: AbortSignal): Promise<PolicyInventory> {
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
+    try {
+      await abortable(this.#inventory.list({ maxAgeMs: freshMs }, inTime), inTime);
+    } catch (error) {
+      throwIfAborted(signal);
+      if (!inTime.aborted) throw error;
+    }
+    return this.now(signal);
+  }
+
+  #from({ vms, hosts }: VmListing): PolicyInventory {
+    const readings = new Map(hosts.map((reading) => [reading.host, reading]));
+    return {
+      hosts: this.#hosts.list().map((host) => {
+        const { status } = host.entry();
+        if (status.state === 'reachable') this.#builds.set(host.name, status.info.build);
+        return inventoryHost(host.name, this.#builds.get(host.name), readings.get(host.name));
+      }),
+      vms: vms.map(inventoryVm),
+      repositories: this.#repositories.entries().map(({ name, location }) => ({ name, location })),
+    };
+  }
+}
+
+function inventoryHost(name: string, build: number | undefined, reading: HostReading | undefined): InventoryHost {
+  return {
+    name,
+    ...(build === undefined ? {} : { build }),
+    known: reading?.readAt !== undefined,
+    ...(reading?.unreachableSince === undefined ? {} : { unreachableSince: reading.unreachableSince }),
+  };
+}
+
+function inventoryVm({ host, vm, lastRestorePoint }: VmEntry): InventoryVm {
+  const { id, name, state, configVersion, rctBlockers, disks } = vm;
+  return {
+    host,
+    id,
+    name,
+    state,
+    configVersion,
+    rctBlockers,
+    disks: disks.map(({ name: disk, sizeBytes, format, trackable }) => ({ name: disk, sizeBytes, format, trackable })),
+    ...(lastRestorePoint === undefined ? {} : { lastBackupAt: lastRestorePoint.createdAt }),
+  };
+}
