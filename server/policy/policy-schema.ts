@@ -270,7 +270,7 @@ export const policyFields = {
         text({
           description: 'How fast each VM is read at most, such as `200MiB/s`.',
           maxLength: 32,
-          pattern: /^\d+(\.\d+)?\s*[KMGTP]?i?B?\s*\/\s*s$/,
+          pattern: /^\s*\d+(\.\d+)?\s*([Bb]|[KMGTPkmgtp][Ii]?[Bb]?)?\s*\/\s*s$/,
           what: 'a rate such as 200MiB/s, at least 64KiB/s',
           examples: [
             { value: '100MiB/s', description: 'a whole network of 1 Gbit/s' },
@@ -346,7 +346,7 @@ export const policyFields = {
         text({
           description: 'A JSON document is sent to this address (`POST`); docs/policies.md describes it.',
           maxLength: 2048,
-          pattern: /^https?:\/\//,
+          pattern: /^[Hh][Tt][Tt][Pp][Ss]?:\/\//,
           what: 'an address that begins with https:// or http://',
           examples: [{ value: 'https://ops.example/hook', description: 'receives a POST after each run' }],
           parse: parseWebhook,

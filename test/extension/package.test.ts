@@ -39,6 +39,7 @@ describe('the package', () => {
       'dist/client/extension.cjs',
       'dist/server/tidemark.js',
       'dist/server/fatfs.wasm',
+      'schemas/backup-policy.schema.json',
     ])
       assert.ok(files.includes(needed), needed);
     for (const needed of [/^LICENSE/, /^readme\.md$/i, /-worker\.js$/, /^l10n\//])

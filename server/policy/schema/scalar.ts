@@ -50,7 +50,7 @@ export function text<T = string>(
       maxLength,
       ...(pattern === undefined ? {} : { pattern: pattern.source }),
       ...(options.fallback === undefined ? {} : { default: options.fallback }),
-      ...(options.examples === undefined ? {} : { examples: options.examples.map(({ value }) => value) }),
+      ...(options.examples === undefined ? {} : { examples: options.examples.map(({ value }) => valueOf(value)) }),
     }),
     check: (node, path, check) => {
       const value = textOf(node, path, check, what);
@@ -148,6 +148,11 @@ function textOf(node: Node | null | undefined, path: PolicyPath, check: Check, w
   const message = `${nameOf(path)} must be ${what}, not ${kindOf(node)}.`;
   check.report(node, path, { code: diagnosticCodes.wrongType, message, fixes });
   return undefined;
+}
+
+/** An example as a value: without the quotes that YAML needs. */
+function valueOf(example: string): string {
+  return /^"[^"\\]*"$/.test(example) ? example.slice(1, -1) : example;
 }
 
 /** How messages name a place: `retry.delay`, `select[0].vms[2]`; the policy itself has no name. */
