@@ -1,5 +1,5 @@
 /** What lists show of an applied policy. */
-import { selectVms } from '../../policy/index.ts';
+import { policyTimezone, selectVms } from '../../policy/index.ts';
 import type { SelectEntry } from '../../policy/index.ts';
 import type { AppliedPolicy } from '../../protocol/daemon.ts';
 import type { PolicyInventory } from '../../protocol/policy-inventory.ts';
@@ -35,6 +35,7 @@ export function appliedPolicy(kept: KeptPolicy, sources: AppliedSources): Applie
     repository,
     current: version,
     ...(isPaused ? { paused } : {}),
+    ...(policy === undefined ? {} : { timezone: policyTimezone(policy) }),
     vms: vms.length,
     ...(nextRun === undefined ? {} : { nextRun }),
     ...(lastRun === undefined ? {} : { lastRun }),

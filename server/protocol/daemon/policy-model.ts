@@ -42,6 +42,8 @@ export const appliedPolicy = object({
   current: policyVersion,
   /** Nothing is started by schedule while it is set. */
   paused: optional(policyPause),
+  /** Where its hours are counted: a name of the IANA time zone database. */
+  timezone: optional(string({ maxLength: 64 })),
   /** VMs that it takes in now, as far as the hosts are known. */
   vms: integer(),
   nextRun: optional(nextRun),
@@ -100,6 +102,8 @@ export type RetentionDecision = Parsed<typeof retentionDecision>;
 
 export const policyPlan = object({
   name: id.policyName,
+  /** Where its hours are counted: a name of the IANA time zone database. */
+  timezone: optional(string({ maxLength: 64 })),
   /** SHA-256 of the planned text. */
   sha256: string({ maxLength: 64 }),
   /** The applied version that it was compared with; absent when none is applied. */
