@@ -47,6 +47,22 @@ const migrations: readonly Migration[] = [
       CREATE INDEX runs_policy ON runs (policy, id) WHERE policy IS NOT NULL;
     `,
   },
+  {
+    description: 'messages about runs, settings, and which runs are part of which',
+    sql: `
+      CREATE TABLE notifications (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, run TEXT NOT NULL, channel TEXT NOT NULL, target TEXT NOT NULL,
+        body TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, next_attempt_ms INTEGER NOT NULL,
+        delivered_ms INTEGER, error TEXT
+      ) STRICT;
+      CREATE INDEX notifications_run ON notifications (run, number);
+      CREATE INDEX notifications_waiting ON notifications (next_attempt_ms) WHERE state = 'waiting';
+      CREATE TABLE runs_told (run TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+      CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+      ALTER TABLE runs ADD COLUMN parent TEXT;
+      CREATE INDEX runs_parent ON runs (parent, id) WHERE parent IS NOT NULL;
+    `,
+  },
 ];
 
 /** The schema version this build writes. */

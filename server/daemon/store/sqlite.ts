@@ -18,6 +18,8 @@ import {
   parseRunIdRow,
   parseSamples,
 } from './rows.ts';
+import type { NotificationStore } from './notification-store.ts';
+import { SqliteNotificationStore } from './notifications.ts';
 import { SqlitePolicyStore } from './policies.ts';
 import type { PolicyStore } from './policy-store.ts';
 import type { HostRecord, RepositoryRecord, Store } from './store.ts';
@@ -44,6 +46,7 @@ export function openSqliteStore(path: string, log: Logger): Store {
 
 class SqliteStore implements Store {
   readonly policies: PolicyStore;
+  readonly notifications: NotificationStore;
   readonly #database: DatabaseSync;
   readonly #log: Logger;
 
@@ -51,6 +54,7 @@ class SqliteStore implements Store {
     this.#database = database;
     this.#log = log;
     this.policies = new SqlitePolicyStore(database, log, (work) => this.#transaction(work));
+    this.notifications = new SqliteNotificationStore(database, log, (work) => this.#transaction(work));
   }
 
   hosts(): readonly HostRecord[] {
@@ -83,13 +87,14 @@ class SqliteStore implements Store {
 
   insertRun(run: RunInfo, key: string | undefined): void {
     this.#database
-      .prepare('INSERT INTO runs (id, key, finished, info, policy) VALUES (?, ?, ?, ?, ?)')
+      .prepare('INSERT INTO runs (id, key, finished, info, policy, parent) VALUES (?, ?, ?, ?, ?, ?)')
       .run(
         run.id,
         key ?? null,
         isFinished(run.state) ? 1 : 0,
         JSON.stringify(run),
         run.request.kind === 'policy' ? run.request.policy : null,
+        run.parent ?? null,
       );
   }
 
@@ -116,6 +121,12 @@ class SqliteStore implements Store {
   lastRunOf(policy: string): RunInfo | undefined {
     const rows = this.#database.prepare('SELECT info FROM runs WHERE policy = ? ORDER BY id DESC LIMIT 1').all(policy);
     return this.#readable(rows)[0];
+  }
+
+  childrenOf(parent: RunId, limit: number): readonly RunInfo[] {
+    return this.#readable(
+      this.#database.prepare('SELECT info FROM runs WHERE parent = ? ORDER BY id LIMIT ?').all(parent, limit),
+    );
   }
 
   unfinishedRuns(): readonly RunInfo[] {

@@ -2,6 +2,7 @@
 import type { LogLine, RunInfo, RunSample } from '../../protocol/daemon.ts';
 import type { RunId } from '../../protocol/ids.ts';
 import type { JournalEntry } from '../runs/context.ts';
+import type { NotificationStore } from './notification-store.ts';
 import type { PolicyStore } from './policy-store.ts';
 
 /** A host as stored; its password is in the secrets file. */
@@ -23,6 +24,7 @@ export interface RepositoryRecord {
 /** The daemon's database. Methods are synchronous: small rows, one process. */
 export interface Store extends Disposable {
   readonly policies: PolicyStore;
+  readonly notifications: NotificationStore;
 
   hosts(): readonly HostRecord[];
   putHost(host: HostRecord): void;
@@ -42,6 +44,8 @@ export interface Store extends Disposable {
   runs(limit: number): readonly RunInfo[];
   /** The newest run of a policy; not that of one of its VMs. */
   lastRunOf(policy: string): RunInfo | undefined;
+  /** The runs that are part of a run, in the order they were started. */
+  childrenOf(parent: RunId, limit: number): readonly RunInfo[];
   /** Runs that were queued or active when they were last stored. */
   unfinishedRuns(): readonly RunInfo[];
   /** Deletes the oldest ended runs beyond `keep`, with their logs; the newest run of each policy stays. */

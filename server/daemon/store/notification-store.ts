@@ -1,0 +1,55 @@
+/** What the daemon remembers of messages: an outbox that survives its end. Everything is durable when a method returns. */
+import type { NotificationInfo, SmtpServer } from '../../protocol/daemon.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import type { RunId } from '../../protocol/ids.ts';
+
+export type NotificationChannel = NotificationInfo['channel'];
+
+/** A message before it is in the outbox. */
+export interface NewNotification {
+  /** The same at every attempt, so that receivers can tell a message that comes twice. */
+  readonly id: string;
+  readonly channel: NotificationChannel;
+  /** The whole address, which may hold a secret: never shown, never in a log. */
+  readonly target: string;
+  /** What is sent. */
+  readonly body: string;
+}
+
+/** A message that waits. */
+export interface WaitingNotification extends NewNotification {
+  readonly run: RunId;
+  readonly attempts: number;
+  /** Ms since 1970. */
+  readonly nextAttemptMs: number;
+}
+
+/** What became of a message of a run. */
+export interface StoredNotification extends Omit<NotificationInfo, 'target'> {
+  /** The whole address. */
+  readonly target: string;
+}
+
+/** The outbox, and the mail server. Times are ms since 1970. */
+export interface NotificationStore {
+  /** Takes in what is to be said of the end of a run, all or nothing, and marks the run; a run that is marked already is left alone. */
+  add(run: RunId, messages: readonly NewNotification[], nowMs: number): void;
+  /** Ended runs of policies whose end nobody has looked at yet: the daemon ended before it could. */
+  untold(): readonly RunId[];
+  /** Those due at `nowMs`, longest due first. */
+  due(nowMs: number, limit: number): readonly WaitingNotification[];
+  /** How many wait. */
+  waiting(): number;
+  /** When the next one is due; undefined when none waits. */
+  nextDueMs(): number | undefined;
+  delivered(id: string, attempts: number, atMs: number): void;
+  /** Without `nextAttemptMs` it is given up. */
+  failed(id: string, attempts: number, error: ErrorReport, nextAttemptMs: number | undefined): void;
+  /** In the order they were added. */
+  ofRun(run: RunId, limit: number): readonly StoredNotification[];
+  /** Forgets what runs that are not in the history any more had to say; what waits stays. */
+  trim(): void;
+
+  smtpServer(): SmtpServer | undefined;
+  setSmtpServer(server: SmtpServer | undefined): void;
+}
