@@ -113,6 +113,10 @@ function registerRepositories(register: Register, services: DaemonServices): voi
   register(protocol.getRestorePoint, async ({ id, repository }, signal) => ({
     restorePoint: await restorePoints.get(id, repository, signal),
   }));
+  register(protocol.pinRestorePoint, async ({ id, repository, pinned, by, note }, signal) => {
+    const pin = { by, at: new Date().toISOString(), ...(note === undefined ? {} : { note }) };
+    return { restorePoint: await restorePoints.pin(id, repository, pinned ? pin : undefined, signal) };
+  });
   register(protocol.deleteRestorePoint, async ({ id, repository }, signal) => {
     await restorePoints.delete(id, repository, (point) => refuseInUse(id, point, services), signal);
     // Its reference point is of no use any more, wherever the VM is now.

@@ -5,7 +5,7 @@ import { TidemarkError } from '../protocol/errors.ts';
 import type { ErrorReport } from '../protocol/errors.ts';
 import type { RestorePointId } from '../protocol/ids.ts';
 import type { RestorePointInfo } from '../protocol/model.ts';
-import type { Repository, StoredRestorePoint } from '../repository/index.ts';
+import type { Repository, RestorePointPin, StoredRestorePoint } from '../repository/index.ts';
 import { daysOf } from './calendar.ts';
 import { restorePointInfo } from './restore-point-info.ts';
 
@@ -111,7 +111,10 @@ export class RestorePointListing {
 /** Lists repositories. What was converted before is kept as long as the repository keeps the restore point itself. */
 export class RestorePointReader {
   readonly #log: Logger;
-  readonly #converted = new WeakMap<StoredRestorePoint, RestorePointInfo>();
+  readonly #converted = new WeakMap<
+    StoredRestorePoint,
+    { readonly info: RestorePointInfo; readonly pin: RestorePointPin | undefined }
+  >();
 
   constructor(log: Logger) {
     this.#log = log;
@@ -121,7 +124,8 @@ export class RestorePointReader {
   async list(name: string, repository: Repository, signal: AbortSignal): Promise<RestorePointListing> {
     const begin = performance.now();
     const { points, damaged } = await repository.listRestorePoints(signal);
-    const infos = points.map((point) => this.#info(point, name));
+    const pins = await repository.pins(signal);
+    const infos = points.map((point) => this.#info(point, name, pins.get(point.id)));
     const seconds = (performance.now() - begin) / 1000;
     if (seconds > 2)
       this.#log.log('debug', `Listed ${points.length} restore points of ${name} in ${seconds.toFixed(1)} s`);
@@ -132,13 +136,17 @@ export class RestorePointReader {
     );
   }
 
-  #info(point: StoredRestorePoint, name: string): RestorePointInfo {
+  #info(point: StoredRestorePoint, name: string, pin: RestorePointPin | undefined): RestorePointInfo {
     const known = this.#converted.get(point);
-    if (known?.repository === name) return known;
-    const info = restorePointInfo(point, name);
-    this.#converted.set(point, info);
+    if (known?.info.repository === name && samePin(known.pin, pin)) return known.info;
+    const info = restorePointInfo(point, name, pin);
+    this.#converted.set(point, { info, pin });
     return info;
   }
+}
+
+function samePin(a: RestorePointPin | undefined, b: RestorePointPin | undefined): boolean {
+  return a?.by === b?.by && a?.at === b?.at && a?.note === b?.note;
 }
 
 /** By VM id, in the order given. */

@@ -7,6 +7,7 @@ import type { RestorePointInfo } from '../protocol/model.ts';
 import type { InventoryChanges } from './changes.ts';
 import { abortable, withDeadline } from './deadline.ts';
 import { Latest } from './latest.ts';
+import type { RestorePointPin } from '../repository/index.ts';
 import type { RepositoryRegistry } from './repositories.ts';
 import { restorePointInfo } from './restore-point-info.ts';
 import { backupsByVm, RestorePointReader } from './restore-point-index.ts';
@@ -104,7 +105,38 @@ export class RestorePoints {
   /** Throws `TM4011` when no repository has it. */
   async get(id: RestorePointId, repository: string | undefined, signal: AbortSignal): Promise<RestorePointInfo> {
     const found = await this.#find(id, repository, signal);
-    return restorePointInfo(found.point, found.name);
+    const pins = await found.repository.pins(signal);
+    return restorePointInfo(found.point, found.name, pins.get(id));
+  }
+
+  /**
+   * Pins a restore point; without a pin unpins it. Throws `TM4011` when no repository has it, and `TM4012` for a damaged one, which is
+   * unpinned all the same when its repository is named: it could not be deleted otherwise.
+   */
+  async pin(
+    id: RestorePointId,
+    repository: string | undefined,
+    pin: RestorePointPin | undefined,
+    signal: AbortSignal,
+  ): Promise<RestorePointInfo> {
+    const set = async (name: string): Promise<void> => {
+      await (await this.#repositories.open(name, signal)).setPin(id, pin, signal);
+      this.invalidate(name);
+      this.#log.log('info', `Restore point ${id} in ${name} was ${pin === undefined ? 'un' : ''}pinned`);
+    };
+    try {
+      const found = await this.#find(id, repository, signal);
+      await set(found.name);
+      return restorePointInfo(found.point, found.name, pin);
+    } catch (error) {
+      const isDamaged = TidemarkError.is(error, errorCodes.restorePointCorrupt);
+      if (!isDamaged || repository === undefined || pin !== undefined) throw error;
+      await set(repository);
+      throw new TidemarkError(errorCodes.restorePointCorrupt, `${error.message} It is not pinned any more.`, {
+        hint: error.hint,
+        cause: error,
+      });
+    }
   }
 
   /** Deletes a restore point; `refuse` throws when it may not be. One that is damaged can be deleted when its repository is named. */
@@ -117,7 +149,7 @@ export class RestorePoints {
     let name = repository;
     try {
       const found = await this.#find(id, repository, signal);
-      refuse(restorePointInfo(found.point, found.name));
+      refuse(restorePointInfo(found.point, found.name, undefined));
       name = found.name;
     } catch (error) {
       if (name === undefined || !TidemarkError.is(error, errorCodes.restorePointCorrupt)) throw error;

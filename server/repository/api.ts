@@ -2,6 +2,7 @@
 import type { RepositoryStatus, RunOutcome } from '../protocol/daemon.ts';
 import type { RepositoryId, RestorePointId } from '../protocol/ids.ts';
 import type { RepositoryKeys } from './keys.ts';
+import type { RestorePointPin } from './pin-store.ts';
 import type { BlobId, NewRestorePoint, StoredDisk, StoredMap, StoredRestorePoint } from './model.ts';
 
 /** Changed chunks, ascending: `chunks[n]` is the index in the disk of the chunk whose id is at `n × 32` of `ids`. */
@@ -139,8 +140,18 @@ export interface Repository {
   listRestorePoints(signal: AbortSignal): Promise<RestorePointList>;
   /** Errors: `TM4011`, `TM4012`. */
   readRestorePoint(id: RestorePointId, signal: AbortSignal): Promise<StoredRestorePoint>;
-  /** Removes the restore point, damaged or not; its data goes with the next garbage collections. Errors: `TM4011`, `TM4005`, `TM4007`. */
+  /**
+   * Removes the restore point, damaged or not; its data goes with the next garbage collections. Errors: `TM4011`, `TM4013` when it is
+   * pinned, `TM4005`, `TM4007`.
+   */
   deleteRestorePoint(id: RestorePointId, signal: AbortSignal): Promise<void>;
+  /**
+   * The restore points that are pinned. A pin that cannot be read counts, and is among `warnings`; pins of restore points that are gone
+   * may be there too.
+   */
+  pins(signal: AbortSignal): Promise<ReadonlyMap<RestorePointId, RestorePointPin>>;
+  /** Pins a restore point, or unpins it; durable when it resolves. Errors: `TM4011` when there is nothing to pin, `TM4007`. */
+  setPin(id: RestorePointId, pin: RestorePointPin | undefined, signal: AbortSignal): Promise<void>;
   /** Takes a writer lease. `note` says who writes, for people. Errors: `TM4005`, `TM4007`. */
   beginWrite(options: { readonly signal: AbortSignal; readonly note: string }): Promise<WriteSession>;
   openMap(disk: Pick<StoredDisk, 'sizeBytes' | 'chunkBytes' | 'map'>): BlockMap;

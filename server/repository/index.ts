@@ -9,6 +9,7 @@ export { defaultChunkBytes, isChunkBytes } from './chunk-size.ts';
 export type { RepositoryKeys } from './keys.ts';
 export type { BlobId, NewRestorePoint, StoredDisk, StoredMap, StoredRestorePoint } from './model.ts';
 export { createRepository, openRepository } from './open.ts';
+export type { RestorePointPin } from './pin-store.ts';
 export { PackBuilder } from './pack-builder.ts';
 export type { FinishedPack } from './pack-builder.ts';
 export { unpackFrame } from './unpack.ts';

@@ -54,14 +54,14 @@ const ownFields = object({
   version: string({ maxLength: 64 }),
 });
 
-/** A restore point as it is stored. */
-export type StoredRestorePoint = Omit<Parsed<typeof restorePointInfo>, 'repository' | 'disks'> &
+/** A restore point as it is stored. Whether it is pinned is kept beside it: restore points never change. */
+export type StoredRestorePoint = Omit<Parsed<typeof restorePointInfo>, 'repository' | 'disks' | 'pinned'> &
   Parsed<typeof ownFields>;
 
 /** Parses a `StoredRestorePoint`. */
 export function storedRestorePoint(value: unknown, path: string): StoredRestorePoint {
   // A repository does not know under which name a daemon keeps it; the protocol's parser wants one.
-  const { repository: _, ...info } = restorePointInfo(withRepository(value), path);
+  const { repository: _name, pinned: _pin, ...info } = restorePointInfo(withRepository(value), path);
   return { ...info, ...ownFields(value, path) };
 }
 

@@ -17,6 +17,7 @@ import type { RepositoryKeys } from './keys.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import type { Lease, LeaseInfo, LeaseKind } from './leases.ts';
 import type { BlobId, StoredDisk } from './model.ts';
+import { PinStore } from './pin-store.ts';
 import { PointStore } from './point-store.ts';
 import { condemnedRecord, damageRecord } from './records.ts';
 import type { CondemnedRecord, DamageRecord, StoredRecord } from './records.ts';
@@ -40,6 +41,7 @@ export class OpenCore implements RepositoryCore {
   readonly keys: RepositoryKeys;
   readonly opener: BlobOpener;
   readonly points: PointStore;
+  readonly pins: PinStore;
   readonly mapSource: MapSource;
   readonly #warnings: Set<string>;
   readonly #indexStore: IndexStore;
@@ -62,6 +64,7 @@ export class OpenCore implements RepositoryCore {
     const sealer = new FileSealer(keys, id);
     const warn = (text: string): void => this.warn(text);
     this.points = new PointStore(backend, sealer);
+    this.pins = new PinStore(backend, sealer, warn);
     this.#indexStore = new IndexStore(backend, sealer, warn);
     this.#leases = new LeaseKeeper(backend);
     this.#condemned = new RecordStore(

@@ -1,4 +1,6 @@
 /** An open repository as the daemon uses it. */
+import { Mutex } from '../base/concurrency.ts';
+import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import type { RepositoryId, RestorePointId } from '../protocol/ids.ts';
 import type {
   BlockMap,
@@ -17,6 +19,7 @@ import { collectGarbage } from './gc/index.ts';
 import type { RepositoryKeys } from './keys.ts';
 import type { BlobId, StoredDisk, StoredRestorePoint } from './model.ts';
 import type { OpenCore } from './open-core.ts';
+import type { RestorePointPin } from './pin-store.ts';
 import { repositoryStatus } from './status.ts';
 import { verifyRepository } from './verify/index.ts';
 import { LeasedWriteSession } from './write-session.ts';
@@ -25,6 +28,8 @@ import { LeasedWriteSession } from './write-session.ts';
 export class OpenRepository implements Repository {
   readonly #core: OpenCore;
   readonly #config: RepositoryConfig;
+  /** Held while pins or restore points go or come: what is pinned is not being deleted. */
+  readonly #pinning = new Mutex();
 
   constructor(core: OpenCore, config: RepositoryConfig) {
     this.#core = core;
@@ -57,8 +62,33 @@ export class OpenRepository implements Repository {
   }
 
   async deleteRestorePoint(id: RestorePointId, signal: AbortSignal): Promise<void> {
+    const { points, pins } = this.#core;
     await this.#core.confirmPresent(signal);
-    await this.#core.points.delete(id, signal);
+    await this.#pinning.run(async () => {
+      if (await pins.has(id, signal)) {
+        throw new TidemarkError(errorCodes.restorePointProtected, `Restore point ${id} is pinned.`, {
+          hint: 'Unpin it first, then delete it.',
+        });
+      }
+      await points.delete(id, signal);
+      // Another program may have pinned it in that moment.
+      await pins.delete(id, signal);
+    });
+  }
+
+  async pins(signal: AbortSignal): Promise<ReadonlyMap<RestorePointId, RestorePointPin>> {
+    await this.#core.confirmPresent(signal);
+    return this.#core.pins.list(signal);
+  }
+
+  async setPin(id: RestorePointId, pin: RestorePointPin | undefined, signal: AbortSignal): Promise<void> {
+    const { points, pins } = this.#core;
+    await this.#core.confirmPresent(signal);
+    await this.#pinning.run(async () => {
+      if (pin === undefined) return pins.delete(id, signal);
+      await points.confirm(id, signal);
+      await pins.put(id, pin, signal);
+    });
   }
 
   async beginWrite(options: { readonly signal: AbortSignal; readonly note: string }): Promise<WriteSession> {

@@ -65,6 +65,11 @@ export class PointStore {
     return this.readFile(await this.#find(id, signal), signal);
   }
 
+  /** Makes sure that the restore point is there, whether it can be read or not. Throws `TM4011`. */
+  async confirm(id: RestorePointId, signal: AbortSignal): Promise<void> {
+    await this.#find(id, signal);
+  }
+
   /** Removes the file. Throws `TM4011`. */
   async delete(id: RestorePointId, signal: AbortSignal): Promise<void> {
     await this.#backend.delete(await this.#find(id, signal), signal);

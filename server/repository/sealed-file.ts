@@ -5,7 +5,7 @@
  * | ---: | ---: | --- |
  * | 0 | 8 | magic `54 4D 53 46 0D 0A 1A 0A` |
  * | 8 | 1 | version |
- * | 9 | 1 | kind: 1 index segment, 2 restore point, 3 condemned packs, 4 damage |
+ * | 9 | 1 | kind: 1 index segment, 2 restore point, 3 condemned packs, 4 damage, 5 pin |
  * | 10 | 2 | zero |
  * | 12 | 4 | rawBytes: length of the content |
  * | 16 | 12 | nonce |
@@ -23,7 +23,7 @@ import type { RepositoryId } from '../protocol/ids.ts';
 import { sealedFileKey } from './keys.ts';
 import type { RepositoryKeys } from './keys.ts';
 
-export const sealedKind = { segment: 1, restorePoint: 2, condemned: 3, damage: 4 } as const;
+export const sealedKind = { segment: 1, restorePoint: 2, condemned: 3, damage: 4, pin: 5 } as const;
 export type SealedKind = (typeof sealedKind)[keyof typeof sealedKind];
 
 const magic = Buffer.from('544d53460d0a1a0a', 'hex');

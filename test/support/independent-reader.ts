@@ -3,7 +3,7 @@
  * it imports nothing of the product, so it shows that the page says enough and that the product writes what the page says.
  */
 import { createDecipheriv, createHash, createHmac, hkdfSync, scryptSync } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 
@@ -129,6 +129,25 @@ export class IndependentReader {
     return JSON.parse(
       this.#blob(Buffer.from(text(this.#restorePoint(restorePoint)['configuration']), 'hex'), 4).toString('utf8'),
     );
+  }
+
+  /** Which restore points must not be deleted, with what the pins say; undefined for a pin that cannot be read. */
+  readPins(): ReadonlyMap<string, Json | undefined> {
+    const pins = new Map<string, Json | undefined>();
+    const folder = join(this.#root, 'pins');
+    for (const path of existsSync(folder) ? filesBelow(folder) : []) {
+      const file = path.split(/[/\\]/).at(-1) ?? '';
+      pins.set(file.replace(/\.pin$/, ''), this.#pin(`pins/${file}`, readFileSync(path)));
+    }
+    return pins;
+  }
+
+  #pin(name: string, bytes: Buffer): Json | undefined {
+    try {
+      return object(JSON.parse(this.#sealed(5, name, bytes).toString('utf8')));
+    } catch {
+      return undefined;
+    }
   }
 
   #masterSecret(password: string): Buffer {

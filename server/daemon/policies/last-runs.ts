@@ -25,10 +25,11 @@ export class LastRuns {
   push(run: RunInfo): string | undefined {
     if (run.request.kind !== 'policy') return undefined;
     const { policy } = run.request;
+    const wasKnown = this.#known.has(policy);
     const before = this.of(policy);
     if (before !== undefined && before.id > run.id) return undefined;
     this.#known.set(policy, lastRunOf(run));
-    return before?.id === run.id && before.state === run.state ? undefined : policy;
+    return wasKnown && before?.id === run.id && before.state === run.state ? undefined : policy;
   }
 }
 

@@ -52,7 +52,7 @@ export async function executeBackup(
   const session = await beginWrite(repository, context);
   try {
     const point = await new Backup(request, context, services, located, repository, session).run(base, earlier);
-    return { kind: 'backup', restorePoint: restorePointInfo(point, request.repository) };
+    return { kind: 'backup', restorePoint: restorePointInfo(point, request.repository, undefined) };
   } finally {
     await release(session, context);
   }
@@ -199,6 +199,7 @@ class Backup {
         type: incremental ? 'incremental' : 'full',
         consistency: checkpoint.consistency,
         ...(referencePoint === undefined ? {} : { referencePointId: referencePoint.id }),
+        ...(this.#request.policy === undefined ? {} : { policy: this.#request.policy }),
         warnings: this.#warnings,
         runId: this.#context.id,
         owner: this.#services.owner,

@@ -11,6 +11,7 @@ import { keySlot } from '../key-slot.ts';
 import { leaseFile } from '../leases.ts';
 import type { StoredRestorePoint } from '../model.ts';
 import { parsePackName } from '../pack-toc.ts';
+import { openPin } from '../pin-store.ts';
 import { PointStore } from '../point-store.ts';
 import { FileSealer, maxSealedBytes, sealedKind } from '../sealed-file.ts';
 import type { SealedKind } from '../sealed-file.ts';
@@ -27,6 +28,7 @@ const places = {
   lease: new RegExp(`^leases/${ulid}\\.json$`),
   condemned: new RegExp(`^gc/condemned-${ulid}$`),
   damage: new RegExp(`^damage/${ulid}$`),
+  pin: new RegExp(`^pins/${ulid}\\.pin$`),
 } as const;
 type Place = keyof typeof places;
 
@@ -139,6 +141,9 @@ class FileChecker {
       case 'damage':
         this.#checkSealed(sealedKind.damage, name, bytes);
         return;
+      case 'pin':
+        openPin(this.#sealer, name, bytes);
+        return;
     }
   }
 
@@ -148,7 +153,7 @@ class FileChecker {
 }
 
 function placeOf(name: string): Place | undefined {
-  for (const place of ['config', 'slot', 'segment', 'point', 'lease', 'condemned', 'damage'] as const) {
+  for (const place of ['config', 'slot', 'segment', 'point', 'lease', 'condemned', 'damage', 'pin'] as const) {
     if (places[place].test(name)) return place;
   }
   return undefined;

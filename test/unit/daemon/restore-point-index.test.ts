@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setImmediate as untilTold } from 'node:timers/promises';
 
 import * as fc from 'fast-check';
 
@@ -45,8 +46,11 @@ function registry(repositories: Record<string, RestorePointInfo[] | undefined>):
   readonly points: RestorePoints;
   readonly changes: InventoryChanges;
   readonly listings: () => number;
+  /** Pins of all repositories. */
+  readonly pins: Map<string, object>;
 } {
   let listings = 0;
+  const pins = new Map<string, object>();
   const fake = {
     names: () => Object.keys(repositories),
     open: async (name: string) => {
@@ -57,13 +61,14 @@ function registry(repositories: Record<string, RestorePointInfo[] | undefined>):
           listings += 1;
           return { points: [...points], damaged: [] };
         },
+        pins: async () => new Map(pins),
       };
     },
   };
   const changes = new InventoryChanges();
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a stand-in with what is used
   const points = new RestorePoints(fake as unknown as RepositoryRegistry, changes, silentLogger);
-  return { points, changes, listings: () => listings };
+  return { points, changes, listings: () => listings, pins };
 }
 
 const all = Array.from({ length: 100 }, (_, number) => point(number));
@@ -167,5 +172,26 @@ describe('restore points in memory', () => {
     assert.equal(backups?.oldestAt, point(0).createdAt);
     const noFull = backupsByVm([new RestorePointListing('main', [point(3), point(6)], [])]).get(point(0).vmId);
     assert.deepEqual([noFull?.lastFull, noFull?.incrementalsSinceFull], [undefined, 2]);
+  });
+
+  it('show who pinned them, and tell when that changes', async () => {
+    const pinned = { by: 'anna@laptop', at: '2026-01-31T12:00:00Z' };
+    const { points, changes, pins } = registry({ main: [point(0), point(1)] });
+    const first = await points.list({}, signal);
+    const shown = first.restorePoints[1];
+    assert(shown);
+    assert.equal(shown.pinned, undefined);
+    await untilTold();
+    let told = 0;
+    changes.onChange(() => (told += 1));
+    pins.set(shown.id, { ...pinned });
+    const again = await points.list({}, signal);
+    assert.deepEqual(again.restorePoints[1]?.pinned, pinned);
+    assert.equal(again.restorePoints[0], first.restorePoints[0]);
+    await untilTold();
+    pins.set(shown.id, { ...pinned });
+    await points.list({}, signal);
+    await untilTold();
+    assert.equal(told, 1);
   });
 });
