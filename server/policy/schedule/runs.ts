@@ -3,7 +3,7 @@
  * that wait for the same moment are one run, a full when one of them is to be one.
  */
 import { entryTimezone, policyTimezone } from '../policy-schema.ts';
-import type { Policy, PolicyWindow } from '../policy-schema.ts';
+import type { Policy, PolicyWindow, ScheduleEntry } from '../policy-schema.ts';
 import { occurrences, previousOccurrence } from './occurrences.ts';
 import type { CronEntry } from './occurrences.ts';
 import { nextClosing, startOf } from './window.ts';
@@ -90,9 +90,10 @@ function runsIn(
   limit: number,
   only?: 'full',
 ): readonly ScheduledRun[] {
-  const streams = (policy.schedule ?? []).flatMap((entry, index) =>
-    only === undefined || entry.type === only ? [new EntryStream(policy, index, after)] : [],
-  );
+  const entries = [...(policy.schedule ?? []).entries()].filter(([, { type }]) => only === undefined || type === only);
+  // All streams begin at the same moment: which entry a shared run is of depends on all that share it.
+  const from = after - Math.max(0, ...entries.map(([index, { jitter = 0 }]) => jitterMs(policy.name, index, jitter)));
+  const streams = entries.map(([index, entry]) => new EntryStream(policy, index, entry, from));
   const found: ScheduledRun[] = [];
   // What may start later than this is not among the first `limit`.
   let last = until;
@@ -118,16 +119,13 @@ class EntryStream {
   readonly #jitter: number;
   readonly #run: Omit<ScheduledRun, 'at'>;
 
-  /** From the first start whose run may be after `after`. */
-  constructor(policy: Scheduled, index: number, after: number) {
-    const entry = policy.schedule?.[index];
-    const { cron = '', type = 'incremental', jitter = 0 } = entry ?? {};
+  /** The starts after `from`. */
+  constructor(policy: Scheduled, index: number, entry: ScheduleEntry, from: number) {
     this.#timezone = policyTimezone(policy);
-    this.#cron = { cron, timezone: entry === undefined ? this.#timezone : entryTimezone(policy, entry) };
+    this.#cron = { cron: entry.cron, timezone: entryTimezone(policy, entry) };
     this.#window = policy.window;
-    this.#jitter = jitterMs(policy.name, index, jitter);
-    this.#run = { type, entry: index };
-    const from = after - this.#jitter;
+    this.#jitter = jitterMs(policy.name, index, entry.jitter ?? 0);
+    this.#run = { type: entry.type ?? 'incremental', entry: index };
     // What came due before may still wait for the window.
     const waiting = policy.window === undefined ? undefined : previousOccurrence(this.#cron, from + 1);
     this.head = waiting === undefined ? undefined : this.#start(waiting);
@@ -146,9 +144,13 @@ class EntryStream {
   #start(due: number): Start | undefined {
     const open = startOf(due, this.#window, this.#timezone);
     if (open === undefined) return undefined;
-    const closes = this.#window === undefined ? undefined : nextClosing(this.#window, this.#timezone, open);
-    // Jitter does not push a run out of the window.
-    const jitter = closes === undefined ? this.#jitter : this.#jitter % Math.max(1, closes - open);
-    return { open, run: { at: open + jitter, ...this.#run } };
+    return { open, run: { at: open + this.#delay(open), ...this.#run } };
+  }
+
+  /** Jitter does not push a run out of the window. */
+  #delay(open: number): number {
+    if (this.#jitter === 0 || this.#window === undefined) return this.#jitter;
+    const closes = nextClosing(this.#window, this.#timezone, open);
+    return closes === undefined ? this.#jitter : this.#jitter % (closes - open);
   }
 }
