@@ -89,6 +89,8 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
       version,
       hosts,
       repositories,
+      policies,
+      now: () => Date.now(),
       cleanUp: async (host, vmId, connection, signal) => cleaner.cleanUp(host, vmId, connection, signal),
     },
     identifyVm: (host, vm) => inventory.identify(host, vm),

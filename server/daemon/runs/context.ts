@@ -4,6 +4,7 @@ import type { RunOutcome, RunPhase, RunRequest } from '../../protocol/daemon.ts'
 import type { LogLevel } from '../../base/log.ts';
 import type { AgentConnection } from '../agent-client/connection.ts';
 import type { Repository } from '../../repository/index.ts';
+import type { Policies } from '../policies/api.ts';
 
 /** A fact written durably to the run's journal, so that the next start of the daemon can clean up after a crash. */
 export type JournalEntry =
@@ -60,6 +61,10 @@ export interface RunServices {
     open(name: string, signal: AbortSignal): Promise<Repository>;
     names(): readonly string[];
   };
+  /** The applied policies. */
+  readonly policies: Pick<Policies, 'get' | 'list'>;
+  /** The time that policies go by, ms since 1970. */
+  now(): number;
   /** Removes what a crash left of this VM (or of all VMs) on the host: see `cleanUpHost`. Call it before a run on that host. */
   cleanUp(host: RunHost, vmId: VmId | undefined, connection: AgentConnection, signal: AbortSignal): Promise<void>;
 }

@@ -1,20 +1,19 @@
 /** Prune runs: delete the old restore points of each VM. Their data goes with the next garbage collections. */
 import { failpoint } from '../../base/failpoint.ts';
-import { formatBytes } from '../../base/format.ts';
 import type { PruneRequest, RunOutcome } from '../../protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
 import type { Repository, StoredRestorePoint } from '../../repository/index.ts';
+import type { ActivePolicy, Policies } from '../policies/api.ts';
 import type { RunContext, RunServices } from './context.ts';
+import { planByCount, planByPolicies } from './prune-plan.ts';
+import type { PrunePlan, PruneSource, Removal } from './prune-plan.ts';
 
-/** What stays of one VM and what goes. */
-interface PrunePlan {
-  readonly keep: readonly StoredRestorePoint[];
-  readonly remove: readonly StoredRestorePoint[];
-}
+/** More decisions are not part of the outcome, which is stored and sent whole; those that go come first. */
+const maxDecisions = 50_000;
 
 /**
- * Keeps the newest `keepLast` restore points of each VM and, besides them, the newest one whose data is all there: what is kept
- * must be of use. Restore points that cannot be read are left alone.
+ * Keeps the newest `keepLast` restore points of each VM, or without it what the retention of the applied policies says. Restore points that
+ * cannot be read are left alone. Throws `TM7002` when the policy that is asked for is not applied.
  */
 export async function executePrune(
   request: PruneRequest,
@@ -29,84 +28,85 @@ export async function executePrune(
   for (const { file, error } of damaged) {
     context.warn(`Restore point file ${file} cannot be read and was left alone: ${TidemarkError.from(error).message}`);
   }
-  const plans: PrunePlan[] = [];
-  for (const ofVm of groupByVm(points))
-    plans.push(await planVm(ofVm, request.keepLast ?? ofVm.length, repository, context));
-  const remove = plans.flatMap((plan) => plan.remove);
-  const removed: StoredRestorePoint['id'][] = [];
-  for (const point of remove) {
-    throwIfAborted(signal);
-    if (!request.dryRun) await deletePoint(repository, point, signal);
-    removed.push(point.id);
-    const what = `restore point ${point.id} of ${point.vmName}, ${point.createdAt}`;
-    context.log('info', request.dryRun ? `Would delete ${what}.` : `Deleted ${what}.`);
-    failpoint('prune.deleted');
+  const pins = await repository.pins(signal);
+  const plan = await planOf(request, { repository, points, pins, context }, services);
+  for (const { restorePoint, vm, keep, reasons } of plan.decisions ?? []) {
+    context.log('debug', `${restorePoint} of ${vm} ${keep ? 'stays' : 'goes'}: ${reasons.join(', ')}.`);
   }
-  const kept = plans.flatMap((plan) => plan.keep.map((point) => point.id));
-  return { kind: 'prune', kept, removed, dryRun: request.dryRun };
+  const removed: StoredRestorePoint[] = [];
+  const spared: StoredRestorePoint[] = [];
+  for (const removal of plan.remove) {
+    throwIfAborted(signal);
+    const goes = await remove(removal, request, repository, context, services.policies);
+    (goes ? removed : spared).push(removal.point);
+  }
+  const { decisions } = plan;
+  return {
+    kind: 'prune',
+    kept: [...plan.keep, ...spared].map(({ id }) => id),
+    removed: removed.map(({ id }) => id),
+    dryRun: request.dryRun,
+    ...(decisions === undefined ? {} : { decisions: shownOf(decisions, context) }),
+  };
 }
 
-/** The restore points of each VM, newest first. */
-function groupByVm(points: readonly StoredRestorePoint[]): Iterable<readonly StoredRestorePoint[]> {
-  const groups = Map.groupBy(
-    points.toSorted((a, b) => (a.id < b.id ? 1 : -1)),
-    (point) => point.vmId,
-  );
-  return groups.values();
+async function planOf(
+  request: PruneRequest,
+  source: PruneSource,
+  { policies, now }: RunServices,
+): Promise<PrunePlan> {
+  if (request.keepLast !== undefined) return planByCount(source, request.keepLast);
+  const wanted =
+    request.policy === undefined
+      ? policies.list().filter(({ policy }) => policy.repository === request.repository)
+      : [policies.get(request.policy)];
+  return planByPolicies(source, wanted, request.vms, now());
 }
 
-async function planVm(
-  newestFirst: readonly StoredRestorePoint[],
-  keepLast: number,
+/** Deletes one restore point, or says that it would. False when it stays after all. */
+async function remove(
+  { point, policy }: Removal,
+  request: PruneRequest,
   repository: Repository,
   context: RunContext,
-): Promise<PrunePlan> {
-  const keep = newestFirst.slice(0, keepLast);
-  const older = newestFirst.slice(keepLast);
-  if (older.length === 0) return { keep, remove: [] };
-  for (const point of newestFirst) {
-    if (!(await isWhole(point, repository, context))) continue;
-    const remove = older.filter((old) => old !== point);
-    return { keep: newestFirst.filter((old) => !remove.includes(old)), remove: remove.toReversed() };
+  policies: RunServices['policies'],
+): Promise<boolean> {
+  const what = `restore point ${point.id} of ${point.vmName}, ${point.createdAt}`;
+  if (policy !== undefined && !isStillApplied(policy, policies)) {
+    context.warn(`Policy ${policy.name} was changed meanwhile, so ${what} stays until its retention runs again.`);
+    return false;
   }
-  context.warn(
-    `No restore point of ${newestFirst[0]?.vmName ?? 'a VM'} is whole, so none was deleted. Verify the repository.`,
-  );
-  return { keep: newestFirst, remove: [] };
+  if (!request.dryRun && !(await deletePoint(repository, point, context))) return false;
+  context.log('info', request.dryRun ? `Would delete ${what}.` : `Deleted ${what}.`);
+  failpoint('prune.deleted');
+  return true;
 }
 
-/** Whether every chunk of the restore point is in a pack that is not known to be damaged, as far as the index tells. */
-async function isWhole(point: StoredRestorePoint, repository: Repository, context: RunContext): Promise<boolean> {
+function isStillApplied(policy: ActivePolicy, policies: Pick<Policies, 'list'>): boolean {
+  return policies
+    .list()
+    .some(({ name, version }) => name === policy.name && version.version === policy.version.version);
+}
+
+/** False when somebody pinned it meanwhile. */
+async function deletePoint(repository: Repository, point: StoredRestorePoint, context: RunContext): Promise<boolean> {
   try {
-    let bytes = 0;
-    await repository.readBlob(point.configuration, context.signal);
-    for (const disk of point.disks) {
-      const map = repository.openMap(disk);
-      for await (const lost of map.lostChunks(context.signal)) {
-        throw new TidemarkError(errorCodes.blobMissing, `Chunk ${lost} of disk ${disk.name} is damaged.`);
-      }
-      for await (const batch of map.locatedChunks(context.signal)) {
-        throwIfAborted(context.signal);
-        // Asking where a chunk lies is what throws when it lies nowhere.
-        for (const { location } of batch) bytes += location.rawBytes;
-      }
-    }
-    context.log('debug', `Restore point ${point.id} of ${point.vmName} is whole: ${formatBytes(bytes)} of data.`);
+    await repository.deleteRestorePoint(point.id, context.signal);
     return true;
   } catch (error) {
-    throwIfAborted(context.signal);
-    if (!TidemarkError.is(error, errorCodes.blobMissing) && !TidemarkError.is(error, errorCodes.blobCorrupt))
-      throw error;
-    context.warn(`Restore point ${point.id} of ${point.vmName} is not whole: ${error.message}`);
+    // Somebody else was faster.
+    if (TidemarkError.is(error, errorCodes.restorePointNotFound)) return true;
+    if (!TidemarkError.is(error, errorCodes.restorePointProtected)) throw error;
+    context.log('info', `Restore point ${point.id} of ${point.vmName} was pinned meanwhile and stays.`);
     return false;
   }
 }
 
-async function deletePoint(repository: Repository, point: StoredRestorePoint, signal: AbortSignal): Promise<void> {
-  try {
-    await repository.deleteRestorePoint(point.id, signal);
-  } catch (error) {
-    // Somebody else was faster.
-    if (!TidemarkError.is(error, errorCodes.restorePointNotFound)) throw error;
-  }
+function shownOf(
+  decisions: NonNullable<PrunePlan['decisions']>,
+  context: RunContext,
+): NonNullable<PrunePlan['decisions']> {
+  if (decisions.length <= maxDecisions) return decisions;
+  context.warn(`Only ${maxDecisions} of ${decisions.length} decisions are shown.`);
+  return decisions.toSorted((a, b) => Number(a.keep) - Number(b.keep)).slice(0, maxDecisions);
 }

@@ -15,6 +15,7 @@ import { recoverRuns } from '../../../server/daemon/runs/recovery.ts';
 import { isFinished } from '../../../server/daemon/runs/state.ts';
 import { openSqliteStore } from '../../../server/daemon/store/sqlite.ts';
 import type { Store } from '../../../server/daemon/store/store.ts';
+import { noPolicies } from './support/fake-backup.ts';
 
 const vm = '11111111-2222-3333-4444-555555555555';
 
@@ -58,6 +59,8 @@ function services(): RunServices {
       list: () => [host],
     },
     repositories: { open: () => Promise.reject(new Error('no repository')), names: () => ['main', 'other'] },
+    policies: noPolicies,
+    now: () => Date.now(),
     cleanUp: () => Promise.resolve(),
   };
 }

@@ -15,6 +15,9 @@ describe('a prune run', () => {
   let deleted: string[];
   let damaged: Set<string>;
   let rotten: Set<string>;
+  let pinned: Set<string>;
+  /** Pinned after the prune looked. */
+  let latePin: Set<string>;
 
   beforeEach(() => {
     fake = new FakeBackup();
@@ -24,6 +27,8 @@ describe('a prune run', () => {
     deleted = [];
     damaged = new Set();
     rotten = new Set();
+    pinned = new Set();
+    latePin = new Set();
   });
 
   const prune = async (more: Partial<PruneRequest> = {}): Promise<Extract<RunOutcome, { readonly kind: 'prune' }>> => {
@@ -37,6 +42,7 @@ describe('a prune run', () => {
         })),
         damaged: [{ file: 'points/torn', error: new TidemarkError(errorCodes.restorePointCorrupt, 'torn') }],
       }),
+      pins: async () => new Map([...pinned].map((point) => [point, { by: 'anna', at: '2026-01-01T00:00:00Z' }])),
       readBlob: async () => new Uint8Array(),
       openMap: ({ of }: { readonly of: string }) => ({
         lostChunks: async function* lostChunks() {
@@ -48,6 +54,7 @@ describe('a prune run', () => {
         },
       }),
       deleteRestorePoint: async (point: string) => {
+        if (latePin.has(point)) throw new TidemarkError(errorCodes.restorePointProtected, 'pinned');
         deleted.push(point);
         fake.onCall('delete');
       },
@@ -83,6 +90,15 @@ describe('a prune run', () => {
     assert.deepEqual(outcome.removed, [1, 3].map(id));
     assert.deepEqual(outcome.kept.filter((kept) => kept < id(6)).toSorted(), [2, 4, 5].map(id));
     assert.match(fake.warnings.join(), /not whole/);
+  });
+
+  it('never deletes what is pinned, also when that happens while it works', async () => {
+    pinned = new Set([1, 6].map(id));
+    latePin = new Set([id(3)]);
+    const outcome = await prune({ keepLast: 1 });
+    assert.deepEqual(outcome.removed, [2, 4].map(id));
+    assert.deepEqual(deleted, outcome.removed);
+    assert.deepEqual(outcome.kept.toSorted(), [1, 3, 5, 6, 7].map(id));
   });
 
   it('deletes nothing of a VM that has no restore point that is whole', async () => {

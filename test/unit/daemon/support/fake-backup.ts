@@ -25,6 +25,14 @@ export const request: BackupRequest = {
   excludeDisks: [],
 };
 
+/** Nothing is applied. */
+export const noPolicies: RunServices['policies'] = {
+  list: () => [],
+  get: (name) => {
+    throw new TidemarkError(errorCodes.policyNotFound, name);
+  },
+};
+
 interface Item {
   readonly id: string;
   readonly [field: string]: unknown;
@@ -99,6 +107,8 @@ export class FakeBackup {
     version: 'test',
     hosts: { get: () => this.#host, list: () => [this.#host] },
     repositories: { open: async () => this.#repository(), names: () => ['main'] },
+    policies: noPolicies,
+    now: () => Date.parse('2027-01-01T00:00:00Z'),
     cleanUp: async () => this.#call('clean up'),
   };
 

@@ -1,0 +1,80 @@
+/** What the retention of a policy does with the restore points that the policy made. */
+import { decideRetention, policyTimezone } from '../../policy/index.ts';
+import type { Policy } from '../../policy/index.ts';
+import type { RetentionDecision } from '../../protocol/daemon.ts';
+import type { RestorePointInfo } from '../../protocol/model.ts';
+
+/** What is to be known of a restore point. */
+export type RetainablePoint = Pick<RestorePointInfo, 'id' | 'vmId' | 'vmName' | 'createdAt'>;
+
+/** What decisions are made from besides the restore points. */
+export interface RetentionFacts {
+  readonly isPinned: (id: RetainablePoint['id']) => boolean;
+  /** Whether a check found it damaged. */
+  readonly isDamaged: (id: RetainablePoint['id']) => boolean;
+  /** ms since 1970. */
+  readonly now: number;
+}
+
+/** What happens to one restore point. */
+export interface PointDecision<P extends RetainablePoint> {
+  readonly point: P;
+  readonly keep: boolean;
+  /** For people; at least one. */
+  readonly reasons: readonly string[];
+}
+
+/** Reasons of `retentionDecision` in protocol/daemon. */
+const maxReasons = 16;
+
+/**
+ * Decides for restore points of one VM that the policy made, newest first. The one that was made last stays whatever its time says: a
+ * host whose clock is wrong must not cost the backup that was just made.
+ */
+export function decideVm<P extends RetainablePoint>(
+  policy: Policy,
+  points: readonly P[],
+  { isPinned, isDamaged, now }: RetentionFacts,
+): readonly PointDecision<P>[] {
+  if (policy.retention === undefined) {
+    return points
+      .toSorted((a, b) => (a.id < b.id ? 1 : -1))
+      .map((point) => ({ point, keep: true, reasons: ['the policy has no retention'] }));
+  }
+  const known = points.map((point) => ({
+    id: point.id,
+    createdAt: Date.parse(point.createdAt),
+    pinned: isPinned(point.id),
+    good: !isDamaged(point.id),
+    of: point,
+  }));
+  const last = known.filter(({ good }) => good).reduce<string>((newest, { id }) => (id > newest ? id : newest), '');
+  return decideRetention(known, policy.retention, policyTimezone(policy), now).map(({ point, keep, reasons }) =>
+    keep || point.id !== last
+      ? { point: point.of, keep, reasons: reasons.slice(0, maxReasons) }
+      : { point: point.of, keep: true, reasons: ['the last one made'] },
+  );
+}
+
+/** Decides for all VMs; newest first. */
+export function decideAll<P extends RetainablePoint>(
+  policy: Policy,
+  points: readonly P[],
+  facts: RetentionFacts,
+): readonly PointDecision<P>[] {
+  const decisions = [...Map.groupBy(points, (point) => point.vmId).values()].flatMap((ofVm) =>
+    decideVm(policy, ofVm, facts),
+  );
+  return decisions.toSorted((a, b) => compareNewest(a.point, b.point));
+}
+
+/** As the protocol has it. */
+export function retentionDecision({ point, keep, reasons }: PointDecision<RetainablePoint>): RetentionDecision {
+  const { id, vmId, vmName, createdAt } = point;
+  return { restorePoint: id, vmId, vm: vmName, createdAt, keep, reasons };
+}
+
+function compareNewest(a: RetainablePoint, b: RetainablePoint): number {
+  if (a.createdAt !== b.createdAt) return a.createdAt > b.createdAt ? -1 : 1;
+  return a.id > b.id ? -1 : 1;
+}

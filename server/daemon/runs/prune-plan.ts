@@ -1,0 +1,133 @@
+/** Which restore points of a repository a prune keeps and which it deletes. */
+import { throwIfAborted } from '../../protocol/errors.ts';
+import type { PruneRequest, RetentionDecision } from '../../protocol/daemon.ts';
+import type { RestorePointId } from '../../protocol/ids.ts';
+import type { Repository, StoredRestorePoint } from '../../repository/index.ts';
+import type { ActivePolicy } from '../policies/api.ts';
+import { decideVm, retentionDecision } from '../policies/retention.ts';
+import type { PointDecision } from '../policies/retention.ts';
+import type { RunContext } from './context.ts';
+import { isKnownDamaged, isWhole } from './restore-point-health.ts';
+
+/** A restore point that is to go. */
+export interface Removal {
+  readonly point: StoredRestorePoint;
+  /** The version of the policy whose rules say so; undefined when it is asked for by number. */
+  readonly policy: ActivePolicy | undefined;
+}
+
+/** What stays and what goes. */
+export interface PrunePlan {
+  readonly keep: readonly StoredRestorePoint[];
+  /** Of each VM oldest first. */
+  readonly remove: readonly Removal[];
+  /** With the rules of policies only. */
+  readonly decisions?: readonly RetentionDecision[];
+}
+
+/** A repository as it is pruned. */
+export interface PruneSource {
+  readonly repository: Repository;
+  readonly points: readonly StoredRestorePoint[];
+  readonly pins: ReadonlyMap<RestorePointId, unknown>;
+  readonly context: Pick<RunContext, 'signal' | 'log' | 'warn'>;
+}
+
+/**
+ * Keeps the newest `keepLast` restore points of each VM and, besides them, those that are pinned and the newest one whose data is all
+ * there: what is kept must be of use.
+ */
+export async function planByCount(source: PruneSource, keepLast: number): Promise<PrunePlan> {
+  const keep: StoredRestorePoint[] = [];
+  const remove: Removal[] = [];
+  for (const newestFirst of byVm(source.points)) {
+    const going = await goingOf(newestFirst, keepLast, source);
+    for (const point of newestFirst) if (!going.has(point)) keep.push(point);
+    for (const point of newestFirst.toReversed()) if (going.has(point)) remove.push({ point, policy: undefined });
+  }
+  return { keep, remove };
+}
+
+async function goingOf(
+  newestFirst: readonly StoredRestorePoint[],
+  keepLast: number,
+  source: PruneSource,
+): Promise<ReadonlySet<StoredRestorePoint>> {
+  const old = newestFirst.slice(keepLast).filter(({ id }) => !source.pins.has(id));
+  if (old.length === 0) return new Set();
+  for (const point of newestFirst) {
+    if (await isWhole(point, source.repository, source.context)) return new Set(old.filter((one) => one !== point));
+  }
+  warnOfNone(newestFirst[0], source);
+  return new Set();
+}
+
+/**
+ * Does what the retention of the policies says, each with the restore points that it made. A policy without retention, and restore
+ * points that somebody made by hand or a policy that is not among these, are left alone.
+ */
+export async function planByPolicies(
+  source: PruneSource,
+  policies: readonly ActivePolicy[],
+  vms: PruneRequest['vms'],
+  now: number,
+): Promise<PrunePlan> {
+  const wanted = vms === undefined ? undefined : new Set(vms);
+  const keep: StoredRestorePoint[] = [];
+  const remove: Removal[] = [];
+  const decisions: RetentionDecision[] = [];
+  for (const policy of policies) {
+    const own = source.points.filter(
+      (point) => point.policy === policy.name && (wanted === undefined || wanted.has(point.vmId)),
+    );
+    for (const newestFirst of byVm(own)) {
+      const decided = await decideSafely(policy, newestFirst, source, now);
+      for (const decision of decided) {
+        decisions.push(retentionDecision(decision));
+        if (decision.keep) keep.push(decision.point);
+      }
+      for (const { point, keep: stays } of decided.toReversed()) if (!stays) remove.push({ point, policy });
+    }
+  }
+  return { keep, remove, decisions };
+}
+
+/** Before anything goes, the newest one that is taken for good is looked at: what is kept must be of use. */
+async function decideSafely(
+  policy: ActivePolicy,
+  newestFirst: readonly StoredRestorePoint[],
+  source: PruneSource,
+  now: number,
+): Promise<readonly PointDecision<StoredRestorePoint>[]> {
+  const { repository, context, pins } = source;
+  const damaged = new Set<RestorePointId>();
+  for (const point of newestFirst) {
+    throwIfAborted(context.signal);
+    if (await isKnownDamaged(point, repository, context.signal)) damaged.add(point.id);
+  }
+  const facts = { isPinned: (id: RestorePointId) => pins.has(id), isDamaged: (id: RestorePointId) => damaged.has(id) };
+  for (;;) {
+    const decided = decideVm(policy.policy, newestFirst, { ...facts, now });
+    if (decided.every(({ keep }) => keep)) return decided;
+    const best = newestFirst.find(({ id }) => !damaged.has(id));
+    if (best === undefined) {
+      warnOfNone(newestFirst[0], source);
+      return decided.map(({ point }) => ({ point, keep: true, reasons: ['no restore point is whole'] }));
+    }
+    if (await isWhole(best, repository, context)) return decided;
+    damaged.add(best.id);
+  }
+}
+
+/** The restore points of each VM, newest first. */
+function byVm(points: readonly StoredRestorePoint[]): Iterable<readonly StoredRestorePoint[]> {
+  const groups = Map.groupBy(
+    points.toSorted((a, b) => (a.id < b.id ? 1 : -1)),
+    (point) => point.vmId,
+  );
+  return groups.values();
+}
+
+function warnOfNone(newest: StoredRestorePoint | undefined, { context }: PruneSource): void {
+  context.warn(`No restore point of ${newest?.vmName ?? 'a VM'} is whole, so none was deleted. Verify the repository.`);
+}
