@@ -34,6 +34,7 @@ const exceptions = {
   'server/cli/commands/daemon.ts': ['server/daemon'],
   // Checking a policy needs no daemon, so that any CI can do it.
   'server/cli/commands/policy-validate.ts': ['server/policy'],
+  'server/cli/policy-file.ts': ['server/policy'],
   'server/cli/demo/guest.ts': ['server/agent/simulated'],
   'server/cli/demo/try-host.ts': ['server/agent/simulated'],
 };

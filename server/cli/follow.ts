@@ -5,23 +5,10 @@ import type { RunInfo, RunRequest } from '../protocol/daemon.ts';
 import { errorCodes, errorFromReport, TidemarkError } from '../protocol/errors.ts';
 import type { RunId } from '../protocol/ids.ts';
 import type { CliContext } from './context.ts';
+import { hasEnded } from './run-state.ts';
+import { policyProgressView } from './policy-progress.ts';
 import { progressView } from './progress.ts';
 import type { ProgressView } from './progress.ts';
-
-const ended: Readonly<Record<RunInfo['state'], boolean>> = {
-  queued: false,
-  running: false,
-  cancelling: false,
-  succeeded: true,
-  failed: true,
-  cancelled: true,
-  interrupted: true,
-};
-
-/** Whether a run is over. */
-export function hasEnded(run: Pick<RunInfo, 'state'>): boolean {
-  return ended[run.state];
-}
 
 /** A view that prints every state of a run as a line of JSON. */
 export function jsonLines(context: CliContext): ProgressView {
@@ -44,7 +31,7 @@ export async function startRun(client: DaemonClient, request: RunRequest): Promi
 export interface FollowOptions {
   /** What Ctrl-C means: `cancel` for whoever started the run (it then waits for its end), `leave` for whoever only watches. */
   readonly onInterrupt: 'cancel' | 'leave';
-  /** Default: bars or lines, as the terminal is. */
+  /** Default: bars or lines, as the terminal is; of the run of a policy its VMs. */
   readonly view?: ProgressView | undefined;
 }
 
@@ -55,10 +42,12 @@ export async function followRun(
   id: RunId,
   options: FollowOptions,
 ): Promise<RunInfo> {
-  const { view = progressView(context.terminal, context.style) } = options;
+  const { run: now } = await client.request(daemon.getRun, { id });
+  const { view = viewOf(context, now) } = options;
   const done = Promise.withResolvers<RunInfo>();
   let latest = -1;
   const show = (run: RunInfo): void => {
+    if (run.parent === id) view.child?.(run);
     if (run.id !== id || run.sequence <= latest) return;
     latest = run.sequence;
     view.update(run);
@@ -78,8 +67,9 @@ export async function followRun(
   context.signal.addEventListener('abort', onInterrupt, { once: true });
   client.closed.addEventListener('abort', onLost, { once: true });
   try {
-    const { runs } = await client.request(daemon.subscribeRuns, { id });
-    for (const run of runs) show(run);
+    // The children of a run have ids that nobody knows yet.
+    const { runs } = await client.request(daemon.subscribeRuns, view.child === undefined ? { id } : {});
+    for (const run of [now, ...runs]) show(run);
     if (context.signal.aborted) onInterrupt();
     return await done.promise;
   } finally {
@@ -88,6 +78,10 @@ export async function followRun(
     context.signal.removeEventListener('abort', onInterrupt);
     client.closed.removeEventListener('abort', onLost);
   }
+}
+
+function viewOf({ terminal, style }: CliContext, { request }: RunInfo): ProgressView {
+  return request.kind === 'policy' ? policyProgressView(terminal, style) : progressView(terminal, style);
 }
 
 function leftRunning(id: RunId): TidemarkError {

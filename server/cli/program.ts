@@ -9,7 +9,7 @@ import { addBackupCommands } from './commands/backup.ts';
 import { addDaemonCommands } from './commands/daemon.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addHostCommands } from './commands/host.ts';
-import { addPolicyCommand } from './commands/policy.ts';
+import { addPolicyCommands } from './commands/policy.ts';
 import { addRepoCommands } from './commands/repo.ts';
 import { addRestoreCommands } from './commands/restore.ts';
 import { addRestorePointCommands } from './commands/restore-point.ts';
@@ -27,6 +27,7 @@ Begin here:
   tidemark host add hv01 https://hv01:8440 --password-file FILE
   tidemark repo init main /backup/main --password-file FILE
   tidemark backup run --vm hv01/sql01 --repo main --wait
+  tidemark policy apply nightly.backup.yaml
   tidemark restore-point list
   tidemark restore disk ID DISK --to FILE
 
@@ -68,7 +69,7 @@ export function buildProgram(context: CliContext, asJson = false): Command {
   addRunCommands(program, context);
   addRestorePointCommands(program, context);
   addRestoreCommands(program, context);
-  addPolicyCommand(program);
+  addPolicyCommands(program, context);
   addDaemonCommands(program, context);
   addAgentCommand(program, context);
   addSimCommands(program, context);

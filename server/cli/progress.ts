@@ -52,6 +52,8 @@ export function progressLines(progress: RunProgress, columns: number): string[] 
 /** Shows the states of one run, one after the other. */
 export interface ProgressView {
   update(run: RunInfo): void;
+  /** A run that is part of it; views without this are not told. */
+  child?(run: RunInfo): void;
   /** Removes what was drawn; nothing follows. */
   end(): void;
 }
@@ -60,8 +62,8 @@ export interface ProgressView {
 const eraseLine = '\u001B[0K';
 const eraseBelow = '\u001B[0J';
 
-/** Draws at the bottom of a terminal and takes itself away at the end. */
-class DrawnProgress implements ProgressView {
+/** Lines at the bottom of a terminal that are drawn again and again, and taken away at the end. */
+export class DrawnLines {
   readonly #terminal: Terminal;
   #drawn = 0;
 
@@ -69,21 +71,41 @@ class DrawnProgress implements ProgressView {
     this.#terminal = terminal;
   }
 
-  update(run: RunInfo): void {
-    const lines = progressLines(run.progress, this.#terminal.columns()).slice(0, this.#terminal.rows() - 1);
+  /** Draws as many of the lines as there is room for. */
+  draw(all: readonly string[]): void {
+    const lines = all.slice(0, this.#terminal.rows() - 1);
     // Each line is overwritten in place and only its rest erased, in one write: nothing flickers.
     const drawn = lines.map((line) => `${line}${eraseLine}\n`).join('');
     this.#terminal.error(`${this.#home()}${drawn}${eraseBelow}`);
     this.#drawn = lines.length;
   }
 
-  end(): void {
+  /** Takes them away. */
+  clear(): void {
     if (this.#drawn > 0) this.#terminal.error(`${this.#home()}${eraseBelow}`);
     this.#drawn = 0;
   }
 
   #home(): string {
     return this.#drawn === 0 ? '' : `\u001B[${this.#drawn}A\r`;
+  }
+}
+
+class DrawnProgress implements ProgressView {
+  readonly #terminal: Terminal;
+  readonly #lines: DrawnLines;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+    this.#lines = new DrawnLines(terminal);
+  }
+
+  update(run: RunInfo): void {
+    this.#lines.draw(progressLines(run.progress, this.#terminal.columns()));
+  }
+
+  end(): void {
+    this.#lines.clear();
   }
 }
 

@@ -8,6 +8,8 @@ export interface Terminal {
   error(text: string): void;
   /** Whether standard error is a terminal that redraws. */
   readonly interactive: boolean;
+  /** Whether standard output is a terminal: results are for people. */
+  readonly outInteractive: boolean;
   readonly colors: boolean;
   /** Columns and rows of the terminal; 80 and 24 where there is none. */
   readonly columns: () => number;
@@ -23,11 +25,17 @@ export function processTerminal(): Terminal {
     out: (text) => void stdout.write(text),
     error: (text) => void stderr.write(text),
     interactive,
+    outInteractive: stdout.isTTY,
     // One of the two may go to a file, where colours are noise.
     colors: stdout.isTTY && stderr.isTTY && !plain,
-    columns: () => stderr.columns ?? 80,
-    rows: () => stderr.rows ?? 24,
+    // A terminal that does not know its size says 0.
+    columns: () => sizeOr(80, stderr.columns),
+    rows: () => sizeOr(24, stderr.rows),
   };
+}
+
+function sizeOr(usual: number, size: number | undefined): number {
+  return size === undefined || size === 0 ? usual : size;
 }
 
 /** Colours by meaning; plain text where colours are not wanted. */

@@ -51,6 +51,27 @@ export function parsePercent(text: string): number {
   return value;
 }
 
+const unitMs: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A moment to come: after a duration (`90m`, `2h`, `3d`), in local time (`2026-12-24 18:00`), or in RFC 3339. Gives RFC 3339 in UTC. */
+export function parseMoment(text: string, _previous?: unknown, now: number = Date.now()): string {
+  const duration = /^(\d{1,5})([mhd])$/.exec(text);
+  const isMoment = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text);
+  // A day without a time begins at midnight here; JavaScript would take it for midnight in UTC.
+  const written = text.length === 10 ? `${text}T00:00` : text.replace(' ', 'T');
+  const ms =
+    duration === null
+      ? isMoment
+        ? Date.parse(written)
+        : Number.NaN
+      : now + Number(duration[1]) * (unitMs[duration[2] ?? ''] ?? 0);
+  if (Number.isNaN(ms)) {
+    throw new InvalidArgumentError('It must be a time such as 2h, 3d, "2026-12-24 18:00" or 2026-12-24T18:00:00Z.');
+  }
+  if (ms <= now) throw new InvalidArgumentError('It must be a time to come.');
+  return new Date(ms).toISOString();
+}
+
 /** A whole text file that an option names. Throws `TM1003`. */
 export async function readTextFile(path: string): Promise<string> {
   try {

@@ -3,11 +3,14 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 
 import { formatBytes, formatDuration } from '../../base/format.ts';
+import type { DaemonClient } from '../../connect/index.ts';
+import * as daemon from '../../protocol/daemon.ts';
 import type { BackupRequest, RunInfo } from '../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
-import { globalOptions, printResult, withDaemon } from '../context.ts';
+import { globalOptions, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { followRun, jsonLines, startRun, throwUnlessSucceeded } from '../follow.ts';
+import { policyRunText } from '../policy-run.ts';
 import { parseSize, repeated } from '../values.ts';
 
 interface BackupOptions {
@@ -25,14 +28,17 @@ export function addBackupCommands(program: Command, context: CliContext): void {
   const backup = program
     .command('backup')
     .description('back up VMs')
-    .addHelpText('after', '\nExample:\n  tidemark backup run --vm hv01/sql01 --repo main --wait');
+    .addHelpText(
+      'after',
+      '\nExample:\n  tidemark backup run --vm hv01/sql01 --repo main --wait\n  tidemark backup run nightly --wait',
+    );
 
   backup
     .command('run')
-    .description('back up a VM now; without --wait it prints the id of the run and returns')
-    .argument('[policy]', 'a policy (not in this version)')
-    .option('--vm <host/vm>', 'the VM, by name or GUID; the host may be left out')
-    .option('--repo <name>', 'the repository')
+    .description('back up a VM, or all VMs of a policy, now; without --wait it prints the id of the run and returns')
+    .argument('[policy]', 'an applied policy; its schedule and its window do not matter')
+    .option('--vm <host/vm>', 'without a policy: the VM, by name or GUID; the host may be left out')
+    .option('--repo <name>', 'without a policy: the repository')
     .addOption(
       new Option('--type <type>', 'incremental reads what changed since the last backup; the first is always full')
         .choices(['full', 'incremental'])
@@ -48,18 +54,13 @@ export function addBackupCommands(program: Command, context: CliContext): void {
     .option('--wait', 'follow the run to its end', false)
     .addHelpText(
       'after',
-      '\nWith --json it prints one line of JSON for each state of the run, to its end.\nCtrl-C while waiting cancels the run; Ctrl-C again leaves at once.\n\nExample:\n  tidemark backup run --vm hv01/sql01 --repo main --wait\n\nNext: tidemark restore-point list',
+      '\nWith --json it prints one line of JSON for each state of the run, to its end.\nCtrl-C while waiting cancels the run; Ctrl-C again leaves at once.\n\nExample:\n  tidemark backup run --vm hv01/sql01 --repo main --wait\n  tidemark backup run nightly --wait\n\nNext: tidemark restore-point list',
     )
     .action(async (policy: string | undefined, options: BackupOptions, command: Command) => {
-      if (policy !== undefined) {
-        throw new TidemarkError(errorCodes.invalidUsage, 'This version has no policies yet.', {
-          hint: 'Name the VM: tidemark backup run --vm HOST/VM --repo NAME --wait',
-        });
-      }
       const globals = globalOptions(command);
-      const request = backupRequest(options);
+      const start = policy === undefined ? startVm(options) : startPolicy(policy, options, command);
       await withDaemon(context, globals, async (client) => {
-        const started = await startRun(client, request);
+        const started = await start(client);
         if (!options.wait && !globals.json) {
           context.terminal.out(`Run ${started.id} has begun. Watch it: tidemark run watch ${started.id}\n`);
           return;
@@ -68,19 +69,46 @@ export function addBackupCommands(program: Command, context: CliContext): void {
           onInterrupt: 'cancel',
           view: globals.json ? jsonLines(context) : undefined,
         });
-        if (!globals.json && context.terminal.interactive) printWarnings(context, run);
+        if (!globals.json) {
+          if (context.terminal.interactive) printWarnings(context, run);
+          context.terminal.out(`${policyRunText(run)}${backupText(run)}`);
+        }
         throwUnlessSucceeded(run);
-        if (!globals.json) printResult(context, globals, run, backupText(run));
       });
     });
+}
+
+type Start = (client: DaemonClient) => Promise<RunInfo>;
+
+function startVm(options: BackupOptions): Start {
+  const request = backupRequest(options);
+  return async (client) => startRun(client, request);
+}
+
+/** The file of the policy says everything but the type. */
+function startPolicy(name: string, { type }: BackupOptions, command: Command): Start {
+  const isGiven = (option: string): boolean => command.getOptionValueSource(option) === 'cli';
+  const other = ['vm', 'repo', 'consistency', 'excludeDisk', 'chunkSize'].find(isGiven);
+  if (other !== undefined) {
+    const flag = other.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new TidemarkError(errorCodes.invalidUsage, `--${flag} does not go with a policy, which says that itself.`, {
+      hint: 'Leave it out, or name a VM with --vm instead of the policy.',
+    });
+  }
+  const params = { name, ...(isGiven('type') ? { type } : {}) };
+  return async (client) => (await client.request(daemon.runPolicy, params)).run;
 }
 
 function backupRequest(options: BackupOptions): BackupRequest {
   const { vm, repo, chunkSize } = options;
   if (vm === undefined || repo === undefined) {
-    throw new TidemarkError(errorCodes.invalidUsage, 'Name what to back up and where to: --vm HOST/VM --repo NAME.', {
-      hint: '`tidemark vm list` shows the VMs, `tidemark repo list` the repositories.',
-    });
+    throw new TidemarkError(
+      errorCodes.invalidUsage,
+      'Name a policy, or what to back up and where to: --vm HOST/VM --repo NAME.',
+      {
+        hint: '`tidemark policy list` shows the policies, `tidemark vm list` the VMs, `tidemark repo list` the repositories.',
+      },
+    );
   }
   if (
     chunkSize !== undefined &&

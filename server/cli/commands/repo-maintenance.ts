@@ -9,7 +9,8 @@ import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { runToEnd } from '../follow.ts';
-import { localTime } from '../table.ts';
+import { decisionLine } from '../policy-plan.ts';
+import { count, localTime } from '../table.ts';
 import { wholeNumber } from '../values.ts';
 
 const repositoryArgument = ['[name]', 'the repository; may be left out when there is only one'] as const;
@@ -57,35 +58,36 @@ function addVerify(repo: Command, context: CliContext): void {
 function addPrune(repo: Command, context: CliContext): void {
   repo
     .command('prune')
-    .description('delete old restore points, VM by VM; the newest of a VM always stays')
+    .description('delete old restore points, VM by VM, as the applied policies say; the newest of a VM always stays')
     .argument(...repositoryArgument)
-    .option('--keep-last <n>', 'restore points to keep of each VM', wholeNumber(1, 1_000_000))
-    .option('--dry-run', 'only show what would go', false)
+    .option('--keep-last <n>', 'whatever the policies say, keep so many of each VM', wholeNumber(1, 1_000_000))
+    .option('--dry-run', 'only show what would go, and why', false)
     .addHelpText(
       'after',
-      '\nExample:\n  tidemark repo prune main --keep-last 14 --dry-run\n\nThe space comes back with: tidemark repo gc NAME',
+      '\nPinned restore points stay, and so do those that no applied policy has made,\nunless --keep-last is given.\n\nExample:\n  tidemark repo prune main --dry-run\n  tidemark repo prune main --keep-last 14\n\nThe space comes back with: tidemark repo gc NAME',
     )
     .action(async (name: string | undefined, options: { keepLast?: number; dryRun: boolean }, command: Command) => {
       const { keepLast, dryRun } = options;
-      if (keepLast === undefined) {
-        throw new TidemarkError(errorCodes.invalidUsage, 'How many restore points of each VM shall stay?', {
-          hint: 'This version has no policies that would say it: give --keep-last N.',
-        });
-      }
       const run = await follow(context, command, name, (repository) => ({
         kind: 'prune',
         repository,
-        keepLast,
+        ...(keepLast === undefined ? {} : { keepLast }),
         dryRun,
       }));
       const { outcome } = run;
       if (outcome?.kind !== 'prune') throw unexpected(run);
-      const verb = dryRun ? 'Would delete' : 'Deleted';
-      const removed = outcome.removed.map((id) => `  ${id}\n`).join('');
-      const keep = dryRun ? 'would keep' : 'kept';
-      const text = `${verb} ${count(outcome.removed.length, 'restore point')}, ${keep} ${outcome.kept.length}.\n${removed}`;
-      printResult(context, globalOptions(command), outcome, text);
+      printResult(context, globalOptions(command), outcome, pruneText(context, outcome));
     });
+}
+
+function pruneText({ style }: CliContext, outcome: Extract<RunOutcome, { readonly kind: 'prune' }>): string {
+  const { removed, kept, dryRun, decisions } = outcome;
+  const [verb, keep] = dryRun ? ['Would delete', 'would keep'] : ['Deleted', 'kept'];
+  const text = `${verb} ${count(removed.length, 'restore point')}, ${keep} ${kept.length}.\n`;
+  if (decisions === undefined) return `${text}${removed.map((id) => `  ${id}\n`).join('')}`;
+  const shown = dryRun ? decisions : decisions.filter(({ keep: stays }) => !stays);
+  const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
+  return `${shown.map((decision) => decisionLine(decision, timeZone, style)).join('')}${text}`;
 }
 
 function addGc(repo: Command, context: CliContext): void {
@@ -149,10 +151,6 @@ async function onlyRepository(context: CliContext, client: DaemonClient): Promis
           : `They are: ${repositories.map((repository) => repository.name).join(', ')}.`,
     },
   );
-}
-
-function count(amount: number, noun: string): string {
-  return `${amount} ${noun}${amount === 1 ? '' : 's'}`;
 }
 
 function unexpected(run: RunInfo): TidemarkError {

@@ -3,13 +3,14 @@ import type { Command } from 'commander';
 
 import { formatBytes } from '../../base/format.ts';
 import * as daemon from '../../protocol/daemon.ts';
-import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { restorePointId } from '../../protocol/ids.ts';
 import type { RestorePointInfo } from '../../protocol/model.ts';
+import { agree } from '../agree.ts';
 import { globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
-import { confirm } from '../prompt.ts';
+import { printable } from '../printable.ts';
 import { localMinute, localTime, table } from '../table.ts';
+import { whoAsks } from '../who.ts';
 
 /** Adds the commands. */
 export function addRestorePointCommands(program: Command, context: CliContext): void {
@@ -69,20 +70,51 @@ export function addRestorePointCommands(program: Command, context: CliContext): 
       await withDaemon(context, globals, async (client) => {
         const { restorePoint } = await client.request(daemon.getRestorePoint, params, { signal: context.signal });
         const name = `${restorePoint.vmName}, ${localTime(restorePoint.createdAt)}`;
-        if (!options.yes && !(await agreed(context, `Delete restore point ${id} (${name})?`))) {
-          throw new TidemarkError(errorCodes.cancelled, 'Nothing was deleted.');
-        }
+        const question = `Delete restore point ${id} (${name})?`;
+        const { yes } = options;
+        await agree(context, globals, { yes, doing: 'Deleting', question, refused: 'Nothing was deleted.' });
         await client.request(daemon.deleteRestorePoint, params, { signal: context.signal });
         printResult(context, globals, { deleted: id }, `Deleted restore point ${id} (${name}).\n`);
       });
     });
+  addPinning(group, context);
 }
 
-async function agreed(context: CliContext, question: string): Promise<boolean> {
-  if (process.stdin.isTTY && context.terminal.interactive) return confirm(question);
-  throw new TidemarkError(errorCodes.invalidUsage, 'Deleting needs a yes, and there is no terminal to ask on.', {
-    hint: 'Give --yes.',
-  });
+function addPinning(group: Command, context: CliContext): void {
+  group
+    .command('pin')
+    .description('keep a restore point: no retention deletes it, and by hand only after it is unpinned')
+    .argument('<id>', 'id of the restore point')
+    .option('--repo <name>', 'the repository that has it')
+    .option('--note <text>', 'why, for whoever finds it later')
+    .action(async (id: string, options: { repo?: string; note?: string }, command: Command) => {
+      const { note } = options;
+      const more = { pinned: true, ...(note === undefined ? {} : { note }) };
+      await setPin(context, command, { ...pointParams(id, options), ...more }, 'Pinned');
+    });
+
+  group
+    .command('unpin')
+    .description('let a pinned restore point go like any other')
+    .argument('<id>', 'id of the restore point')
+    .option('--repo <name>', 'the repository that has it')
+    .action(async (id: string, options: { repo?: string }, command: Command) => {
+      await setPin(context, command, { ...pointParams(id, options), pinned: false }, 'Unpinned');
+    });
+}
+
+async function setPin(
+  context: CliContext,
+  command: Command,
+  params: ReturnType<typeof pointParams> & { readonly pinned: boolean; readonly note?: string },
+  verb: string,
+): Promise<void> {
+  const globals = globalOptions(command);
+  const { restorePoint } = await withDaemon(context, globals, async (client) =>
+    client.request(daemon.pinRestorePoint, { ...params, by: whoAsks() }, { signal: context.signal }),
+  );
+  const { id, vmName, createdAt } = restorePoint;
+  printResult(context, globals, restorePoint, `${verb} restore point ${id} (${vmName}, ${localTime(createdAt)}).\n`);
 }
 
 function pointParams(
@@ -95,9 +127,11 @@ function pointParams(
   };
 }
 
-/** Fits into 80 columns for names of up to 16 characters; the repository is named where there is more than one. */
+/** Fits into 80 columns for names of up to 16 characters; the repository, policies and pins are named where there are any to tell apart. */
 function pointTable(points: readonly RestorePointInfo[]): string {
   const several = new Set(points.map((point) => point.repository)).size > 1;
+  const byPolicy = points.some(({ policy }) => policy !== undefined);
+  const anyPinned = points.some(({ pinned }) => pinned !== undefined);
   return table(
     [
       { title: 'RESTORE POINT' },
@@ -105,6 +139,8 @@ function pointTable(points: readonly RestorePointInfo[]): string {
       { title: 'TYPE' },
       { title: 'STORED', align: 'right' },
       { title: 'VM' },
+      ...(anyPinned ? [{ title: 'PIN' }] : []),
+      ...(byPolicy ? [{ title: 'POLICY' }] : []),
       ...(several ? [{ title: 'REPOSITORY' }] : []),
     ],
     points.map((point) => [
@@ -113,9 +149,15 @@ function pointTable(points: readonly RestorePointInfo[]): string {
       point.type,
       formatBytes(point.disks.reduce((sum, disk) => sum + disk.stats.storedBytes, 0)),
       `${point.host}/${point.vmName}`,
+      ...(anyPinned ? [point.pinned === undefined ? '' : 'pinned'] : []),
+      ...(byPolicy ? [point.policy ?? ''] : []),
       ...(several ? [point.repository] : []),
     ]),
   );
+}
+
+function pinText({ by, at, note }: NonNullable<RestorePointInfo['pinned']>): string {
+  return `by ${printable(by)}, ${localTime(at)}${note === undefined ? '' : `: ${printable(note)}`}`;
 }
 
 function pointText(point: RestorePointInfo): string {
@@ -127,6 +169,8 @@ function pointText(point: RestorePointInfo): string {
       ['taken', localTime(point.createdAt)],
       ['type', `${point.type}, ${point.consistency}-consistent`],
       ['repository', point.repository],
+      ...(point.policy === undefined ? [] : [['policy', point.policy]]),
+      ...(point.pinned === undefined ? [] : [['pinned', pinText(point.pinned)]]),
       ['reference point', point.referencePointId ?? 'none: the next backup of this VM is full'],
       ...point.warnings.map((warning) => ['warning', warning]),
     ],

@@ -8,6 +8,8 @@ import { runId } from '../../protocol/ids.ts';
 import { globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { followRun, jsonLines, throwUnlessSucceeded } from '../follow.ts';
+import { policyRunText } from '../policy-run.ts';
+import { printable } from '../printable.ts';
 import { phaseText } from '../progress.ts';
 import { age, localTime, table } from '../table.ts';
 import { wholeNumber } from '../values.ts';
@@ -69,8 +71,10 @@ export function addRunCommands(program: Command, context: CliContext): void {
       await withDaemon(context, globals, async (client) => {
         const view = globals.json ? jsonLines(context) : undefined;
         const watched = await followRun(context, client, wanted, { onInterrupt: 'leave', view });
+        if (!globals.json && (watched.state === 'succeeded' || watched.outcome !== undefined)) {
+          context.terminal.out(runText(watched));
+        }
         throwUnlessSucceeded(watched);
-        if (!globals.json) context.terminal.out(runText(watched));
       });
     });
 
@@ -99,8 +103,22 @@ export function addRunCommands(program: Command, context: CliContext): void {
 function runTable(runs: readonly RunInfo[]): string {
   return table(
     [{ title: 'RUN' }, { title: 'STATE' }, { title: 'BEGAN' }, { title: 'TOOK', align: 'right' }, { title: 'WHAT' }],
-    runs.map((run) => [run.id, run.state, age(run.startedAt ?? run.queuedAt), took(run), run.title]),
+    underParents(runs).map((run) => [
+      run.id,
+      run.state,
+      age(run.startedAt ?? run.queuedAt),
+      took(run),
+      `${run.parent === undefined ? '' : '  '}${printable(run.title)}`,
+    ]),
   );
+}
+
+/** The runs that are part of another one come below it, in the order in which they began. */
+function underParents(runs: readonly RunInfo[]): readonly RunInfo[] {
+  const children = Map.groupBy(runs, ({ parent }) => parent);
+  const listed = new Set(runs.map(({ id }) => id));
+  const isPart = ({ parent }: RunInfo): boolean => parent !== undefined && listed.has(parent);
+  return runs.filter((run) => !isPart(run)).flatMap((run) => [run, ...(children.get(run.id)?.toReversed() ?? [])]);
 }
 
 function took(run: RunInfo): string {
@@ -112,6 +130,7 @@ function runText(run: RunInfo): string {
   const { progress } = run;
   const rows = [
     ['what', run.title],
+    ...(run.parent === undefined ? [] : [['part of', run.parent]]),
     ['state', run.finishedAt === undefined ? `${run.state}: ${phaseText(progress.phase)}` : run.state],
     ['began', localTime(run.startedAt ?? run.queuedAt)],
     ...(run.finishedAt === undefined ? [] : [['ended', `${localTime(run.finishedAt)}, after ${took(run)}`]]),
@@ -120,5 +139,5 @@ function runText(run: RunInfo): string {
     ...(run.error === undefined ? [] : [['error', `${run.error.message} (${run.error.code})`]]),
     ...(run.error?.hint === undefined ? [] : [['hint', run.error.hint]]),
   ];
-  return `${table([{ title: 'RUN' }, { title: run.id }], rows)}${backupText(run)}`;
+  return `${table([{ title: 'RUN' }, { title: run.id }], rows)}${policyRunText(run)}${backupText(run)}`;
 }

@@ -12,6 +12,7 @@ export interface FakeTerminalOptions {
 
 export class FakeTerminal implements Terminal {
   readonly interactive: boolean;
+  readonly outInteractive: boolean;
   readonly colors: boolean;
   outText = '';
   errorText = '';
@@ -20,6 +21,7 @@ export class FakeTerminal implements Terminal {
 
   constructor({ interactive = false, colors = false, columns = 80, rows = 24 }: FakeTerminalOptions = {}) {
     this.interactive = interactive;
+    this.outInteractive = interactive;
     this.colors = colors;
     this.#columns = columns;
     this.#rows = rows;

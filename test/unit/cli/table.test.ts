@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { age, localMinute, localTime, table } from '../../../server/cli/table.ts';
+import { age, localMinute, localTime, table, zonedMinute } from '../../../server/cli/table.ts';
 
 test('A table has columns as wide as their widest cell, and no trailing blanks', () => {
   const text = table(
@@ -37,4 +37,11 @@ test('A moment is shown in local time', () => {
   const moment = new Date(2026, 2, 1, 9, 5, 7).toISOString();
   assert.equal(localTime(moment), '2026-03-01 09:05:07');
   assert.equal(localMinute(moment), '2026-03-01 09:05');
+});
+
+test('A moment is shown in the time zone asked for, in UTC where nobody knows it', () => {
+  assert.equal(zonedMinute('2026-03-29T00:59:00Z', 'Europe/Warsaw'), 'Sun 2026-03-29 01:59');
+  assert.equal(zonedMinute('2026-03-29T01:00:00Z', 'Europe/Warsaw'), 'Sun 2026-03-29 03:00');
+  assert.equal(zonedMinute('2026-12-31T23:59:00Z', 'Asia/Kathmandu'), 'Fri 2027-01-01 05:44');
+  assert.equal(zonedMinute('2026-12-31T00:00:00Z', 'Mars/Olympus'), 'Thu 2026-12-31 00:00');
 });

@@ -3,7 +3,14 @@ import { test } from 'node:test';
 
 import { InvalidArgumentError } from 'commander';
 
-import { namedValue, parsePercent, parseSize, parseThreads, repeated } from '../../../server/cli/values.ts';
+import {
+  namedValue,
+  parsePercent,
+  parseSize,
+  parseThreads,
+  repeated,
+  parseMoment,
+} from '../../../server/cli/values.ts';
 
 test('Sizes are bytes, with or without a unit', () => {
   assert.equal(parseSize('65536'), 65_536);
@@ -35,4 +42,17 @@ test('Repeated options gather; a named value is split at its first equals sign',
   assert.deepEqual(first, [{ name: 'os', value: 'C:\\disks\\a=b.vhdx' }]);
   assert.deepEqual(namedValue('data=4GiB', first).length, 2);
   for (const wrong of ['os', '=4GiB', 'os=']) assert.throws(() => namedValue(wrong), InvalidArgumentError, wrong);
+});
+
+test('A moment to come is a duration from now, a local time, or one with a zone; what is past is refused', () => {
+  const now = Date.parse('2026-11-28T12:00:00Z');
+  const moment = (text: string): string => parseMoment(text, undefined, now);
+  assert.equal(moment('2h'), '2026-11-28T14:00:00.000Z');
+  assert.equal(moment('3d'), '2026-12-01T12:00:00.000Z');
+  assert.equal(moment('2026-12-24T18:00:00+01:00'), '2026-12-24T17:00:00.000Z');
+  assert.equal(moment('2026-12-24 18:00'), new Date(2026, 11, 24, 18).toISOString());
+  assert.equal(moment('2026-12-24'), new Date(2026, 11, 24).toISOString());
+  for (const wrong of ['', 'tomorrow', '2', '0h', '2w', '2026-13-01', '2026-11-28T11:59:00Z', '12:00', '1e9d']) {
+    assert.throws(() => moment(wrong), InvalidArgumentError, wrong);
+  }
 });

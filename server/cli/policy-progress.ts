@@ -1,0 +1,120 @@
+/** Shows the run of a policy: a bar for each VM that is being backed up, or a line for each that is done. */
+import { formatBytes, formatDuration } from '../base/format.ts';
+import type { RunInfo } from '../protocol/daemon.ts';
+import { printable } from './printable.ts';
+import { barLine, DrawnLines, phaseText } from './progress.ts';
+import type { ProgressView } from './progress.ts';
+import { hasEnded } from './run-state.ts';
+import type { Style, Terminal } from './terminal.ts';
+
+/** The newest state of each run that is part of the policy's. */
+class Children {
+  readonly #runs = new Map<string, RunInfo>();
+
+  /** Takes a state in; false when a newer one is known. */
+  take(run: RunInfo): boolean {
+    if (run.sequence <= (this.#runs.get(run.id)?.sequence ?? -1)) return false;
+    this.#runs.set(run.id, run);
+    return true;
+  }
+
+  get active(): readonly RunInfo[] {
+    return [...this.#runs.values()].filter((run) => !hasEnded(run));
+  }
+
+  get finished(): readonly RunInfo[] {
+    return [...this.#runs.values()].filter(hasEnded);
+  }
+}
+
+/** What a part of the run is about: its VM, or what else it does. */
+function nameOf({ request, title }: RunInfo): string {
+  return printable(request.kind === 'backup' ? request.vm : title);
+}
+
+class DrawnPolicyProgress implements ProgressView {
+  readonly #terminal: Terminal;
+  readonly #lines: DrawnLines;
+  readonly #children = new Children();
+  #run: RunInfo | undefined;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+    this.#lines = new DrawnLines(terminal);
+  }
+
+  update(run: RunInfo): void {
+    this.#run = run;
+    this.#draw();
+  }
+
+  child(run: RunInfo): void {
+    if (this.#children.take(run)) this.#draw();
+  }
+
+  end(): void {
+    this.#lines.clear();
+  }
+
+  #draw(): void {
+    const { active, finished } = this.#children;
+    const columns = this.#terminal.columns();
+    const failed = finished.filter(({ state }) => state !== 'succeeded').length;
+    const rate = active.reduce((sum, { progress }) => sum + progress.bytesPerSecond, 0);
+    const words = [
+      this.#run === undefined ? '' : printable(this.#run.title),
+      `${finished.length - failed} done`,
+      ...(failed > 0 ? [`${failed} failed`] : []),
+      ...(rate > 0 ? [`${formatBytes(rate)}/s`] : []),
+    ];
+    const head = words.join(', ').slice(0, columns - 1);
+    const bars = active.map((run) => {
+      const { phase, doneBytes, totalBytes } = run.progress;
+      const isMoving = totalBytes > 0;
+      const name = nameOf(run);
+      return isMoving ? barLine(name, doneBytes, totalBytes, columns) : waitingLine(name, phaseText(phase), columns);
+    });
+    this.#lines.draw([head, ...bars]);
+  }
+}
+
+function waitingLine(name: string, text: string, columns: number): string {
+  const label = name.length > 16 ? `${name.slice(0, 15)}…` : name.padEnd(16);
+  return `${label} ${text}`.slice(0, columns - 1);
+}
+
+class LoggedPolicyProgress implements ProgressView {
+  readonly #terminal: Terminal;
+  readonly #style: Style;
+  readonly #children = new Children();
+  #warnings = 0;
+
+  constructor(terminal: Terminal, style: Style) {
+    this.#terminal = terminal;
+    this.#style = style;
+  }
+
+  update({ warnings }: RunInfo): void {
+    for (const warning of warnings.slice(this.#warnings)) {
+      this.#terminal.error(`${this.#style.warn('warning')}: ${printable(warning)}\n`);
+    }
+    this.#warnings = warnings.length;
+  }
+
+  child(run: RunInfo): void {
+    if (!this.#children.take(run) || !hasEnded(run)) return;
+    const { state, error, startedAt, finishedAt = '' } = run;
+    const took = startedAt === undefined ? '' : ` in ${formatDuration(Date.parse(finishedAt) - Date.parse(startedAt))}`;
+    const why = error === undefined ? took : `: ${printable(error.message)} (${error.code})`;
+    this.#terminal.error(`${nameOf(run)}: ${state}${why}\n`);
+  }
+
+  end(): void {
+    this.#warnings = 0;
+  }
+}
+
+/** The view of a policy's run that fits the terminal. */
+export function policyProgressView(terminal: Terminal, style: Style): ProgressView {
+  return terminal.interactive ? new DrawnPolicyProgress(terminal) : new LoggedPolicyProgress(terminal, style);
+}
