@@ -16,10 +16,14 @@ const mostTimes = 8;
 export function describeCron(cron: string): string {
   const fields = cronFields(cron);
   const times = timesOf(fields);
-  const days = daysOf(fields);
-  if (days === '') return times.startsWith('at ') && fields.hours.length < 24 ? `every day ${times}` : times;
+  const dates = datesOf(fields);
+  const days = dates ?? daysOf(fields);
+  const daily = days === '' && times.startsWith('at ') && fields.hours.length < 24;
+  const months = dates !== undefined || fields.months.length === 12 ? [] : phrases('in', fields.months, monthName);
   // Two spans without a comma would read as one: "from 08:00 to 17:00 from Monday to Friday".
-  return `${times}${/ (from|past|at minute) /.test(times) ? ', ' : ' '}${days}`;
+  const comma = / (from|past|at minute) /.test(times) ? ', ' : ' ';
+  const when = daily ? `every day ${times}` : times;
+  return [days === '' ? when : `${when}${comma}${days}`, ...(months.length === 0 ? [] : [list(months)])].join(', ');
 }
 
 function timesOf({ minutes, hours }: CronFields): string {
@@ -67,31 +71,23 @@ function evenStep(values: readonly number[]): number | undefined {
   return values.length > 2 && values.every((value, index) => value === first + index * step) ? step : undefined;
 }
 
-/** On which days; empty for each day. */
-function daysOf(fields: CronFields): string {
-  const { months, daysBy } = fields;
-  const [day] = fields.days;
-  const special = fields.nearestTo.length > 0 || fields.lastDay || fields.lastWeekday;
-  if (daysBy === 'month' && months.length < 12 && fields.days.length === 1 && !special) {
-    return `on ${list(months.map((month) => `${day ?? 1} ${monthName(month)}`))}`;
-  }
-  const inMonths = months.length === 12 ? '' : list(phrases('in', months, monthName));
-  return [daysOfMonthOrWeek(fields), inMonths].filter((part) => part !== '').join(', ');
+/** `on 1 January and 1 July`; undefined when it is not one day of some months. */
+function datesOf({ daysBy, days, nearestTo, lastDay, lastWeekday, months }: CronFields): string | undefined {
+  const [day] = days;
+  if (daysBy !== 'month' || day === undefined || days.length > 1 || months.length === 12) return undefined;
+  if (nearestTo.length > 0 || lastDay || lastWeekday) return undefined;
+  return `on ${list(months.map((month) => `${day} ${monthName(month)}`))}`;
 }
 
-function daysOfMonthOrWeek(fields: CronFields): string {
-  switch (fields.daysBy) {
-    case 'any':
-      return '';
-    case 'month':
-      return daysOfMonth(fields);
-    case 'week':
-      return daysOfWeek(fields.weekdays);
-    case 'either':
-      return `${daysOfMonth(fields)}, and also ${daysOfWeek(fields.weekdays)}`;
-    case 'both':
-      return `${daysOfWeek(fields.weekdays)}, but only ${daysOfMonth(fields)}`;
-  }
+/** On which days; empty for each day. */
+function daysOf(fields: CronFields): string {
+  const { daysBy, weekdays } = fields;
+  if (daysBy === 'any') return '';
+  if (daysBy === 'month') return daysOfMonth(fields);
+  if (daysBy === 'week') return daysOfWeek(weekdays);
+  return daysBy === 'either'
+    ? `${daysOfMonth(fields)}, and also ${daysOfWeek(weekdays)}`
+    : `${daysOfWeek(weekdays)}, but only ${daysOfMonth(fields)}`;
 }
 
 function daysOfMonth(fields: CronFields): string {

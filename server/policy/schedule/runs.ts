@@ -95,6 +95,7 @@ function runsIn(
   const from = after - Math.max(0, ...entries.map(([index, { jitter = 0 }]) => jitterMs(policy.name, index, jitter)));
   const streams = entries.map(([index, entry]) => new EntryStream(policy, index, entry, from));
   const found: ScheduledRun[] = [];
+  if (limit < 1) return found;
   // What may start later than this is not among the first `limit`.
   let last = until;
   for (;;) {

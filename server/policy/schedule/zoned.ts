@@ -197,22 +197,20 @@ export function periodOf(period: Period, timezone: string, at: number): number {
 
 /** The same of a local time. */
 export function localPeriod(period: Period, local: number): number {
-  switch (period) {
-    case 'hour':
-      return Math.floor(local / hourMs);
-    case 'day':
-      return Math.floor(local / dayMs);
-    case 'week':
-      // 1 January 1970 was a Thursday. A week has one number also when a year begins within it.
-      return Math.floor((Math.floor(local / dayMs) + 3) / 7);
-    case 'month': {
-      const date = new Date(local);
-      return date.getUTCFullYear() * 12 + date.getUTCMonth();
-    }
-    case 'year':
-      return new Date(local).getUTCFullYear();
-  }
+  return numberOf[period](local);
 }
+
+const numberOf: Readonly<Record<Period, (local: number) => number>> = {
+  hour: (local) => Math.floor(local / hourMs),
+  day: (local) => Math.floor(local / dayMs),
+  // 1 January 1970 was a Thursday. A week has one number also when a year begins within it.
+  week: (local) => Math.floor((Math.floor(local / dayMs) + 3) / 7),
+  month: (local) => {
+    const date = new Date(local);
+    return date.getUTCFullYear() * 12 + date.getUTCMonth();
+  },
+  year: (local) => new Date(local).getUTCFullYear(),
+};
 
 /** The week of ISO 8601 that a moment is in; its year is the one that the week's Thursday is in. */
 export function isoWeek(timezone: string, at: number): { readonly year: number; readonly week: number } {

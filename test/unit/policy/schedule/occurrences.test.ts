@@ -199,7 +199,7 @@ test('occurrences are those that a walk over all minutes finds, also where clock
       const expected = judged(cron, timezone, from, to);
       const found: number[] = [];
       if (backwards) {
-        for (let at: number | undefined = to + 1; ; ) {
+        for (let at: number | undefined = to + 1; ;) {
           at = previousOccurrence({ cron, timezone }, at);
           if (at === undefined || at <= from) break;
           found.unshift(at);
