@@ -4,6 +4,7 @@ import type { LogLine, RunInfo, RunOutcome, RunPhase, RunRequest, RunSample, Run
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { TidemarkError } from '../../protocol/errors.ts';
 import type { RunId } from '../../protocol/ids.ts';
+import { titleOf } from './conflicts.ts';
 import type { JournalEntry, RunContext } from './context.ts';
 import { ProgressCounter } from './progress.ts';
 import { RunLog } from './run-log.ts';
@@ -34,12 +35,19 @@ export interface RunSurroundings {
 /** How a run ended. */
 export type RunEnd =
   | { readonly state: 'succeeded'; readonly outcome: RunOutcome }
-  | { readonly state: 'failed' | 'cancelled' | 'interrupted'; readonly error: ErrorReport };
+  | {
+      readonly state: 'failed' | 'cancelled' | 'interrupted';
+      readonly error: ErrorReport;
+      /** What it has to show all the same: the run of a policy says what became of each VM. */
+      readonly outcome?: RunOutcome;
+    };
 
 /** A run that is queued, running or cancelling. */
 export class ActiveRun implements RunContext {
   readonly id: RunId;
   readonly request: RunRequest;
+  /** The run that this one is part of. */
+  readonly parent: RunId | undefined;
   readonly #surroundings: RunSurroundings;
   readonly #controller = new AbortController();
   readonly #progress = new ProgressCounter();
@@ -60,10 +68,11 @@ export class ActiveRun implements RunContext {
   #sampler: NodeJS.Timeout | undefined;
   #begunAt = 0;
 
-  constructor(id: RunId, request: RunRequest, title: string, surroundings: RunSurroundings) {
+  constructor(id: RunId, request: RunRequest, parent: RunId | undefined, surroundings: RunSurroundings) {
     this.id = id;
     this.request = request;
-    this.#title = title;
+    this.parent = parent;
+    this.#title = titleOf(request);
     this.#surroundings = surroundings;
     this.#queuedAt = new Date().toISOString();
     this.#log = new RunLog(id, surroundings);
@@ -86,6 +95,7 @@ export class ActiveRun implements RunContext {
   info(): RunInfo {
     return {
       id: this.id,
+      ...(this.parent === undefined ? {} : { parent: this.parent }),
       request: this.request,
       title: this.#title,
       state: this.#state,
@@ -133,8 +143,9 @@ export class ActiveRun implements RunContext {
     this.#progress.setPhase('finished');
     this.#state = end.state;
     this.#finishedAt = new Date().toISOString();
-    if (end.state === 'succeeded') this.#outcome = end.outcome;
-    else this.#error = { ...end.error, message: this.#surroundings.redact(end.error.message) };
+    this.#outcome = end.outcome;
+    if (end.state !== 'succeeded')
+      this.#error = { ...end.error, message: this.#surroundings.redact(end.error.message) };
     this.#sequence += 1;
     this.#log.close();
     const recorded = this.#persist();

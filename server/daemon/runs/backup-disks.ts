@@ -103,7 +103,7 @@ async function saveMap(
 
 async function transferAll(
   planned: readonly PlannedDisk[],
-  { context, located, opened, repository, session }: StoreDisksOptions,
+  { request, context, located, opened, repository, session }: StoreDisksOptions,
   signal: AbortSignal,
 ): Promise<void> {
   await transferDisks({
@@ -114,7 +114,8 @@ async function transferAll(
       keys: repository.exportKeys(),
       location: repository.location,
     },
-    threads: located.host.threads,
+    threads: request.threads ?? located.host.threads,
+    bandwidth: request.bandwidth,
     disks: planned.map((one) => one.transfer),
     session,
     signal,

@@ -1,8 +1,37 @@
 /** Which runs exclude each other. */
 import type { RunRequest } from '../../protocol/daemon.ts';
 
-/** Runs carried out at a time; the others wait in the order they came. */
+/** Runs carried out at a time; the others wait in the order they came. The run of a policy only waits for runs of its own, and does not count. */
 export const maxRunning = 4;
+/** Backups at a time that name the same host: each takes a checkpoint there and reads its disks. */
+export const maxBackupsPerHost = 2;
+
+/** Counts what is being carried out, and says what may begin besides. */
+export class RunSlots {
+  #running = 0;
+  readonly #onHost = new Map<string, number>();
+
+  /** Whether a run of this kind may begin now. */
+  isFree(request: RunRequest): boolean {
+    if (request.kind === 'policy') return true;
+    if (this.#running >= maxRunning) return false;
+    const host = hostOf(request);
+    return host === undefined || (this.#onHost.get(host) ?? 0) < maxBackupsPerHost;
+  }
+
+  /** A run began. */
+  take(request: RunRequest): void {
+    if (request.kind === 'policy') return;
+    this.#running += 1;
+    const host = hostOf(request);
+    if (host !== undefined) this.#onHost.set(host, (this.#onHost.get(host) ?? 0) + 1);
+  }
+}
+
+/** The host that a backup loads; undefined for one that looks for its VM everywhere. */
+function hostOf(request: RunRequest): string | undefined {
+  return request.kind === 'backup' ? request.host : undefined;
+}
 
 /** What tells whether two requests name the same VM: the VM's id where the name is known. */
 export type VmIdentity = (host: string | undefined, vm: string) => string | undefined;
@@ -25,13 +54,21 @@ export function mustWait(later: RunRequest, earlier: RunRequest): boolean {
   const b = repositoryOf(earlier);
   // A restore that names no repository may read any.
   if (a !== b && a !== undefined && b !== undefined) return false;
-  if (isExclusive(later) || isExclusive(earlier)) return true;
+  if (isExclusive(later) || isExclusive(earlier)) return !areApart(later, earlier) && !areApart(earlier, later);
   return later.kind === 'gc' && earlier.kind === 'gc';
 }
 
 /** Deleting is safe only while nobody writes or reads: a prune could take the base of a backup, a collection without grace its chunks. */
 function isExclusive(request: RunRequest): boolean {
   return request.kind === 'prune' || (request.kind === 'gc' && request.now);
+}
+
+const guid = /^[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$/i;
+
+/** Whether the first deletes restore points of some VMs only, and the second backs up another one, which it names by its id. */
+function areApart(prune: RunRequest, backup: RunRequest): boolean {
+  if (prune.kind !== 'prune' || prune.vms === undefined || backup.kind !== 'backup') return false;
+  return guid.test(backup.vm) && !prune.vms.some((vm) => vm === backup.vm.toUpperCase());
 }
 
 /** The repository a request works on; undefined when it is found by the restore point or the policy only. */
@@ -45,17 +82,23 @@ type Titles = {
 
 const dryRun = (request: { readonly dryRun: boolean }): string => (request.dryRun ? ' (dry run)' : '');
 
+const triggers = { manual: '', schedule: ' (by schedule)', missed: ' (a run that was missed)' } as const;
+
 const titles: Titles = {
   backup: ({ host, vm, repository }) => `${host === undefined ? '' : `${host}/`}${vm} → ${repository}`,
   'restore-disk': ({ restorePoint, disk, target }) => `${restorePoint} ${disk} → ${target}`.slice(0, 1024),
   'restore-vm': ({ restorePoint, host, name }) => `${restorePoint} → ${host}${name === undefined ? '' : `/${name}`}`,
-  verify: ({ repository, readData }) => `Verify ${repository}${readData ? ', all data' : ''}`,
+  verify: ({ repository, readData, restorePoints, newOnly }) => {
+    const points = restorePoints?.length;
+    const what = points === undefined ? '' : `${points === 1 ? 'a restore point' : `${points} restore points`} in `;
+    return `Verify ${what}${repository}${readData ? (newOnly === true ? ', new data' : ', all data') : ''}`;
+  },
   prune: (request) =>
     request.keepLast === undefined
       ? `Retention of ${request.policy ?? 'all policies'} in ${request.repository}${dryRun(request)}`
       : `Prune ${request.repository} to ${request.keepLast} per VM${dryRun(request)}`,
   gc: (request) => `Collect garbage in ${request.repository}${dryRun(request)}`,
-  policy: ({ policy }) => `Policy ${policy}`,
+  policy: ({ policy, trigger }) => `Policy ${policy}${triggers[trigger]}`,
 };
 
 /** What a run is about, for people. */

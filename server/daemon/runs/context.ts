@@ -1,6 +1,7 @@
 /** What a run gets from the daemon, and what it must give back. Executors know nothing of sockets, SQLite or clients. */
 import type { OwnerId, RunId, VmId } from '../../protocol/ids.ts';
 import type { RunOutcome, RunPhase, RunRequest } from '../../protocol/daemon.ts';
+import { TidemarkError } from '../../protocol/errors.ts';
 import type { LogLevel } from '../../base/log.ts';
 import type { AgentConnection } from '../agent-client/connection.ts';
 import type { Repository } from '../../repository/index.ts';
@@ -12,6 +13,16 @@ export type JournalEntry =
   | { readonly type: 'restore-point-written'; readonly restorePoint: string }
   | { readonly type: 'partial-file'; readonly path: string }
   | { readonly type: 'file-complete'; readonly path: string };
+
+/** Thrown by a run that failed, or was cancelled, and has something to show all the same. */
+export class FailedWithOutcome extends TidemarkError {
+  readonly outcome: RunOutcome;
+
+  constructor(error: TidemarkError, outcome: RunOutcome) {
+    super(error.code, error.message, { hint: error.hint, cause: error.cause });
+    this.outcome = outcome;
+  }
+}
 
 /** A run's side of the run manager. */
 export interface RunContext {

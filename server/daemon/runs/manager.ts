@@ -1,7 +1,7 @@
 /** Queue, life cycle and history of runs. A run belongs to the daemon: no client's coming or going changes it. */
 import type { Logger } from '../../base/log.ts';
 import { ulid } from '../../base/ulid.ts';
-import type { LogLine, RunInfo, RunOutcome, RunRequest, RunSample } from '../../protocol/daemon.ts';
+import type { BackupRequest, LogLine, RunInfo, RunOutcome, RunRequest, RunSample } from '../../protocol/daemon.ts';
 import { cancelledError, errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { runId } from '../../protocol/ids.ts';
 import type { RunId } from '../../protocol/ids.ts';
@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts';
 import { abortable } from '../deadline.ts';
 import { ActiveRun } from './active-run.ts';
 import type { RunEnd } from './active-run.ts';
-import { maxRunning, mustWait, repositoryOf, sameVm, titleOf } from './conflicts.ts';
+import { mustWait, repositoryOf, RunSlots, sameVm } from './conflicts.ts';
 import type { VmIdentity } from './conflicts.ts';
 import type { JournalEntry, RunContext, RunExecutor, RunServices } from './context.ts';
 import { disownPartialFile, removePartialFiles } from './partial-files.ts';
@@ -61,21 +61,23 @@ export class RunManager {
     options.store.trimRuns(historyLimit);
   }
 
-  /** Queues a run, or returns the run that was started with the same key. Throws `TM5102` when the VM is in a run already, `TM5005` when too many wait. */
-  start(request: RunRequest, key: string | undefined): RunInfo {
+  /**
+   * Queues a run, or returns the run that was started with the same key. `parent` is the run that it is part of. Throws `TM5102` when the
+   * VM is in a run already, `TM5005` when too many wait.
+   */
+  start(request: RunRequest, key: string | undefined, parent?: RunId): RunInfo {
     const known = key === undefined ? undefined : this.#options.store.runByKey(key);
     if (known !== undefined) return this.#live(known.id) ?? known;
     if (this.#stopping) throw stoppingError();
     this.#refuseUnknownNames(request);
-    for (const other of this.#active.values()) {
-      if (sameVm(request, other.request, this.#options.identifyVm)) throw vmTaken(other);
-    }
+    const taken = this.#sameVm(request);
+    if (taken !== undefined) throw vmTaken(taken);
     if (this.#active.size >= maxActive) {
       throw new TidemarkError(errorCodes.daemonBusy, `${this.#active.size} runs are waiting or active already.`, {
         hint: 'Wait for some to end, or cancel them (`tidemark run list`).',
       });
     }
-    const run = new ActiveRun(runId(ulid(), 'id'), request, titleOf(request), {
+    const run = new ActiveRun(runId(ulid(), 'id'), request, parent, {
       store: this.#options.store,
       log: this.#options.log,
       redact: this.#options.redact,
@@ -91,12 +93,20 @@ export class RunManager {
     return run.info();
   }
 
-  /** Asks a run to stop. Throws `TM5101`. */
-  cancel(id: RunId): RunInfo {
+  /** Asks a run to stop, for a `reason`: because somebody wants it when there is none. Throws `TM5101`. */
+  cancel(id: RunId, reason: TidemarkError = cancelledError()): RunInfo {
     const run = this.#active.get(id);
     if (run === undefined) return this.get(id);
-    this.#cancelRun(run, cancelledError());
+    this.#cancelRun(run, reason);
     return run.info();
+  }
+
+  /** The active run that backs up the VM of this request, if there is one. */
+  conflicting(request: BackupRequest): RunInfo | undefined {
+    const byName = this.#sameVm(request);
+    if (byName !== undefined) return byName.info();
+    const [holder] = [...this.#vmOf].find(([, vm]) => vm === request.vm.toUpperCase()) ?? [];
+    return holder === undefined ? undefined : this.#active.get(holder)?.info();
   }
 
   /** Throws `TM5101` when there is no such run. */
@@ -195,6 +205,11 @@ export class RunManager {
     }
   }
 
+  #sameVm(request: RunRequest): ActiveRun | undefined {
+    const { identifyVm } = this.#options;
+    return [...this.#active.values()].find((other) => sameVm(request, other.request, identifyVm));
+  }
+
   #live(id: RunId): RunInfo | undefined {
     return this.#active.get(id)?.info() ?? this.#unrecorded.get(id);
   }
@@ -212,13 +227,17 @@ export class RunManager {
 
   #startNext(): void {
     if (this.#stopping) return;
-    let running = this.#work.size;
+    const slots = new RunSlots();
+    for (const id of this.#work.keys()) {
+      const run = this.#active.get(id);
+      if (run !== undefined) slots.take(run.request);
+    }
     const earlier: ActiveRun[] = [];
     for (const run of this.#active.values()) {
       const free = run.state === 'queued' && !this.#work.has(run.id) && !run.signal.aborted;
       const blocked = earlier.some((other) => mustWait(run.request, other.request));
-      if (free && !blocked && running < maxRunning) {
-        running += 1;
+      if (free && !blocked && slots.isFree(run.request)) {
+        slots.take(run.request);
         this.#work.set(run.id, this.#execute(run));
       }
       earlier.push(run);

@@ -1,20 +1,22 @@
 /** Why runs end or do not begin, in the words that users see. */
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { ActiveRun, RunEnd } from './active-run.ts';
+import { FailedWithOutcome } from './context.ts';
 
 /** How a run ends that threw: a cancelled run is cancelled whatever it threw on its way out. */
 export function failureOf(run: ActiveRun, error: unknown): RunEnd {
   const failure = TidemarkError.from(error);
+  const outcome = error instanceof FailedWithOutcome ? { outcome: error.outcome } : {};
   if (!run.signal.aborted) {
     run.log('error', failure.message, error);
-    return { state: 'failed', error: failure.report() };
+    return { state: 'failed', error: failure.report(), ...outcome };
   }
   const reason = TidemarkError.from(run.signal.reason);
-  if (failure !== reason && failure.code !== errorCodes.cancelled) {
+  if (failure !== reason && failure.code !== reason.code && failure.code !== errorCodes.cancelled) {
     run.log('warning', `While the run was being cancelled: ${failure.message}`, error);
   }
   const interrupted = reason.code === errorCodes.runInterrupted;
-  return { state: interrupted ? 'interrupted' : 'cancelled', error: reason.report() };
+  return { state: interrupted ? 'interrupted' : 'cancelled', error: reason.report(), ...outcome };
 }
 
 /** The error of a run whose VM another one has. */

@@ -63,6 +63,13 @@ const migrations: readonly Migration[] = [
       CREATE INDEX runs_parent ON runs (parent, id) WHERE parent IS NOT NULL;
     `,
   },
+  {
+    description: 'how far schedules are carried out',
+    sql: `
+      CREATE TABLE schedules (policy TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
+      CREATE TABLE verified_weeks (policy TEXT PRIMARY KEY, week TEXT NOT NULL) STRICT;
+    `,
+  },
 ];
 
 /** The schema version this build writes. */

@@ -22,6 +22,8 @@ import type { NotificationStore } from './notification-store.ts';
 import { SqliteNotificationStore } from './notifications.ts';
 import { SqlitePolicyStore } from './policies.ts';
 import type { PolicyStore } from './policy-store.ts';
+import type { ScheduleStore } from './schedule-store.ts';
+import { SqliteScheduleStore } from './schedules.ts';
 import type { HostRecord, RepositoryRecord, Store } from './store.ts';
 
 /** Opens the database at `path`, creating or upgrading it. Throws `TM5004` when it comes from a newer version or is damaged. */
@@ -46,6 +48,7 @@ export function openSqliteStore(path: string, log: Logger): Store {
 
 class SqliteStore implements Store {
   readonly policies: PolicyStore;
+  readonly schedules: ScheduleStore;
   readonly notifications: NotificationStore;
   readonly #database: DatabaseSync;
   readonly #log: Logger;
@@ -53,6 +56,7 @@ class SqliteStore implements Store {
   constructor(database: DatabaseSync, log: Logger) {
     this.#database = database;
     this.#log = log;
+    this.schedules = new SqliteScheduleStore(database, log);
     this.policies = new SqlitePolicyStore(database, log, (work) => this.#transaction(work));
     this.notifications = new SqliteNotificationStore(database, log, (work) => this.#transaction(work));
   }

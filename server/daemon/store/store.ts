@@ -4,6 +4,7 @@ import type { RunId } from '../../protocol/ids.ts';
 import type { JournalEntry } from '../runs/context.ts';
 import type { NotificationStore } from './notification-store.ts';
 import type { PolicyStore } from './policy-store.ts';
+import type { ScheduleStore } from './schedule-store.ts';
 
 /** A host as stored; its password is in the secrets file. */
 export interface HostRecord {
@@ -24,6 +25,7 @@ export interface RepositoryRecord {
 /** The daemon's database. Methods are synchronous: small rows, one process. */
 export interface Store extends Disposable {
   readonly policies: PolicyStore;
+  readonly schedules: ScheduleStore;
   readonly notifications: NotificationStore;
 
   hosts(): readonly HostRecord[];

@@ -8,6 +8,7 @@ import type { WriteSession } from '../../repository/index.ts';
 import type { ExportWorkerData, FromExportWorker, PartAssignment, ToExportWorker } from './export-messages.ts';
 import type { ChangedChunks } from './ordered-changes.ts';
 import { partBytes, partsOf } from './parts.ts';
+import { Throttle } from './throttle.ts';
 import type { TransferDisk } from './transfer-disk.ts';
 import { WireCompression } from './wire-compression.ts';
 
@@ -17,6 +18,8 @@ export interface TransferOptions {
   /** Disk parts at a time: one worker thread and one data connection each. */
   readonly threads: number;
   readonly disks: readonly TransferDisk[];
+  /** Bytes a second of all disks and threads together, at most. */
+  readonly bandwidth?: number | undefined;
   readonly session: Pick<WriteSession, 'claim' | 'addPack'>;
   readonly signal: AbortSignal;
   /** `bytes` more of this disk were read and are on their way into packs. */
@@ -49,11 +52,14 @@ class ExportPool {
   readonly #parts: Generator<PartAssignment>;
   readonly #inHand = new Map<number, PartInHand>();
   readonly #compression: WireCompression;
+  readonly #throttle: Throttle | undefined;
+  readonly #over = new AbortController();
 
   constructor(options: TransferOptions) {
     this.#options = options;
     this.#parts = this.#assignments();
     this.#compression = new WireCompression(options.threads, options.log);
+    this.#throttle = options.bandwidth === undefined ? undefined : new Throttle(options.bandwidth);
   }
 
   async run(): Promise<void> {
@@ -62,15 +68,19 @@ class ExportPool {
       for (const disk of disks) disk.changes.close(0);
       return;
     }
-    await runWorkers<ToExportWorker, ExportReport>({
-      file: workerFile('export-worker', import.meta.url),
-      workerData: worker,
-      count: threads,
-      signal,
-      abortMessage: { type: 'abort' },
-      onMessage: (message, send) => this.#receive(message, send),
-      log,
-    });
+    try {
+      await runWorkers<ToExportWorker, ExportReport>({
+        file: workerFile('export-worker', import.meta.url),
+        workerData: worker,
+        count: threads,
+        signal,
+        abortMessage: { type: 'abort' },
+        onMessage: (message, send) => this.#receive(message, send),
+        log,
+      });
+    } finally {
+      this.#over.abort();
+    }
   }
 
   #receive(message: ExportReport, send: (message: ToExportWorker) => void): void {
@@ -82,7 +92,7 @@ class ExportPool {
       }
       case 'claim': {
         const isNew = this.#options.session.claim(message.ids);
-        send({ type: 'claimed', claim: message.claim, isNew });
+        void this.#answer({ type: 'claimed', claim: message.claim, isNew }, message.readBytes, send);
         const part = this.#part(message.part);
         part.changes.push({ chunks: message.chunks, ids: message.ids });
         part.disk.readBytes += message.readBytes;
@@ -107,6 +117,12 @@ class ExportPool {
         return;
       }
     }
+  }
+
+  /** A worker that waits for its answer reads nothing more; one that has to stop does not wait for it. */
+  async #answer(answer: ToExportWorker, readBytes: number, send: (message: ToExportWorker) => void): Promise<void> {
+    await this.#throttle?.spent(readBytes, this.#over.signal);
+    send(answer);
   }
 
   #part(part: number): PartInHand {

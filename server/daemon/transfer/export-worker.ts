@@ -64,6 +64,8 @@ class ExportWorker {
         break;
       case 'abort':
         this.#connection.close();
+        // Nothing is new to a worker that has to stop: it gets to its end without storing more.
+        for (const answer of this.#claims.values()) answer(new Uint8Array());
         break;
     }
     this.#wake?.();

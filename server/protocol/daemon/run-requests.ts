@@ -72,6 +72,8 @@ export const policyRequest = object({
   trigger: oneOf('manual', 'schedule', 'missed'),
   /** When it was due. */
   scheduledFor: optional(timestamp),
+  /** Runs that were missed and that it stands for: when they were due, the first of them. */
+  missed: optional(array(timestamp, 100)),
 });
 export const gcRequest = object({
   kind: literal('gc'),

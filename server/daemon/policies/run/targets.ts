@@ -1,0 +1,93 @@
+/** Which VMs a run of a policy backs up: asked of the hosts now, and of those that do not answer, what is known from before. */
+import { matchesGlob } from '../../../base/glob.ts';
+import { entryTakes, isPattern } from '../../../policy/index.ts';
+import type { Policy } from '../../../policy/index.ts';
+import type { VmId } from '../../../protocol/ids.ts';
+import type { StoredRestorePoint } from '../../../repository/index.ts';
+import type { VmListing } from '../../inventory.ts';
+
+/** A VM to back up. */
+export interface Target {
+  readonly host: string;
+  readonly id: VmId;
+  readonly name: string;
+}
+
+/** What a policy takes in. */
+export interface Targets {
+  readonly vms: readonly Target[];
+  /** Hosts that do not answer and of which no VM is known: what of them is missing, nobody can say. */
+  readonly unknownHosts: readonly string[];
+  /** What the policy names and nobody has. */
+  readonly missing: readonly string[];
+}
+
+/**
+ * `listing` has the VMs of each host, also of those that do not answer if they did before. What is not known of a host that has not answered since
+ * the daemon started, the restore points tell that the policy made before.
+ */
+export function targetsOf(
+  policy: Pick<Policy, 'name' | 'select'>,
+  listing: VmListing,
+  points: readonly StoredRestorePoint[],
+): Targets {
+  const silent = new Set(listing.unreachable.map(({ host }) => host));
+  const listed = listing.vms.map(({ host, vm }): Target => ({ host, id: vm.id, name: vm.name }));
+  // A VM that moved is where a host says now that it is.
+  const current = listed.filter(({ host }) => !silent.has(host));
+  const before = listed.filter(({ host }) => silent.has(host));
+  const vms = select(policy, [...current, ...before, ...backedUp(policy, points, silent)], current);
+  const known = new Set([...before, ...vms].map(({ host }) => host));
+  return {
+    vms,
+    unknownHosts: [...silent]
+      .filter((host) => !known.has(host) && policy.select.some((entry) => matchesGlob(entry.host, host)))
+      .toSorted(),
+    missing: missingNames(policy, vms, listing),
+  };
+}
+
+function select(
+  { select: entries }: Pick<Policy, 'select'>,
+  candidates: readonly Target[],
+  current: readonly Target[],
+): readonly Target[] {
+  // One that a host has now and the policy does not take in there is not taken in for where it was before either.
+  const elsewhere = new Set(current.map(({ id }) => id));
+  const found = new Map<string, Target>();
+  for (const [index, vm] of candidates.entries()) {
+    if (found.has(vm.id) || (index >= current.length && elsewhere.has(vm.id))) continue;
+    if (entries.some((entry) => entryTakes(entry, vm))) found.set(vm.id, vm);
+  }
+  return [...found.values()].toSorted((a, b) => compare(a.host, b.host) || compare(a.name, b.name));
+}
+
+/** VMs whose newest restore point of the policy is from a host that does not answer. */
+function backedUp(
+  { name }: Pick<Policy, 'name'>,
+  points: readonly StoredRestorePoint[],
+  silent: ReadonlySet<string>,
+): readonly Target[] {
+  if (silent.size === 0) return [];
+  const newest = new Map<string, Target>();
+  // Oldest first, so that the newest stays.
+  for (const { policy, vmId, vmName, host } of points) {
+    if (policy === name) newest.set(vmId, { host, id: vmId, name: vmName });
+  }
+  return [...newest.values()].filter(({ host }) => silent.has(host));
+}
+
+/** Names that are no patterns, of hosts that answered, and that nothing was found for. */
+function missingNames(policy: Pick<Policy, 'select'>, vms: readonly Target[], listing: VmListing): readonly string[] {
+  const hosts = listing.hosts.map(({ host }) => host);
+  return policy.select.flatMap((entry) => {
+    if (!hosts.some((host) => matchesGlob(entry.host, host))) return [`There is no host ${entry.host}.`];
+    return entry.vms
+      .filter((name) => !isPattern(name) && !vms.some((vm) => entryTakes({ ...entry, vms: [name], exclude: [] }, vm)))
+      .map((name) => `No VM ${name} was found on ${entry.host}.`);
+  });
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

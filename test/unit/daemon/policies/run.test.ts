@@ -1,0 +1,354 @@
+import assert from 'node:assert/strict';
+import { beforeEach, afterEach, describe, it } from 'node:test';
+
+import type { RunContext } from '../../../../server/daemon/runs/context.ts';
+import type { BackupRequest } from '../../../../server/protocol/daemon.ts';
+import { errorCodes, TidemarkError } from '../../../../server/protocol/errors.ts';
+import type { ErrorCode } from '../../../../server/protocol/errors.ts';
+import { untilAborted } from '../../../integration/support/fake-parts.ts';
+import { PolicySite } from '../support/policy-site.ts';
+import { settled } from '../support/virtual-clock.ts';
+
+const minute = 60_000;
+const fails = (code: ErrorCode) => async (): Promise<never> => {
+  throw new TidemarkError(code, `It failed with ${code}.`);
+};
+const hangs = (_request: BackupRequest, context: RunContext): Promise<never> => untilAborted(context.signal);
+
+describe('the run of a policy', () => {
+  let site: PolicySite;
+  beforeEach(() => {
+    site = new PolicySite('2026-03-02T12:00:00Z');
+  });
+  afterEach(async () => site[Symbol.asyncDispose]());
+
+  it('backs up every VM that it takes in, as the policy says', async () => {
+    site.addVm('hv01', 'sql01', 'web01');
+    site.addVm('hv02', 'dc01');
+    site.apply('disks: {exclude: [scratch*]}\nconsistency: crash\nexport: {threads: 4, bandwidth: 1MiB/s}');
+    const run = await site.ended(site.start());
+    assert.equal(run.state, 'succeeded');
+    assert.deepEqual(
+      run.outcome.vms.map(({ vm, host, result, attempts }) => [host, vm, result, attempts]),
+      [
+        ['hv01', 'sql01', 'succeeded', 1],
+        ['hv01', 'web01', 'succeeded', 1],
+        ['hv02', 'dc01', 'succeeded', 1],
+      ],
+    );
+    assert.deepEqual(site.requests[0], {
+      kind: 'backup',
+      host: 'hv01',
+      vm: site.idOfVm('sql01'),
+      repository: 'main',
+      type: 'incremental',
+      consistency: 'crash',
+      excludeDisks: ['scratch*'],
+      policy: 'nightly',
+      threads: 4,
+      bandwidth: 1024 * 1024,
+    });
+    const children = site.store.childrenOf(run.id, 100);
+    assert.deepEqual(new Set(children.map(({ parent }) => parent)), new Set([run.id]));
+    assert.deepEqual(children.map(({ id }) => id).toSorted(), run.outcome.vms.flatMap((vm) => vm.run ?? []).toSorted());
+  });
+
+  it('goes on with the other VMs when one fails, and says how many did', async () => {
+    site.addVm('hv01', 'sql01', 'web01', 'web02');
+    site.backups.set('sql01', fails(errorCodes.agentAuthenticationFailed));
+    site.apply();
+    const run = await site.ended(site.start());
+    assert.equal(run.state, 'failed');
+    assert.equal(run.error?.code, errorCodes.policyRunFailed);
+    assert.match(run.error?.message ?? '', /^1 of 3 VMs failed\.$/);
+    const [sql, ...others] = run.outcome.vms;
+    assert.equal(sql?.error?.code, errorCodes.agentAuthenticationFailed);
+    assert.equal(sql?.attempts, 1, 'a password that is wrong is not tried again');
+    assert.deepEqual(
+      others.map(({ result }) => result),
+      ['succeeded', 'succeeded'],
+    );
+  });
+
+  it('tries again what may pass, waiting twice as long each time', async () => {
+    site.addVm('hv01', 'sql01');
+    const began: number[] = [];
+    site.backups.set('sql01', async () => {
+      began.push(site.clock.now());
+      if (began.length < 4) await fails(errorCodes.hostUnreachable)();
+    });
+    site.apply('retry: {attempts: 3, delay: 10m}');
+    const id = site.start();
+    await settled();
+    await site.clock.pass(70 * minute);
+    const run = await site.ended(id);
+    assert.deepEqual(
+      began.map((at) => (at - (began[0] ?? 0)) / minute),
+      [0, 10, 30, 70],
+    );
+    assert.equal(run.state, 'succeeded');
+    assert.equal(run.outcome.vms[0]?.attempts, 4);
+    assert.equal(site.store.childrenOf(id, 100).length, 4, 'each attempt is a run of its own');
+  });
+
+  it('gives up after the attempts that the policy allows', async () => {
+    site.addVm('hv01', 'sql01');
+    site.backups.set('sql01', fails(errorCodes.vmBusy));
+    site.apply('retry: {attempts: 1, delay: 1m}');
+    const id = site.start();
+    await settled();
+    await site.clock.pass(minute);
+    const run = await site.ended(id);
+    assert.equal(run.outcome.vms[0]?.attempts, 2);
+    assert.equal(run.outcome.vms[0]?.error?.code, errorCodes.vmBusy);
+  });
+
+  it('does not try again when the window would be closed by then, unless somebody started the run', async () => {
+    site.addVm('hv01', 'sql01');
+    site.backups.set('sql01', fails(errorCodes.vmBusy));
+    site.apply('window: {from: "11:00", to: "12:05"}');
+    const scheduled = site.runs.start({ kind: 'policy', policy: 'nightly', trigger: 'schedule' }, undefined).id;
+    const run = await site.ended(scheduled);
+    assert.equal(run.outcome.vms[0]?.attempts, 1);
+    const manual = site.start();
+    await settled();
+    await site.clock.pass(70 * minute);
+    assert.equal((await site.ended(manual)).outcome.vms[0]?.attempts, 4);
+  });
+
+  it('backs up no more VMs at a time than the policy says, in all and on one host', async () => {
+    site.addVm('hv01', 'a1', 'a2', 'a3');
+    site.addVm('hv02', 'b1', 'b2');
+    const waiting = new Map<string, () => void>();
+    for (const name of ['a1', 'a2', 'a3', 'b1', 'b2']) {
+      site.backups.set(name, () => new Promise((resolve) => waiting.set(name, resolve)));
+    }
+    site.apply('concurrency: {total: 2, perHost: 1}');
+    const id = site.start();
+    const end = async (name: string): Promise<void> => {
+      waiting.get(name)?.();
+      await settled();
+    };
+    await settled();
+    assert.deepEqual(site.begun, ['a1', 'b1']);
+    await end('b1');
+    assert.deepEqual(site.begun, ['a1', 'b1', 'b2'], 'who waits for a full host holds up nobody else');
+    await end('b2');
+    assert.deepEqual(site.begun, ['a1', 'b1', 'b2'], 'the host is full');
+    await end('a1');
+    await end('a2');
+    await end('a3');
+    assert.deepEqual(site.begun, ['a1', 'b1', 'b2', 'a2', 'a3']);
+    assert.equal((await site.ended(id)).state, 'succeeded');
+  });
+
+  it('waits for another run of a VM, and then makes its own', async () => {
+    site.addVm('hv01', 'sql01', 'web01');
+    let release = (): void => undefined;
+    site.backups.set('sql01', () => new Promise((resolve) => (release = resolve)));
+    site.apply('concurrency: {total: 1}');
+    const other = site.runs.start(
+      {
+        kind: 'backup',
+        host: 'hv01',
+        vm: 'sql01',
+        repository: 'main',
+        type: 'full',
+        consistency: 'crash',
+        excludeDisks: [],
+      },
+      undefined,
+    );
+    const id = site.start();
+    await settled();
+    assert.deepEqual(site.begun, ['sql01', 'web01'], 'a VM that waits takes no place');
+    release();
+    await settled();
+    assert.deepEqual(site.begun, ['sql01', 'web01', 'sql01']);
+    release();
+    const run = await site.ended(id);
+    assert.equal(run.state, 'succeeded');
+    assert.notEqual(run.outcome.vms[0]?.run, other.id);
+  });
+
+  it('leaves out a VM that is in another run when the policy says so, and says why', async () => {
+    site.addVm('hv01', 'sql01', 'web01');
+    site.backups.set('sql01', hangs);
+    site.apply('overlap: skip');
+    const other = site.runs.start(
+      {
+        kind: 'backup',
+        host: 'hv01',
+        vm: 'sql01',
+        repository: 'main',
+        type: 'full',
+        consistency: 'crash',
+        excludeDisks: [],
+      },
+      undefined,
+    );
+    const run = await site.ended(site.start());
+    assert.equal(run.state, 'succeeded');
+    const [sql, web] = run.outcome.vms;
+    assert.equal(sql?.result, 'skipped');
+    assert.ok(sql?.reason?.includes(other.id));
+    assert.equal(sql?.run, undefined);
+    assert.equal(web?.result, 'succeeded');
+    assert.match(run.warnings.join(), /sql01 was skipped/);
+  });
+
+  it('cancels its backups when it is cancelled, and says which were', async () => {
+    site.addVm('hv01', 'sql01', 'web01', 'web02');
+    site.backups.set('web01', hangs);
+    site.apply('retention: {keepLast: 1}\nverify: after-backup\nconcurrency: {total: 2}');
+    site.backups.set('web02', fails(errorCodes.vmBusy));
+    const id = site.start();
+    await settled();
+    site.runs.cancel(id);
+    const run = await site.ended(id);
+    assert.equal(run.state, 'cancelled');
+    assert.deepEqual(
+      run.outcome.vms.map(({ vm, result }) => [vm, result]),
+      [
+        ['sql01', 'succeeded'],
+        ['web01', 'cancelled'],
+        ['web02', 'cancelled'],
+      ],
+      'one was at work, one waited to be tried again',
+    );
+    assert.deepEqual(site.runs.active(), []);
+    assert.ok(
+      site.requests.every(({ kind }) => kind === 'backup'),
+      'nothing is deleted after a run that was cancelled',
+    );
+  });
+
+  it('counts a VM whose backup somebody cancelled as cancelled, and does not try it again', async () => {
+    site.addVm('hv01', 'sql01', 'web01');
+    site.backups.set('sql01', hangs);
+    site.apply();
+    const id = site.start();
+    await settled();
+    const child = site.runs.active().find(({ parent }) => parent === id);
+    assert(child);
+    site.runs.cancel(child.id);
+    const run = await site.ended(id);
+    assert.equal(run.state, 'failed');
+    assert.match(run.error?.message ?? '', /1 of 2 VMs was cancelled/);
+  });
+
+  it('deletes only what belongs to VMs that were backed up, and only after that', async () => {
+    site.addVm('hv01', 'sql01', 'web01');
+    site.backups.set('sql01', fails(errorCodes.agentAuthenticationFailed));
+    site.apply('retention: {keepLast: 1}');
+    const run = await site.ended(site.start());
+    const prune = site.requests.at(-1);
+    assert.deepEqual(prune, {
+      kind: 'prune',
+      repository: 'main',
+      policy: 'nightly',
+      vms: [site.idOfVm('web01')],
+      dryRun: false,
+    });
+    assert.deepEqual(run.outcome.retention, { removed: [], kept: 0 });
+  });
+
+  it('deletes nothing when no backup succeeded, or when the policy has no retention', async () => {
+    site.addVm('hv01', 'sql01');
+    site.apply('retention: {keepLast: 1}');
+    site.backups.set('sql01', fails(errorCodes.agentAuthenticationFailed));
+    await site.ended(site.start());
+    site.backups.clear();
+    site.apply();
+    await site.ended(site.start());
+    assert.deepEqual(
+      site.requests.map(({ kind }) => kind),
+      ['backup', 'backup'],
+    );
+  });
+
+  it('goes on when its policy is deleted meanwhile, and deletes nothing then', async () => {
+    site.addVm('hv01', 'sql01');
+    let release = (): void => undefined;
+    site.backups.set('sql01', () => new Promise((resolve) => (release = resolve)));
+    site.apply('retention: {keepLast: 1}');
+    const id = site.start();
+    await settled();
+    site.policies.delete('nightly', 'test');
+    release();
+    const run = await site.ended(id);
+    assert.equal(run.state, 'succeeded');
+    assert.equal(run.outcome.retention, undefined);
+    assert.deepEqual(
+      site.requests.map(({ kind }) => kind),
+      ['backup'],
+    );
+  });
+
+  it('says what failed of the retention without calling the backups failed', async () => {
+    site.addVm('hv01', 'sql01');
+    site.apply('retention: {keepLast: 1}');
+    site.prune = fails(errorCodes.repositoryUnavailable);
+    const run = await site.ended(site.start());
+    assert.equal(run.state, 'succeeded');
+    assert.equal(run.outcome.retention?.error?.code, errorCodes.repositoryUnavailable);
+    assert.match(run.warnings.join(), /retention was not carried out/);
+  });
+
+  it('verifies what is new after a backup, and fails when that is damaged', async () => {
+    site.addVm('hv01', 'sql01', 'web01');
+    site.apply('verify: after-backup');
+    site.problems = 2;
+    const run = await site.ended(site.start());
+    const points = run.outcome.vms.map(({ restorePoint }) => restorePoint);
+    const verify = site.requests.at(-1);
+    assert.deepEqual(verify, {
+      kind: 'verify',
+      repository: 'main',
+      readData: true,
+      restorePoints: points,
+      newOnly: true,
+    });
+    assert.equal(run.outcome.verification?.problems, 2);
+    assert.equal(run.state, 'failed');
+    assert.match(run.error?.message ?? '', /damage in 2 places/);
+  });
+
+  it('names the VMs of a host that does not answer, as far as they are known from restore points', async () => {
+    site.addVm('hv01', 'web01');
+    site.vms.set('hv02', []);
+    site.silent.add('hv02');
+    site.apply('retry: {attempts: 0}');
+    const point = { policy: 'nightly', vmId: site.idOfVm('web01'), vmName: 'gone', host: 'hv02' };
+    const other = { ...point, vmId: 'AAAAAAAA-0000-0000-0000-000000000000' };
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what finding VMs looks at
+    site.points = [point, other] as unknown as typeof site.points;
+    site.backups.set(other.vmId, fails(errorCodes.hostUnreachable));
+    const run = await site.ended(site.start());
+    assert.deepEqual(
+      run.outcome.vms.map(({ host, vm, result }) => [host, vm, result]),
+      [
+        ['hv01', 'web01', 'succeeded'],
+        ['hv02', 'gone', 'failed'],
+      ],
+      'a VM that another host has is there, not here',
+    );
+  });
+
+  it('fails when a host that it takes VMs from does not answer and none of them is known', async () => {
+    site.addVm('hv01', 'web01');
+    site.vms.set('hv02', []);
+    site.silent.add('hv02');
+    site.apply();
+    const run = await site.ended(site.start());
+    assert.equal(run.state, 'failed');
+    assert.match(run.error?.message ?? '', /Host hv02 does not answer, and its VMs are not known/);
+  });
+
+  it('fails when it takes in no VM', async () => {
+    site.vms.set('hv01', []);
+    site.apply();
+    const run = await site.ended(site.start());
+    assert.match(run.error?.message ?? '', /takes in no VM/);
+  });
+});
