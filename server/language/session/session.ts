@@ -1,0 +1,94 @@
+/** What one window's server knows: the open files, and what the editor answered. */
+import type { TextDocument } from 'vscode-languageserver-textdocument';
+
+import { checkPolicy } from '../../policy/index.ts';
+import type { OtherPolicy, PolicyDiagnostic } from '../../policy/index.ts';
+import type { AppliedPolicy } from '../../protocol/daemon/policy-model.ts';
+import type { PolicyInventory } from '../../protocol/policy-inventory.ts';
+import type { LanguageContext } from '../context.ts';
+import { policyDocument } from '../document.ts';
+import type { PolicyDocument } from '../document.ts';
+import type { FilePolicy } from './workspace-policies.ts';
+
+/** What the editor knows of the daemon. */
+export interface EditorKnowledge {
+  readonly inventory: PolicyInventory | undefined;
+  readonly applied: readonly AppliedPolicy[];
+  readonly trusted: boolean;
+}
+
+/** Before the editor has answered. */
+export const nothingKnown: EditorKnowledge = { inventory: undefined, applied: [], trusted: false };
+
+/** Where a session gets what it does not keep itself. */
+export interface SessionSources {
+  readonly knowledge: () => EditorKnowledge;
+  readonly files: () => readonly FilePolicy[];
+  /** The open documents. */
+  readonly open: () => readonly TextDocument[];
+  /** ms since 1970. */
+  readonly clock: () => number;
+}
+
+interface Parsed {
+  readonly version: number;
+  readonly document: PolicyDocument;
+}
+
+export class Session {
+  documentation = '';
+  readonly #sources: SessionSources;
+  readonly #parsed = new Map<string, Parsed>();
+
+  constructor(sources: SessionSources) {
+    this.#sources = sources;
+  }
+
+  /** An open document, parsed once per version. */
+  document(text: TextDocument): PolicyDocument {
+    const known = this.#parsed.get(text.uri);
+    if (known?.version === text.version && known.document.text === text) return known.document;
+    const document = policyDocument(text);
+    this.#parsed.set(text.uri, { version: text.version, document });
+    return document;
+  }
+
+  forget(uri: string): void {
+    this.#parsed.delete(uri);
+  }
+
+  /** What features of this document know. */
+  contextOf(document: PolicyDocument): LanguageContext {
+    const { inventory, applied, trusted } = this.#sources.knowledge();
+    return {
+      now: this.#sources.clock(),
+      inventory,
+      applied,
+      trusted,
+      others: this.#others(document, applied),
+      documentation: this.documentation,
+    };
+  }
+
+  /** Everything that is wrong with a document. */
+  findings(document: PolicyDocument, context: LanguageContext): readonly PolicyDiagnostic[] {
+    return checkPolicy(document.source, context);
+  }
+
+  #others(document: PolicyDocument, applied: readonly AppliedPolicy[]): readonly OtherPolicy[] {
+    const { uri } = document.text;
+    const open = this.#sources.open().map((text) => this.document(text));
+    const opened = new Set(open.map(({ text }) => text.uri));
+    const files: readonly OtherPolicy[] = [
+      ...open.map(({ text, source }) => ({ uri: text.uri, draft: source.draft, source })),
+      ...this.#sources.files().filter((file) => !opened.has(file.uri)),
+    ];
+    // What is applied from a file is that file's policy, not another one.
+    const named = new Set(files.map(({ draft }) => draft.name));
+    const appliedOnly = applied.filter(({ name }) => !named.has(name));
+    return [
+      ...files.filter((file) => file.uri !== uri),
+      ...appliedOnly.map(({ name, repository }) => ({ draft: { name, repository } })),
+    ];
+  }
+}
