@@ -102,6 +102,11 @@ export class RestorePoints {
     return { restorePoints: points.length, ...listing.counts(timezone), damaged };
   }
 
+  /** All restore points of a repository, from memory. Throws `TM5203` and what opening throws. */
+  async listing(repository: string, signal: AbortSignal): Promise<RestorePointListing> {
+    return abortable(this.#of(repository).within(maxAgeMs), signal);
+  }
+
   /** Throws `TM4011` when no repository has it. */
   async get(id: RestorePointId, repository: string | undefined, signal: AbortSignal): Promise<RestorePointInfo> {
     const found = await this.#find(id, repository, signal);

@@ -128,6 +128,7 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     repositories,
     restorePoints,
     policies,
+    now: () => Date.now(),
     policyInventory: new PolicyInventoryReader(hosts, inventory, repositories),
     lastRuns,
     runs,

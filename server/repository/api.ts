@@ -135,6 +135,8 @@ export interface Repository {
   readonly location: string;
   /** What was found wrong, and set right or worked around, since it was opened: one sentence each. */
   readonly warnings: readonly string[];
+  /** Whether a verification found damage that is not healed yet; false: no restore point is known to be damaged. */
+  readonly hasKnownDamage: boolean;
   /** For worker threads of this process. Never log them. */
   exportKeys(): RepositoryKeys;
   listRestorePoints(signal: AbortSignal): Promise<RestorePointList>;

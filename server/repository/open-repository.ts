@@ -48,6 +48,10 @@ export class OpenRepository implements Repository {
     return this.#core.warnings;
   }
 
+  get hasKnownDamage(): boolean {
+    return this.#core.index.hasDamage;
+  }
+
   exportKeys(): RepositoryKeys {
     return this.#core.keys;
   }

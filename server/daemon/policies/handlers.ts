@@ -1,6 +1,8 @@
 /** What each request about policies does. */
 import * as protocol from '../../protocol/daemon.ts';
-import type { AppliedPolicy } from '../../protocol/daemon.ts';
+import type { AppliedPolicy, PolicyPlan } from '../../protocol/daemon.ts';
+import type { RepositoryRegistry } from '../repositories.ts';
+import type { RestorePoints } from '../restore-points.ts';
 import type { RunManager } from '../runs/manager.ts';
 import type { Register } from '../session.ts';
 import type { ScheduleView } from './api.ts';
@@ -9,6 +11,8 @@ import { acceptPolicy, checkText, findingsOf } from './check.ts';
 import type { CheckedPolicy } from './check.ts';
 import type { PolicyInventoryReader } from './inventory.ts';
 import type { LastRuns } from './last-runs.ts';
+import { makePlan, retentionOf } from './plan.ts';
+import { policyPoints, policyPointsOrWarning } from './policy-points.ts';
 import type { PolicyRegistry } from './registry.ts';
 
 /** The parts of a daemon that requests about policies work with. */
@@ -19,7 +23,14 @@ export interface PolicyServices {
   /** Absent: nothing runs by schedule. */
   readonly schedule?: ScheduleView | undefined;
   readonly runs: RunManager;
+  readonly restorePoints: RestorePoints;
+  readonly repositories: RepositoryRegistry;
+  /** The time that policies go by, ms since 1970. */
+  readonly now: () => number;
 }
+
+/** How long a plan waits for hosts that were not heard of lately, ms. */
+const hostPatienceMs = 5000;
 
 /** Registers the requests about policies. */
 export function registerPolicies(register: Register, services: PolicyServices): void {
@@ -74,7 +85,14 @@ function registerChanges(register: Register, services: PolicyServices): void {
   });
 }
 
-function registerUse(register: Register, { policies, runs }: PolicyServices): void {
+function registerUse(register: Register, services: PolicyServices): void {
+  const { policies, runs } = services;
+  register(protocol.planPolicy, async ({ text }, signal) => ({ plan: await plan(text, services, signal) }));
+  register(protocol.previewRetention, async ({ name }, signal) => {
+    const { policy } = policies.get(name);
+    const made = await policyPoints(name, policy.repository, services, signal);
+    return retentionOf(policy, made, services.now());
+  });
   register(protocol.runPolicy, ({ name, type, key }) => {
     const { name: policy } = policies.get(name);
     const request = { kind: 'policy', policy, trigger: 'manual', ...(type === undefined ? {} : { type }) } as const;
@@ -82,15 +100,25 @@ function registerUse(register: Register, { policies, runs }: PolicyServices): vo
   });
 }
 
+async function plan(text: string, services: PolicyServices, signal: AbortSignal): Promise<PolicyPlan> {
+  const { policies, policyInventory, now } = services;
+  const inventory = await policyInventory.afterAsking(hostPatienceMs, signal);
+  const check = checkText(text, { now: now(), inventory, applied: policies.list() });
+  const { name, repository } = acceptPolicy(check);
+  const made = await policyPointsOrWarning(name, repository, services, signal);
+  const base = policies.kept().find((kept) => kept.name === name);
+  return makePlan({ checked: check, base, inventory, made, now: now() });
+}
+
 async function checked(text: string, services: PolicyServices, signal: AbortSignal): Promise<CheckedPolicy> {
   const inventory = await services.policyInventory.now(signal);
-  return checkText(text, { now: Date.now(), inventory, applied: services.policies.list() });
+  return checkText(text, { now: services.now(), inventory, applied: services.policies.list() });
 }
 
 /** Makes entries of lists; what they have in common is read once. */
 async function entries(services: PolicyServices, signal: AbortSignal): Promise<(name: string) => AppliedPolicy> {
   const { policies, policyInventory, lastRuns, schedule } = services;
   const inventory = await policyInventory.now(signal);
-  const now = Date.now();
+  const now = services.now();
   return (name) => appliedPolicy(policies.getKept(name), { now, inventory, lastRuns, schedule });
 }

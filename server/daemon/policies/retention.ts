@@ -68,6 +68,15 @@ export function decideAll<P extends RetainablePoint>(
   return decisions.toSorted((a, b) => compareNewest(a.point, b.point));
 }
 
+/** More decisions than these are not sent or stored. */
+export const maxDecisions = 50_000;
+
+/** Those that fit, in their order: of too many, those that stay are left out first. */
+export function boundDecisions<D extends { readonly keep: boolean }>(decisions: readonly D[]): readonly D[] {
+  let room = maxDecisions - decisions.filter(({ keep }) => !keep).length;
+  return decisions.filter(({ keep }) => !keep || room-- > 0).slice(0, maxDecisions);
+}
+
 /** As the protocol has it. */
 export function retentionDecision({ point, keep, reasons }: PointDecision<RetainablePoint>): RetentionDecision {
   const { id, vmId, vmName, createdAt } = point;

@@ -4,12 +4,10 @@ import type { PruneRequest, RunOutcome } from '../../protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
 import type { Repository, StoredRestorePoint } from '../../repository/index.ts';
 import type { ActivePolicy, Policies } from '../policies/api.ts';
+import { boundDecisions, maxDecisions } from '../policies/retention.ts';
 import type { RunContext, RunServices } from './context.ts';
 import { planByCount, planByPolicies } from './prune-plan.ts';
 import type { PrunePlan, PruneSource, Removal } from './prune-plan.ts';
-
-/** More decisions are not part of the outcome, which is stored and sent whole; those that go come first. */
-const maxDecisions = 50_000;
 
 /**
  * Keeps the newest `keepLast` restore points of each VM, or without it what the retention of the applied policies says. Restore points that
@@ -50,11 +48,7 @@ export async function executePrune(
   };
 }
 
-async function planOf(
-  request: PruneRequest,
-  source: PruneSource,
-  { policies, now }: RunServices,
-): Promise<PrunePlan> {
+async function planOf(request: PruneRequest, source: PruneSource, { policies, now }: RunServices): Promise<PrunePlan> {
   if (request.keepLast !== undefined) return planByCount(source, request.keepLast);
   const wanted =
     request.policy === undefined
@@ -108,5 +102,5 @@ function shownOf(
 ): NonNullable<PrunePlan['decisions']> {
   if (decisions.length <= maxDecisions) return decisions;
   context.warn(`Only ${maxDecisions} of ${decisions.length} decisions are shown.`);
-  return decisions.toSorted((a, b) => Number(a.keep) - Number(b.keep)).slice(0, maxDecisions);
+  return boundDecisions(decisions);
 }
