@@ -1,5 +1,5 @@
 /**
- * Passwords of hosts and repositories, or where they are taken from, in a file of its own that only its owner may read: never in the
+ * Passwords of hosts, repositories and the mail server, or where they are taken from, in a file of its own that only its owner may read: never in the
  * database, never in a log.
  */
 import { join } from 'node:path';
@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import { Mutex } from '../base/concurrency.ts';
 import { readJsonFile, writeFileDurably } from '../base/files.ts';
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
-import { array, literal, object, record, string } from '../protocol/parse.ts';
+import { array, literal, object, optional, record, string } from '../protocol/parse.ts';
 import type { Parser } from '../protocol/parse.ts';
 import { readPassword } from './password-source.ts';
 import type { PasswordSource } from './password-source.ts';
 
 /** What a password belongs to. */
-export type SecretKind = 'hosts' | 'repositories';
+export type SecretKind = 'hosts' | 'repositories' | 'mail';
 
 const storedPassword = string({ maxLength: 1024 });
 const passwordFile = object({ file: string({ maxLength: 4096 }) });
@@ -28,7 +28,16 @@ const secretsFile = object({
   format: literal(1),
   hosts: record(passwordSource),
   repositories: record(passwordSource),
+  /** Absent in files that older versions wrote. */
+  mail: optional(record(passwordSource)),
 });
+
+/** What helps when the file has lost a password. */
+const lostHints: Readonly<Record<SecretKind, string>> = {
+  hosts: 'Add the host again with --replace.',
+  repositories: 'Restore the file from a copy.',
+  mail: 'Set up the mail server again with `tidemark daemon smtp set`.',
+};
 
 /** Secrets shorter than this are not looked for in log lines: they would blank ordinary words. */
 const minRedactLength = 6;
@@ -41,21 +50,22 @@ export class SecretStore {
   /** Everything that ever was a secret in this process. */
   readonly #seen = new Set<string>();
 
-  private constructor(path: string, hosts: Map<string, PasswordSource>, repositories: Map<string, PasswordSource>) {
+  private constructor(path: string, secrets: Readonly<Record<SecretKind, ReadonlyMap<string, PasswordSource>>>) {
     this.#path = path;
-    this.#secrets = { hosts, repositories };
-    for (const source of [...hosts.values(), ...repositories.values()]) this.#keepSourceOutOfLogs(source);
+    this.#secrets = secrets;
+    for (const sources of Object.values(secrets))
+      for (const source of sources.values()) this.#keepSourceOutOfLogs(source);
   }
 
   /** Reads `DATA/secrets.json`. Throws when it is there and damaged: passwords are not thrown away. */
   static async open(dataDirectory: string): Promise<SecretStore> {
     const path = join(dataDirectory, 'secrets.json');
     const stored = await readJsonFile(path, secretsFile);
-    return new SecretStore(
-      path,
-      new Map(Object.entries(stored?.hosts ?? {})),
-      new Map(Object.entries(stored?.repositories ?? {})),
-    );
+    return new SecretStore(path, {
+      hosts: new Map(Object.entries(stored?.hosts ?? {})),
+      repositories: new Map(Object.entries(stored?.repositories ?? {})),
+      mail: new Map(Object.entries(stored?.mail ?? {})),
+    });
   }
 
   /** Where the password comes from; undefined when the file has lost it. */
@@ -68,7 +78,7 @@ export class SecretStore {
     const source = this.find(kind, name);
     if (source !== undefined) return source;
     throw new TidemarkError(errorCodes.invalidFile, `${this.#path} holds no password for ${name}.`, {
-      hint: kind === 'hosts' ? 'Add the host again with --replace.' : 'Restore the file from a copy.',
+      hint: lostHints[kind],
     });
   }
 
@@ -121,6 +131,7 @@ export class SecretStore {
         format: 1,
         hosts: Object.fromEntries(secrets.hosts),
         repositories: Object.fromEntries(secrets.repositories),
+        mail: Object.fromEntries(secrets.mail),
       };
       await writeFileDurably(this.#path, `${JSON.stringify(content)}\n`, { mode: 0o600 });
       this.#secrets = secrets;

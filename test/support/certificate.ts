@@ -77,11 +77,11 @@ function pem(label: string, bytes: Buffer): string {
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }
 
-/** Makes a certificate (RFC 5280) for `agent.test`, valid for a day. */
-export function testCertificate(kind: CertificateKind = 'ecdsa-sha256'): TestCertificate {
+/** Makes a certificate (RFC 5280) for a host, valid for a day. */
+export function testCertificate(kind: CertificateKind = 'ecdsa-sha256', host = 'agent.test'): TestCertificate {
   const { key, hash, algorithm } = recipes[kind];
   const { publicKey, privateKey } = keyPair(key);
-  const name = sequence(der(0x31, sequence(objectId('550403'), der(0x0c, Buffer.from('agent.test')))));
+  const name = sequence(der(0x31, sequence(objectId('550403'), der(0x0c, Buffer.from(host)))));
   const validity = sequence(utcTime(new Date(Date.now() - 3_600_000)), utcTime(new Date(Date.now() + 86_400_000)));
   const serial = der(0x02, Buffer.concat([Buffer.from([1]), randomBytes(8)]));
   const publicInfo = publicKey.export({ type: 'spki', format: 'der' });

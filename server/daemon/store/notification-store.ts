@@ -36,12 +36,12 @@ export interface NotificationStore {
   add(run: RunId, messages: readonly NewNotification[], nowMs: number): void;
   /** Ended runs of policies whose end nobody has looked at yet: the daemon ended before it could. */
   untold(): readonly RunId[];
-  /** Those due at `nowMs`, longest due first. */
-  due(nowMs: number, limit: number): readonly WaitingNotification[];
+  /** Those due at `nowMs`, longest due first; also those due after `latestMs`, which a clock that was wrong has put there. */
+  due(nowMs: number, latestMs: number, limit: number): readonly WaitingNotification[];
   /** How many wait. */
   waiting(): number;
-  /** When the next one is due; undefined when none waits. */
-  nextDueMs(): number | undefined;
+  /** When the next one that is not due at `nowMs` will be; undefined when there is none. */
+  nextDueMs(nowMs: number): number | undefined;
   delivered(id: string, attempts: number, atMs: number): void;
   /** Without `nextAttemptMs` it is given up. */
   failed(id: string, attempts: number, error: ErrorReport, nextAttemptMs: number | undefined): void;

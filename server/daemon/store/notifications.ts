@@ -76,12 +76,12 @@ export class SqliteNotificationStore implements NotificationStore {
       .map((row) => runRow(row, 'runs').id);
   }
 
-  due(nowMs: number, limit: number): readonly WaitingNotification[] {
+  due(nowMs: number, latestMs: number, limit: number): readonly WaitingNotification[] {
     return this.#database
       .prepare(
-        "SELECT * FROM notifications WHERE state = 'waiting' AND next_attempt_ms <= ? ORDER BY next_attempt_ms, number LIMIT ?",
+        "SELECT * FROM notifications WHERE state = 'waiting' AND (next_attempt_ms <= ? OR next_attempt_ms > ?) ORDER BY next_attempt_ms, number LIMIT ?",
       )
-      .all(nowMs, limit)
+      .all(nowMs, latestMs, limit)
       .map((row) => {
         const { next_attempt_ms: nextAttemptMs, ...rest } = waitingRow(row, 'notifications');
         return { ...rest, nextAttemptMs };
@@ -93,10 +93,10 @@ export class SqliteNotificationStore implements NotificationStore {
     return countRow(row, 'notifications').count;
   }
 
-  nextDueMs(): number | undefined {
+  nextDueMs(nowMs: number): number | undefined {
     const row = this.#database
-      .prepare("SELECT min(next_attempt_ms) AS due FROM notifications WHERE state = 'waiting'")
-      .get();
+      .prepare("SELECT min(next_attempt_ms) AS due FROM notifications WHERE state = 'waiting' AND next_attempt_ms > ?")
+      .get(nowMs);
     return dueRow(row, 'notifications').due ?? undefined;
   }
 

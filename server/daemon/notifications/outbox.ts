@@ -1,0 +1,131 @@
+/** Delivers messages in the background, again and again for some hours, whatever happens to the daemon meanwhile. */
+import type { Logger } from '../../base/log.ts';
+import { cancelledError, TidemarkError } from '../../protocol/errors.ts';
+import type { RunId } from '../../protocol/ids.ts';
+import { longestTimerMs } from '../schedule/clock.ts';
+import type { Clock } from '../schedule/clock.ts';
+import type { NewNotification, NotificationStore, WaitingNotification } from '../store/notification-store.ts';
+
+/** Waits between the attempts, ms. After the last one a message is given up. */
+export const retryDelaysMs: readonly number[] = [1, 5, 15, 60, 240].map((minutes) => minutes * 60_000);
+const longestDelayMs = Math.max(...retryDelaysMs);
+
+/** Messages on their way at a time. */
+const atATime = 4;
+
+/** What an outbox needs. */
+export interface OutboxOptions {
+  readonly store: NotificationStore;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Delivers once; throws when it could not. */
+  readonly send: (message: WaitingNotification, signal: AbortSignal) => Promise<void>;
+  /** What may be told of an address. */
+  readonly shown: (message: WaitingNotification) => string;
+}
+
+/** Every message that was added is delivered at least once, or tried until it is given up. */
+export class Outbox {
+  readonly #options: OutboxOptions;
+  readonly #lifetime = new AbortController();
+  /** On their way, and those whose end could not be recorded: this process leaves them alone. */
+  readonly #taken = new Set<string>();
+  readonly #working = new Set<Promise<void>>();
+  #timer: Disposable | undefined;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  /** Goes on with what an earlier process left. */
+  start(): void {
+    this.#options.store.trim();
+    this.#pump();
+  }
+
+  /** Takes in messages about a run, durably, and begins to deliver them. */
+  add(run: RunId, messages: readonly NewNotification[]): void {
+    this.#options.store.add(run, messages, this.#options.clock.now());
+    this.#pump();
+  }
+
+  /** How many are not delivered yet and not given up. */
+  get waiting(): number {
+    return this.#options.store.waiting();
+  }
+
+  /** Stops. What is on its way counts as not tried. */
+  async close(): Promise<void> {
+    this.#lifetime.abort(cancelledError());
+    this.#timer?.[Symbol.dispose]();
+    await Promise.all(this.#working);
+  }
+
+  #pump(): void {
+    if (this.#lifetime.signal.aborted) return;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    try {
+      this.#startDue();
+    } catch (error) {
+      this.#options.log.log('error', 'The outbox cannot be read; messages wait', error);
+      this.#wakeIn(longestTimerMs);
+    }
+  }
+
+  #startDue(): void {
+    const { store, clock } = this.#options;
+    const now = clock.now();
+    const due = store.due(now, now + longestDelayMs, atATime + this.#taken.size);
+    for (const message of due) {
+      if (this.#working.size >= atATime) break;
+      if (this.#taken.has(message.id)) continue;
+      this.#taken.add(message.id);
+      const work = this.#deliver(message).finally(() => {
+        this.#working.delete(work);
+        this.#pump();
+      });
+      this.#working.add(work);
+    }
+    const next = store.nextDueMs(now);
+    if (next !== undefined) this.#wakeIn(next - now);
+  }
+
+  /** The clock may be set, and a machine may sleep: nobody waits longer than a little. */
+  #wakeIn(ms: number): void {
+    this.#timer = this.#options.clock.setTimer(Math.min(Math.max(ms, 0), longestTimerMs), () => this.#pump());
+  }
+
+  async #deliver(message: WaitingNotification): Promise<void> {
+    const { send } = this.#options;
+    let failure: TidemarkError | undefined;
+    try {
+      await send(message, this.#lifetime.signal);
+    } catch (error) {
+      failure = TidemarkError.from(error);
+    }
+    // Stopped on its way: the next process tries it as if nothing had happened.
+    if (failure !== undefined && this.#lifetime.signal.aborted) return;
+    try {
+      this.#record(message, failure);
+      this.#taken.delete(message.id);
+    } catch (error) {
+      this.#options.log.log('error', `What became of a message about run ${message.run} cannot be recorded`, error);
+    }
+  }
+
+  #record(message: WaitingNotification, failure: TidemarkError | undefined): void {
+    const { store, clock, log, shown } = this.#options;
+    const attempts = message.attempts + 1;
+    const what = `the message about run ${message.run} to ${shown(message)}`;
+    if (failure === undefined) {
+      store.delivered(message.id, attempts, clock.now());
+      log.log('info', `Delivered ${what}`);
+      return;
+    }
+    const delay = retryDelaysMs[attempts - 1];
+    store.failed(message.id, attempts, failure.report(), delay === undefined ? undefined : clock.now() + delay);
+    const then = delay === undefined ? 'It is given up.' : `It is tried again in ${delay / 60_000} min.`;
+    log.log('warning', `Could not deliver ${what}: ${failure.message} ${then}`, failure.cause);
+  }
+}
