@@ -26,7 +26,7 @@ export async function waitFor(clock: Clock, ms: number, signal: AbortSignal): Pr
   let left = ms;
   let before = clock.now();
   while (left > 0) {
-    await timer(clock, Math.min(left, longestTimerMs), signal);
+    await sleep(clock, Math.min(left, longestTimerMs), signal);
     const now = clock.now();
     // A clock that stands or goes back: the timer itself says how much has passed.
     left -= now > before ? now - before : Math.min(left, longestTimerMs);
@@ -35,7 +35,7 @@ export async function waitFor(clock: Clock, ms: number, signal: AbortSignal): Pr
   throwIfAborted(signal);
 }
 
-async function timer(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+async function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   throwIfAborted(signal);
   const over = Promise.withResolvers<void>();
   const onAbort = (): void => over.resolve();

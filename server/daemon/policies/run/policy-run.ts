@@ -80,8 +80,7 @@ class PolicyRun {
       this.#context.phase('verifying');
       outcome = { ...outcome, ...defined({ verification: await after.verification(outcome.vms) }) };
     } catch (error) {
-      const failure = signal.aborted ? signal.reason : error;
-      throw new FailedWithOutcome(TidemarkError.is(failure) ? failure : TidemarkError.from(failure), outcome);
+      throw new FailedWithOutcome(signal.aborted ? reasonOf(signal) : TidemarkError.from(error), outcome);
     }
     const failure = signal.aborted ? reasonOf(signal) : verdict(outcome, targets, this.#context);
     if (failure === undefined) return outcome;
@@ -136,7 +135,7 @@ class PolicyRun {
     const { total = maxRunning, perHost = maxBackupsPerHost } = policy.concurrency ?? {};
     const nameOf = ({ host, name }: Target): string => `${host}/${name}`;
     const progress = new PolicyProgress(this.#context, targets.map(nameOf));
-    using _following = runs.onChange((run) => progress.push(run));
+    const following = runs.onChange((run) => progress.push(run));
     const options = {
       context: this.#context,
       runs,
@@ -147,14 +146,17 @@ class PolicyRun {
       onStart: (run: Parameters<typeof progress.follow>[0], target: Target) => progress.follow(run, nameOf(target)),
     };
     let done = 0;
-    return Promise.all(
-      targets.map(async (target) => {
-        const vm = await backUpVm(target, this.#backupOf(target), options);
-        done += 1;
-        this.#context.log('info', `${nameOf(target)}: ${vm.result}. ${done} of ${count(targets.length, 'VM')} done.`);
-        return vm;
-      }),
-    );
+    const backUp = async (target: Target): Promise<PolicyRunVm> => {
+      const vm = await backUpVm(target, this.#backupOf(target), options);
+      done += 1;
+      this.#context.log('info', `${nameOf(target)}: ${vm.result}. ${done} of ${count(targets.length, 'VM')} done.`);
+      return vm;
+    };
+    try {
+      return await Promise.all(targets.map(backUp));
+    } finally {
+      following[Symbol.dispose]();
+    }
   }
 
   #backupOf({ host, id }: Target): BackupRequest {

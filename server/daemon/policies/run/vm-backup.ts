@@ -30,7 +30,7 @@ type Attempt =
   | { readonly kind: 'refused'; readonly error: TidemarkError }
   | { readonly kind: 'skipped'; readonly reason: string };
 
-/** Backs up one VM. Throws only what is a defect: failures and cancellation are results. */
+/** Backs up one VM. Never throws: whatever goes wrong with one VM is its result, and stops no other. */
 export async function backUpVm(target: Target, request: BackupRequest, options: VmBackupOptions): Promise<PolicyRunVm> {
   const backup = new VmBackup(target, request, options);
   try {
@@ -38,7 +38,8 @@ export async function backUpVm(target: Target, request: BackupRequest, options: 
   } catch (error) {
     const { signal } = options.context;
     if (signal.aborted) return backup.result('cancelled', { error: reasonOf(signal).report() });
-    throw error;
+    options.context.log('error', `The backup of ${target.name} ended unexpectedly.`, error);
+    return backup.result('failed', { error: TidemarkError.from(error).report() });
   }
 }
 
@@ -106,8 +107,12 @@ class VmBackup {
         await runs.ended(other.id, context.signal);
         continue;
       }
-      using _lane = await lanes.enter(this.#target.host, context.signal);
-      if (runs.conflicting(this.#request) === undefined) return await this.#backUp();
+      const place = await lanes.enter(this.#target.host, context.signal);
+      try {
+        if (runs.conflicting(this.#request) === undefined) return await this.#backUp();
+      } finally {
+        place[Symbol.dispose]();
+      }
     }
   }
 
