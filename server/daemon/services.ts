@@ -12,6 +12,7 @@ import { openOwner } from './owner.ts';
 import { PolicyInventoryReader } from './policies/inventory.ts';
 import { fullSuccess, LastRuns } from './policies/last-runs.ts';
 import { PolicyRegistry } from './policies/registry.ts';
+import { Selections } from './policies/selections.ts';
 import { RepositoryRegistry } from './repositories.ts';
 import type { RepositoryLibrary } from './repositories.ts';
 import { RestorePoints } from './restore-points.ts';
@@ -130,6 +131,7 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     policies,
     now: () => Date.now(),
     policyInventory: new PolicyInventoryReader(hosts, inventory, repositories),
+    selections: new Selections(),
     lastRuns,
     runs,
     cleaner,

@@ -1,5 +1,5 @@
 /** What lists show of an applied policy. */
-import { policyTimezone, selectVms } from '../../policy/index.ts';
+import { policyTimezone } from '../../policy/index.ts';
 import type { SelectEntry } from '../../policy/index.ts';
 import type { AppliedPolicy } from '../../protocol/daemon.ts';
 import type { PolicyInventory } from '../../protocol/policy-inventory.ts';
@@ -7,12 +7,14 @@ import { hostsOf } from './hosts-of.ts';
 import type { ScheduleView } from './api.ts';
 import type { LastRuns } from './last-runs.ts';
 import type { KeptPolicy } from './registry.ts';
+import type { Selections } from './selections.ts';
 
 /** What an entry is made of besides the policy. */
 export interface AppliedSources {
   /** ms since 1970. */
   readonly now: number;
   readonly inventory: PolicyInventory;
+  readonly selections: Selections;
   readonly lastRuns: LastRuns;
   readonly schedule: ScheduleView | undefined;
 }
@@ -23,9 +25,9 @@ const maxProblem = 4096;
 
 /** The entry of a policy. */
 export function appliedPolicy(kept: KeptPolicy, sources: AppliedSources): AppliedPolicy {
-  const { inventory, lastRuns, schedule, now } = sources;
+  const { inventory, selections, lastRuns, schedule, now } = sources;
   const { name, version, policy, repository, paused, lastSuccessAt } = kept;
-  const vms = policy === undefined ? [] : selectVms(policy.select, inventory);
+  const vms = policy === undefined ? 0 : selections.count(policy, inventory);
   const lastRun = lastRuns.of(name);
   const nextRun = schedule?.nextRun(name);
   const isPaused = paused !== undefined && (paused.until === undefined || Date.parse(paused.until) > now);
@@ -36,11 +38,11 @@ export function appliedPolicy(kept: KeptPolicy, sources: AppliedSources): Applie
     current: version,
     ...(isPaused ? { paused } : {}),
     ...(policy === undefined ? {} : { timezone: policyTimezone(policy) }),
-    vms: vms.length,
+    vms,
     ...(nextRun === undefined ? {} : { nextRun }),
     ...(lastRun === undefined ? {} : { lastRun }),
     ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
-    problems: problemsOf(kept, vms.length, inventory)
+    problems: problemsOf(kept, vms, inventory)
       .slice(0, maxProblems)
       .map((text) => text.slice(0, maxProblem)),
   };

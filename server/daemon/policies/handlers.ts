@@ -14,11 +14,13 @@ import type { LastRuns } from './last-runs.ts';
 import { makePlan, retentionOf } from './plan.ts';
 import { policyPoints, policyPointsOrWarning } from './policy-points.ts';
 import type { PolicyRegistry } from './registry.ts';
+import type { Selections } from './selections.ts';
 
 /** The parts of a daemon that requests about policies work with. */
 export interface PolicyServices {
   readonly policies: PolicyRegistry;
   readonly policyInventory: PolicyInventoryReader;
+  readonly selections: Selections;
   readonly lastRuns: LastRuns;
   /** Absent: nothing runs by schedule. */
   readonly schedule?: ScheduleView | undefined;
@@ -117,8 +119,8 @@ async function checked(text: string, services: PolicyServices, signal: AbortSign
 
 /** Makes entries of lists; what they have in common is read once. */
 async function entries(services: PolicyServices, signal: AbortSignal): Promise<(name: string) => AppliedPolicy> {
-  const { policies, policyInventory, lastRuns, schedule } = services;
+  const { policies, policyInventory, selections, lastRuns, schedule } = services;
   const inventory = await policyInventory.now(signal);
   const now = services.now();
-  return (name) => appliedPolicy(policies.getKept(name), { now, inventory, lastRuns, schedule });
+  return (name) => appliedPolicy(policies.getKept(name), { now, inventory, selections, lastRuns, schedule });
 }
