@@ -44,7 +44,7 @@ export function countFindings(findings: readonly PolicyFinding[]): FindingCounts
 }
 
 /**
- * Findings as compilers print them, `file:line:column: error TM7107 message`, counted from 1. With `source` each is followed by its line of the
+ * Findings as compilers print them, `file:line:column: error TM7107 message`, counted from 1, in the order of the file. With `source` each is followed by its line of the
  * file, marked.
  */
 export function findingsText(
@@ -53,7 +53,10 @@ export function findingsText(
   source: boolean,
 ): string {
   const lines = source ? text.split(/\r?\n/) : [];
-  return findings.map((finding) => oneFinding(context, printable(file), finding, lines)).join('');
+  return findings
+    .toSorted((a, b) => a.start.line - b.start.line || a.start.character - b.start.character)
+    .map((finding) => oneFinding(context, printable(file), finding, lines))
+    .join('');
 }
 
 function oneFinding(

@@ -5,7 +5,11 @@ import { printable } from './printable.ts';
 import { barLine, DrawnLines, phaseText } from './progress.ts';
 import type { ProgressView } from './progress.ts';
 import { hasEnded } from './run-state.ts';
+import { count } from './table.ts';
 import type { Style, Terminal } from './terminal.ts';
+
+/** As many parts `RunProgress` has at most. */
+const mostParts = 256;
 
 /** The newest state of each run that is part of the policy's. */
 class Children {
@@ -22,14 +26,17 @@ class Children {
     return [...this.#runs.values()].filter((run) => !hasEnded(run));
   }
 
-  get finished(): readonly RunInfo[] {
-    return [...this.#runs.values()].filter(hasEnded);
+  get finishedBackups(): readonly RunInfo[] {
+    return [...this.#runs.values()].filter((run) => run.request.kind === 'backup' && hasEnded(run));
   }
 }
 
-/** What a part of the run is about: its VM, or what else it does. */
-function nameOf({ request, title }: RunInfo): string {
-  return printable(request.kind === 'backup' ? request.vm : title);
+/** What a part of the run is about, as a label of a bar: its VM, without the repository that all of them go to. */
+function labelOf({ request, title }: RunInfo): string {
+  if (request.kind === 'verify') return 'verification';
+  if (request.kind === 'prune') return 'retention';
+  const end = title.lastIndexOf(' → ');
+  return printable(end < 0 ? title : title.slice(0, end));
 }
 
 class DrawnPolicyProgress implements ProgressView {
@@ -57,25 +64,35 @@ class DrawnPolicyProgress implements ProgressView {
   }
 
   #draw(): void {
-    const { active, finished } = this.#children;
+    const run = this.#run;
+    if (run === undefined) return;
+    const { active, finishedBackups } = this.#children;
     const columns = this.#terminal.columns();
-    const failed = finished.filter(({ state }) => state !== 'succeeded').length;
+    const good = finishedBackups.filter(({ state }) => state === 'succeeded').length;
+    const bad = finishedBackups.length - good;
     const rate = active.reduce((sum, { progress }) => sum + progress.bytesPerSecond, 0);
     const words = [
-      this.#run === undefined ? '' : printable(this.#run.title),
-      `${finished.length - failed} done`,
-      ...(failed > 0 ? [`${failed} failed`] : []),
+      printable(run.title),
+      `${good}${totalOf(run)} done`,
+      // A backup that failed may be tried again.
+      ...(bad > 0 ? [`${bad} failed`] : []),
       ...(rate > 0 ? [`${formatBytes(rate)}/s`] : []),
     ];
     const head = words.join(', ').slice(0, columns - 1);
-    const bars = active.map((run) => {
-      const { phase, doneBytes, totalBytes } = run.progress;
+    const bars = active.map((part) => {
+      const { phase, doneBytes, totalBytes } = part.progress;
       const isMoving = totalBytes > 0;
-      const name = nameOf(run);
+      const name = labelOf(part);
       return isMoving ? barLine(name, doneBytes, totalBytes, columns) : waitingLine(name, phaseText(phase), columns);
     });
     this.#lines.draw([head, ...bars]);
   }
+}
+
+/** The progress of a run has a part for each VM, up to a limit: from there on nobody says how many there are. */
+function totalOf({ progress }: RunInfo): string {
+  const parts = progress.disks.length;
+  return parts === 0 || parts >= mostParts ? '' : ` of ${count(parts, 'VM')}`;
 }
 
 function waitingLine(name: string, text: string, columns: number): string {
@@ -106,7 +123,7 @@ class LoggedPolicyProgress implements ProgressView {
     const { state, error, startedAt, finishedAt = '' } = run;
     const took = startedAt === undefined ? '' : ` in ${formatDuration(Date.parse(finishedAt) - Date.parse(startedAt))}`;
     const why = error === undefined ? took : `: ${printable(error.message)} (${error.code})`;
-    this.#terminal.error(`${nameOf(run)}: ${state}${why}\n`);
+    this.#terminal.error(`${printable(run.title)}: ${state}${why}\n`);
   }
 
   end(): void {

@@ -64,7 +64,7 @@ function addPrune(repo: Command, context: CliContext): void {
     .option('--dry-run', 'only show what would go, and why', false)
     .addHelpText(
       'after',
-      '\nPinned restore points stay, and so do those that no applied policy has made,\nunless --keep-last is given.\n\nExample:\n  tidemark repo prune main --dry-run\n  tidemark repo prune main --keep-last 14\n\nThe space comes back with: tidemark repo gc NAME',
+      '\nPinned restore points always stay. Those that no applied policy has made stay\nunless --keep-last is given.\n\nExample:\n  tidemark repo prune main --dry-run\n  tidemark repo prune main --keep-last 14\n\nThe space comes back with: tidemark repo gc NAME',
     )
     .action(async (name: string | undefined, options: { keepLast?: number; dryRun: boolean }, command: Command) => {
       const { keepLast, dryRun } = options;

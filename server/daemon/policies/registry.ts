@@ -93,7 +93,10 @@ export class PolicyRegistry implements Policies {
     if (stored !== undefined) return stored;
     if (version === undefined || this.#store.version(name, undefined) === undefined)
       throw notFound(`There never was a policy named ${name}.`);
-    throw notFound(`Policy ${name} has no version ${version}.`);
+    throw notFound(
+      `Policy ${name} has no version ${version}.`,
+      `\`tidemark policy history ${name}\` shows its versions.`,
+    );
   }
 
   /** Newest first. Throws `TM7002` when there never was such a policy. */
@@ -223,6 +226,6 @@ function refuseChanged(name: string, current: KeptPolicy | undefined, expected: 
   });
 }
 
-function notFound(message: string): TidemarkError {
-  return new TidemarkError(errorCodes.policyNotFound, message, { hint: '`tidemark policy list` shows them.' });
+function notFound(message: string, hint = '`tidemark policy list` shows them.'): TidemarkError {
+  return new TidemarkError(errorCodes.policyNotFound, message, { hint });
 }

@@ -46,19 +46,23 @@ const done = { state: 'succeeded', finishedAt: '2026-11-01T09:00:04Z', progress:
 test('On a terminal the run of a policy has a bar for each VM that is being backed up, and counts those that are done', () => {
   const terminal = new FakeTerminal({ interactive: true });
   const view = policyProgressView(terminal, styleFor(terminal));
-  view.update(parent());
+  view.update(
+    parent({
+      progress: { ...still, disks: ['sql01', 'sql02', 'sql03'].map((name) => ({ name, doneBytes: 0, totalBytes: 0 })) },
+    }),
+  );
   view.child?.(child('1', 'sql01', 1));
   view.child?.(child('2', 'sql02', 5));
   const [head = '', first = '', second = ''] = terminal.screen();
-  assert.equal(head, 'Policy nightly, 0 done, 2 KiB/s');
-  assert.match(first, /^sql01 +█+░+ +50% +512 KiB of 1 MiB/);
-  assert.match(second, /^sql02 /);
+  assert.equal(head, 'Policy nightly, 0 of 3 VMs done, 2 KiB/s');
+  assert.match(first, /^hv01\/sql01 +█+░+ +50% +512 KiB of 1 MiB/);
+  assert.match(second, /^hv01\/sql02 /);
   view.child?.(child('1', 'sql01', 2, done));
   // A state that comes late is older than what is known.
   view.child?.(child('2', 'sql02', 4, done));
   view.child?.(child('3', 'sql03', 1, { ...done, state: 'failed' }));
-  assert.equal(terminal.screen()[0], 'Policy nightly, 1 done, 1 failed, 1 KiB/s');
-  assert.match(terminal.screen()[1] ?? '', /^sql02 /);
+  assert.equal(terminal.screen()[0], 'Policy nightly, 1 of 3 VMs done, 1 failed, 1 KiB/s');
+  assert.match(terminal.screen()[1] ?? '', /^hv01\/sql02 /);
   view.end();
   assert.equal(terminal.screen().join(''), '');
 });
@@ -74,7 +78,7 @@ test('In a pipe each VM is one line when it is done, once', () => {
   view.update(parent({ warnings: ['hv02 does not answer.'] }));
   assert.equal(
     terminal.errorText,
-    'sql01: succeeded in 4.0 s\nsql02: failed: The agent of hv01 cannot be reached. (TM2001)\nwarning: hv02 does not answer.\n',
+    'hv01/sql01 → main: succeeded in 4.0 s\nhv01/sql02 → main: failed: The agent of hv01 cannot be reached. (TM2001)\nwarning: hv02 does not answer.\n',
   );
 });
 

@@ -14,7 +14,7 @@ select:
   - host: hv01
     vms: [sql*]
 schedule:
-  - cron: "0 2 * * *"
+  - cron: "0 4 * * *"
     timezone: Europe/Warsaw
 `;
 
