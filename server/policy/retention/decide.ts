@@ -64,16 +64,22 @@ export function decideRetention<P extends RetentionPoint>(
     const limit = retention[rule.key] ?? 0;
     return limit > 0 ? [new Places(rule, limit)] : [];
   });
-  let goodSeen = false;
+  // The newest good one stays without a rule; as with rules, damaged ones before it are kept.
+  let newest = true;
   return sorted.map((point) => {
-    const reasons = reasonsOf(point, places, timezone, now);
-    const counts = point.good && !(point.createdAt > now);
-    if (counts && !goodSeen) {
-      goodSeen = true;
+    const outside = outsideRules(point, now);
+    if (outside !== undefined) return { point, keep: true, reasons: [outside] };
+    const local = toLocal(timezone, point.createdAt);
+    const reasons = point.good
+      ? places.flatMap((rule) => rule.take(local) ?? [])
+      : newest || places.some((rule) => rule.hasRoom(local))
+        ? ['damaged, takes no place']
+        : [];
+    if (newest && point.good) {
+      newest = false;
       reasons.push('the newest good one');
     }
-    const keep = reasons.length > 0;
-    return { point, keep, reasons: keep ? reasons : ['no rule keeps it'] };
+    return reasons.length > 0 ? { point, keep: true, reasons } : { point, keep: false, reasons: ['no rule keeps it'] };
   });
 }
 
@@ -85,13 +91,11 @@ function refusalOf(retention: RetentionRules, timezone: string): string | undefi
   return isKnownZone(timezone) ? undefined : `the time zone ${timezone.slice(0, 64)} is not known here`;
 }
 
-function reasonsOf(point: RetentionPoint, places: readonly Places[], timezone: string, now: number): string[] {
-  if (point.pinned) return ['pinned'];
-  if (!Number.isFinite(point.createdAt)) return ['its time is not known'];
-  if (point.createdAt > now) return ['its time lies in the future'];
-  const local = toLocal(timezone, point.createdAt);
-  if (point.good) return places.flatMap((rule) => rule.take(local) ?? []);
-  return places.some((rule) => rule.hasRoom(local)) ? ['damaged, takes no place'] : [];
+/** Why a restore point stays without being asked for by a rule. */
+function outsideRules(point: RetentionPoint, now: number): string | undefined {
+  if (point.pinned) return 'pinned';
+  if (!Number.isFinite(point.createdAt)) return 'its time is not known';
+  return point.createdAt > now ? 'its time lies in the future' : undefined;
 }
 
 /** The places of one rule, filled from the newest restore point on. */
@@ -124,7 +128,13 @@ class Places {
 }
 
 function newestFirst(a: RetentionPoint, b: RetentionPoint): number {
-  if (a.createdAt !== b.createdAt) return a.createdAt > b.createdAt ? -1 : 1;
+  const [first, second] = [timeOf(a), timeOf(b)];
+  if (first !== second) return first > second ? -1 : 1;
   if (a.id === b.id) return 0;
   return a.id > b.id ? -1 : 1;
+}
+
+/** Whatever is no number comes last, so that the order of the others is one. */
+function timeOf({ createdAt }: RetentionPoint): number {
+  return Number.isNaN(createdAt) ? -Infinity : createdAt;
 }
