@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, afterEach, describe, it } from 'node:test';
 
 import type { RunContext } from '../../../../server/daemon/runs/context.ts';
-import type { BackupRequest } from '../../../../server/protocol/daemon.ts';
+import type { BackupRequest, RunInfo } from '../../../../server/protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../../../server/protocol/errors.ts';
 import type { ErrorCode } from '../../../../server/protocol/errors.ts';
 import { untilAborted } from '../../../integration/support/fake-parts.ts';
@@ -312,6 +312,61 @@ describe('the run of a policy', () => {
     assert.equal(run.outcome.verification?.problems, 2);
     assert.equal(run.state, 'failed');
     assert.match(run.error?.message ?? '', /damage in 2 places/);
+  });
+
+  it('verifies every byte of the newest restore points with the first run of a week, in the zone of the policy', async () => {
+    site.addVm('hv01', 'sql01', 'web01');
+    site.apply('verify: weekly\ntimezone: Asia/Kathmandu');
+    site.backups.set('web01', fails(errorCodes.agentAuthenticationFailed));
+    const idOf = (letter: string): string => `01ARZ3NDEKTSV4RRFFQ69G5FA${letter}`;
+    const pointOf = (vm: string, id: string): object => ({ policy: 'nightly', vmId: site.idOfVm(vm), id: idOf(id) });
+    const points = [
+      pointOf('web01', 'A'),
+      pointOf('sql01', 'B'),
+      pointOf('sql01', 'C'),
+      { ...pointOf('sql01', 'D'), policy: 'other' },
+    ];
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what choosing restore points looks at
+    site.points = points as unknown as typeof site.points;
+    const verified = async (): Promise<readonly unknown[]> => {
+      site.requests.length = 0;
+      await site.ended(site.start());
+      return site.requests.filter(({ kind }) => kind === 'verify');
+    };
+    const all = { kind: 'verify', repository: 'main', readData: true, restorePoints: [idOf('C'), idOf('A')] };
+    assert.deepEqual(await verified(), [all], 'also those of a VM whose backup failed');
+    assert.deepEqual(await verified(), []);
+    await site.clock.passUntil('2026-03-08T18:14:00Z');
+    assert.deepEqual(await verified(), [], 'still Sunday in Kathmandu');
+    await site.clock.passUntil('2026-03-08T18:16:00Z');
+    assert.deepEqual(await verified(), [all], 'Monday');
+  });
+
+  it('adds up the progress of its backups', async () => {
+    site.addVm('hv01', 'sql01', 'web01');
+    const release = Promise.withResolvers<void>();
+    for (const name of ['sql01', 'web01']) {
+      site.backups.set(name, async (_request, context) => {
+        context.setDisks([{ name: 'os', totalBytes: 1000 }]);
+        context.advance('os', 250);
+        await release.promise;
+      });
+    }
+    site.apply();
+    const id = site.start();
+    const shown = new Promise<RunInfo>((resolve) => {
+      site.runs.onChange((run) => {
+        if (run.id === id && run.progress.doneBytes === 500) resolve(run);
+      });
+    });
+    const { disks, totalBytes } = (await shown).progress;
+    assert.equal(totalBytes, 2000);
+    assert.deepEqual(disks, [
+      { name: 'hv01/sql01', doneBytes: 250, totalBytes: 1000 },
+      { name: 'hv01/web01', doneBytes: 250, totalBytes: 1000 },
+    ]);
+    release.resolve();
+    await site.ended(id);
   });
 
   it('names the VMs of a host that does not answer, as far as they are known from restore points', async () => {
