@@ -8,6 +8,11 @@ export function isPattern(text: string): boolean {
   return /[*?]/.test(text);
 }
 
+/** Whether a text of a policy is the id of a VM. */
+export function isVmId(text: string): boolean {
+  return /^[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}$/i.test(text);
+}
+
 /** Whether an entry of `vms` or `exclude` names this VM: by name, pattern or id; case does not count. */
 export function namesVm(pattern: string, vm: Pick<InventoryVm, 'id' | 'name'>): boolean {
   return matchesGlob(pattern, vm.name) || pattern.toUpperCase() === vm.id;

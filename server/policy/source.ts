@@ -27,6 +27,8 @@ export interface PolicySource {
   readonly diagnostics: readonly PolicyDiagnostic[];
   /** Where a value is; undefined when it is not there. */
   rangeOf(path: PolicyPath, part?: PlacePart): TextRange | undefined;
+  /** The part of the document at `path`. */
+  nodeAt(path: PolicyPath): Node | undefined;
   /** The text at `path` as it was written, without quotes; undefined when it is no scalar. */
   writtenAt(path: PolicyPath): string | undefined;
 }
@@ -56,6 +58,7 @@ export function parsePolicy(text: string): PolicySource {
     policy: complete ? (draft as Policy) : undefined,
     diagnostics: findings.list,
     rangeOf: (path, part = 'value') => rangeAt(root, path, part),
+    nodeAt: (path) => nodeAt(root, path),
     writtenAt: (path) => {
       const node = nodeAt(root, path);
       return isScalar(node) ? writtenOf(node) : undefined;

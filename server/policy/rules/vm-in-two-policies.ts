@@ -1,0 +1,108 @@
+/** TM7306: VMs that another policy takes in too, with runs that start at about the same time: one of them has to wait, or leaves the VM out. */
+import { diagnosticCodes } from '../diagnostic.ts';
+import type { RelatedPlace } from '../diagnostic.ts';
+import { policyTimezone } from '../policy-schema.ts';
+import type { PolicyDraft } from '../policy-schema.ts';
+import { nextRuns } from '../schedule/runs.ts';
+import { finding } from './finding.ts';
+import { indexOf } from './inventory-index.ts';
+import { leaveOut } from './leave-out.ts';
+import { momentText } from './moments.ts';
+import { quoted, quotedList } from './names.ts';
+import type { OtherPolicy, Rule } from './rule.ts';
+import { selectionOf } from './selection.ts';
+import type { Selection, Taken } from './selection.ts';
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+/** Runs that start so near to each other are under way together. */
+const nearMs = 15 * minuteMs;
+/** A month with all that is due once in it. */
+const horizonMs = 35 * 24 * hourMs;
+/** Of an hourly run, more than a week. */
+const maxRuns = 200;
+
+export const vmInTwoPolicies: Rule = function* (source, { inventory, others, now }) {
+  const { select, name, overlap } = source.draft;
+  const own = startsOf(source.draft, now);
+  if (inventory === undefined || select === undefined || own.length === 0) return;
+  const index = indexOf(inventory);
+  const { vms } = selectionOf(select, index);
+  const consequence =
+    overlap === 'skip'
+      ? 'A VM that another run has then is left out.'
+      : 'A VM that another run has then waits until that has ended.';
+  for (const other of others) {
+    if (other.draft.select === undefined || other.draft.name === name) continue;
+    const together = firstTogether(own, startsOf(other.draft, now));
+    if (together === undefined) continue;
+    const theirs = selectionOf(other.draft.select, index);
+    const shared = sharedVms(vms, theirs);
+    const [first] = shared;
+    if (first === undefined) continue;
+    const ofFirst = shared.filter(({ entry, item }) => entry === first.entry && item === first.item);
+    const zone = policyTimezone(source.draft);
+    const names = quotedList(shared.map(({ vm }) => vm.name));
+    const are = shared.length === 1 ? 'is' : 'are';
+    yield finding(source, {
+      code: diagnosticCodes.vmInTwoPolicies,
+      severity: 'warning',
+      message: `${names} ${are} in the policy ${quoted(other.draft.name ?? '?')} too, and both run at ${momentText(zone, together)}. ${consequence}`,
+      path: ['select', first.entry, 'vms', first.item],
+      related: placeIn(other, theirs, first),
+      fixes: leaveOut(source, ofFirst),
+    });
+  }
+};
+
+/** The VMs of this policy that the other one takes in as well, looking through the smaller of both. */
+function sharedVms(own: Selection['vms'], { vms: theirs }: Selection): readonly Taken[] {
+  const shared: Taken[] = [];
+  const smaller = own.size <= theirs.size ? own : theirs;
+  for (const id of smaller.keys()) {
+    const taken = own.get(id);
+    if (taken !== undefined && theirs.has(id)) shared.push(taken);
+  }
+  return shared;
+}
+
+function placeIn({ uri, source }: OtherPolicy, { vms }: Selection, { vm }: Taken): readonly RelatedPlace[] {
+  const taken = vms.get(vm.id);
+  if (uri === undefined || source === undefined || taken === undefined) return [];
+  const range = source.rangeOf(['select', taken.entry, 'vms', taken.item]);
+  return range === undefined ? [] : [{ uri, range, message: `Takes in ${quoted(vm.name)} too.` }];
+}
+
+/** The first moment at which runs of both start near to each other. Both lists are in order. */
+function firstTogether(own: readonly number[], theirs: readonly number[]): number | undefined {
+  let at = 0;
+  for (const start of own) {
+    while ((theirs[at] ?? Infinity) < start - nearMs) at += 1;
+    if ((theirs[at] ?? Infinity) <= start + nearMs) return start;
+  }
+  return undefined;
+}
+
+const maxRemembered = 2048;
+const remembered = new Map<string, readonly number[]>();
+
+/** When runs of a policy start in the next weeks. Remembered by what it depends on: most keystrokes do not touch it. */
+function startsOf({ name = '', timezone, schedule, window }: PolicyDraft, now: number): readonly number[] {
+  if (schedule === undefined) return [];
+  const from = Math.floor(now / hourMs) * hourMs;
+  const key = JSON.stringify([from, name, timezone, schedule, window]);
+  let starts = remembered.get(key);
+  if (starts === undefined) {
+    const scheduled = {
+      name,
+      schedule,
+      ...(timezone === undefined ? {} : { timezone }),
+      ...(window === undefined ? {} : { window }),
+    };
+    starts = nextRuns(scheduled, from, maxRuns).flatMap(({ at }) => (at <= from + horizonMs ? [at] : []));
+    const [oldest] = remembered.keys();
+    if (remembered.size >= maxRemembered && oldest !== undefined) remembered.delete(oldest);
+    remembered.set(key, starts);
+  }
+  return starts;
+}
