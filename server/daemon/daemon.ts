@@ -40,7 +40,7 @@ export interface DaemonOptions {
   readonly onReady?: (() => void) | undefined;
   /** Serves clients on other machines as well. */
   readonly remote?: RemoteAccess | undefined;
-  /** Ends the daemon when for so long no client was connected and no run was active, ms; absent: it stays. */
+  /** Ends the daemon when for so long no client was connected, no run was active and no policy had a schedule, ms; absent: it stays. */
   readonly exitWhenIdleMs?: number | undefined;
   /** How to start this program again: the executable and its first arguments, before the command. Needed for the simulator. */
   readonly program?: readonly string[] | undefined;
@@ -128,6 +128,8 @@ class Daemon {
     const doors = await this.#open(services);
     for (const host of services.hosts.list()) services.cleaner.request(host.name);
     services.simulator.resume();
+    services.notifier.start();
+    services.schedule.start();
     const { signal, exitWhenIdleMs } = this.#options;
     const onAbort = (): void => this.#stopRequested.resolve('signal');
     signal.addEventListener('abort', onAbort, { once: true });
@@ -139,6 +141,7 @@ class Daemon {
     idle?.[Symbol.dispose]();
 
     this.#log.log('info', `Daemon stops (${reason})`);
+    services.schedule[Symbol.dispose]();
     for (const session of this.#sessions) session.willStop(reason);
     for (const door of doors) await door.close();
     await services.runs.stop(stopTimeoutMs);
@@ -179,7 +182,11 @@ class Daemon {
   #watchIdle(idleMs: number, services: DaemonServices): Disposable {
     return watchIdle({
       idleMs,
-      isNeeded: () => this.#sessions.size > 0 || services.runs.active().length > 0,
+      isNeeded: () =>
+        this.#sessions.size > 0 ||
+        services.runs.active().length > 0 ||
+        services.schedule.isNeeded ||
+        services.notifier.waiting > 0,
       touched: () => this.#clients,
       onIdle: () => this.#stopRequested.resolve('idle'),
     });
@@ -194,6 +201,7 @@ class Daemon {
     }, releaseTimeoutMs);
     const released = async (): Promise<void> => {
       services.inventory.close();
+      await services.notifier.close();
       await services.simulator.close();
       await services.cleaner.close();
       await services.hosts.close();

@@ -9,11 +9,15 @@ import type { HostCleaner } from './host-cleaner.ts';
 import type { HostRegistry } from './hosts.ts';
 import type { Inventory } from './inventory.ts';
 import { givenPassword, requiredPassword } from './password-source.ts';
+import { registerNotifications } from './notifications/handlers.ts';
+import type { Notifier } from './notifications/notifier.ts';
 import { registerPolicies } from './policies/handlers.ts';
 import type { PolicyServices } from './policies/handlers.ts';
+import { registerReports } from './reports/handlers.ts';
 import type { RepositoryRegistry } from './repositories.ts';
 import type { RestorePoints } from './restore-points.ts';
 import type { RunManager } from './runs/manager.ts';
+import type { Scheduler } from './schedule/scheduler.ts';
 import type { Register, Session } from './session.ts';
 import type { Simulator } from './simulator/simulator.ts';
 
@@ -27,6 +31,8 @@ export interface DaemonServices extends PolicyServices {
   readonly runs: RunManager;
   readonly cleaner: HostCleaner;
   readonly simulator: Simulator;
+  readonly notifier: Notifier;
+  readonly schedule: Scheduler;
   readonly status: () => DaemonStatus;
   /** Begins to stop once the answer is on its way. Throws `TM5005`. */
   readonly requestStop: (cancelRuns: boolean) => void;
@@ -45,6 +51,8 @@ export function registerHandlers(session: Session, services: DaemonServices): vo
     registerRepositories(register, services);
     registerRuns(register, services, session);
     registerPolicies(register, services);
+    registerNotifications(register, services);
+    registerReports(register, services);
     registerSimulator(register, services);
   });
 }

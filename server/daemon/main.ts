@@ -6,7 +6,6 @@ import type { DaemonOptions } from './daemon.ts';
 import type { DaemonParts } from './services.ts';
 import { executeBackup } from './runs/backup.ts';
 import { executeGc } from './runs/gc.ts';
-import { executePolicy } from './runs/policy.ts';
 import { executePrune } from './runs/prune.ts';
 import { executeRestoreDisk } from './runs/restore-disk.ts';
 import { executeRestoreVm } from './runs/restore-vm.ts';
@@ -25,7 +24,6 @@ const parts: DaemonParts = {
     verify: executeVerify,
     prune: executePrune,
     gc: executeGc,
-    policy: executePolicy,
   },
   connectAgent,
   library: { create: createRepository, open: openRepository },

@@ -8,10 +8,12 @@ import { HostCleaner } from './host-cleaner.ts';
 import { HostRegistry } from './hosts.ts';
 import { Inventory } from './inventory.ts';
 import type { AgentConnector } from './managed-host.ts';
+import { Notifier } from './notifications/notifier.ts';
 import { openOwner } from './owner.ts';
 import { PolicyInventoryReader } from './policies/inventory.ts';
 import { fullSuccess, LastRuns } from './policies/last-runs.ts';
 import { PolicyRegistry } from './policies/registry.ts';
+import { policyExecutor } from './policies/run/policy-run.ts';
 import { Selections } from './policies/selections.ts';
 import { RepositoryRegistry } from './repositories.ts';
 import type { RepositoryLibrary } from './repositories.ts';
@@ -19,13 +21,17 @@ import { RestorePoints } from './restore-points.ts';
 import { repositoryOf } from './runs/conflicts.ts';
 import { RunManager } from './runs/manager.ts';
 import type { RunExecutors } from './runs/manager.ts';
+import { systemClock } from './schedule/clock.ts';
+import type { Clock } from './schedule/clock.ts';
+import { Scheduler } from './schedule/scheduler.ts';
 import { Simulator } from './simulator/simulator.ts';
 import type { SecretStore } from './secrets.ts';
 import type { Store } from './store/store.ts';
 
 /** What the daemon does its work with; tests put in their own. */
 export interface DaemonParts {
-  readonly executors: RunExecutors;
+  /** How runs are carried out; the run of a policy only works through others. */
+  readonly executors: Omit<RunExecutors, 'policy'>;
   readonly connectAgent: AgentConnector;
   readonly library: RepositoryLibrary;
   /** Protocols to speak; this build's own when absent. */
@@ -34,6 +40,8 @@ export interface DaemonParts {
   readonly cleanRetryMs?: number;
   /** How often hosts are asked while somebody looks, ms. */
   readonly pollMs?: number;
+  /** What schedules and waits of policies go by; the machine's clock when absent. */
+  readonly clock?: Clock;
 }
 
 /** What the parts are made of. */
@@ -71,7 +79,8 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
   const repositories = new RepositoryRegistry(store, secrets, parts.library, dataDirectory, log);
   const restorePoints = new RestorePoints(repositories, changes, log);
   const inventory: Inventory = new Inventory({ hosts, restorePoints, changes, pollMs: parts.pollMs });
-  const policies = new PolicyRegistry(store.policies, log);
+  const { clock = systemClock } = parts;
+  const policies = new PolicyRegistry(store.policies, log, () => new Date(clock.now()));
   const lastRuns = new LastRuns((policy) => store.lastRunOf(policy));
   const cleaner = new HostCleaner({
     owner,
@@ -81,26 +90,37 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     log,
     ...(parts.cleanRetryMs === undefined ? {} : { retryMs: parts.cleanRetryMs }),
   });
+  const policy = policyExecutor({
+    policies,
+    inventory,
+    get runs() {
+      return runs;
+    },
+    schedule: store.schedules,
+    clock,
+  });
   const runs: RunManager = new RunManager({
     store,
     log,
-    executors: parts.executors,
+    executors: { ...parts.executors, policy },
     services: {
       owner,
       version,
       hosts,
       repositories,
       policies,
-      now: () => Date.now(),
+      now: () => clock.now(),
       cleanUp: async (host, vmId, connection, signal) => cleaner.cleanUp(host, vmId, connection, signal),
     },
     identifyVm: (host, vm) => inventory.identify(host, vm),
     redact: (text) => secrets.redact(redact(text)),
     onEnd: (run) => {
-      restorePoints.invalidate(repositoryOf(run.request));
+      // The run of a policy writes through runs of its own only.
+      if (run.request.kind !== 'policy') restorePoints.invalidate(repositoryOf(run.request));
       const succeededAt = fullSuccess(run);
       if (run.request.kind === 'policy' && succeededAt !== undefined)
         policies.succeeded(run.request.policy, succeededAt);
+      notifier.runEnded(run);
       if (leavesSomethingOnHosts(run)) for (const host of hosts.list()) cleaner.request(host.name);
     },
   });
@@ -118,9 +138,25 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
       changes.emit({ kind: 'repositories' });
     },
   });
+  const schedule = new Scheduler({
+    policies,
+    store: store.schedules,
+    runs,
+    runByKey: (key) => store.runByKey(key),
+    clock,
+    log,
+  });
   policies.onChange(() => changes.emit({ kind: 'policies' }));
   runs.onChange((run) => {
     if (lastRuns.push(run) !== undefined) changes.emit({ kind: 'policies' });
+  });
+  const notifier = new Notifier({
+    store,
+    secrets,
+    policies,
+    sender: { machine: options.processStatus.machine, version },
+    clock,
+    log,
   });
   return {
     changes,
@@ -129,10 +165,12 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     repositories,
     restorePoints,
     policies,
-    now: () => Date.now(),
+    now: () => clock.now(),
+    notifier,
     policyInventory: new PolicyInventoryReader(hosts, inventory, repositories),
     selections: new Selections(),
     lastRuns,
+    schedule,
     runs,
     cleaner,
     simulator,

@@ -235,7 +235,6 @@ export function fakeParts(directory: string): DaemonParts {
       verify: refuse,
       prune: refuse,
       gc: refuse,
-      policy: refuse,
     },
     async connectAgent(target) {
       if (target.url.includes('away')) throw new TidemarkError(errorCodes.hostUnreachable, 'Nobody is there.');

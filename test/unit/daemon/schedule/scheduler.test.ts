@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 
 import type { BackupRequest, PolicyRequest, RunInfo } from '../../../../server/protocol/daemon.ts';
 import type { RunContext } from '../../../../server/daemon/runs/context.ts';
@@ -261,12 +261,11 @@ describe('the scheduler', () => {
 
   it('takes a run that was about to start when the daemon ended for missed, and starts it once', async () => {
     await open('2026-03-02T12:00:00Z', schedule('0 13 * * *'));
-    const { start } = site.runs;
-    site.runs.start = () => {
+    const start = mock.method(site.runs, 'start', () => {
       throw new Error('the process is gone');
-    };
+    });
     await site.clock.pass(hour);
-    site.runs.start = start;
+    start.mock.restore();
     assert.equal(site.policyRuns().length, 0);
     assert.ok(site.store.schedules.all()[0]?.waiting);
     await site.crash();
@@ -281,12 +280,11 @@ describe('the scheduler', () => {
   it('tries again a minute later when a run cannot be started', async () => {
     await open('2026-03-02T12:00:00Z', schedule('0 13 * * *'));
     await site.clock.pass(hour - minute);
-    const { start } = site.runs;
-    site.runs.start = () => {
+    const start = mock.method(site.runs, 'start', () => {
       throw new Error('too many');
-    };
+    });
     await site.clock.pass(minute);
-    site.runs.start = start;
+    start.mock.restore();
     await site.clock.pass(minute);
     assert.deepEqual(begun, ['2026-03-02T13:01:00.000Z']);
   });
