@@ -125,6 +125,11 @@ export class RunManager {
     return this.#options.store.runs(limit).map((stored) => this.#live(stored.id) ?? stored);
   }
 
+  /** The runs that are part of a run, in the order they were started. */
+  childrenOf(id: RunId, limit: number): readonly RunInfo[] {
+    return this.#options.store.childrenOf(id, limit).map((stored) => this.#live(stored.id) ?? stored);
+  }
+
   active(): readonly RunInfo[] {
     return [...this.#active.values()].map((run) => run.info());
   }

@@ -12,6 +12,8 @@ export const runReport = object({
   run: runInfo,
   /** The backups, the verification and the retention of a policy's run, in the order they were started. */
   children: array(runInfo, 65_536),
+  /** How many of them are left out, because there are too many for one document. */
+  omittedChildren: integer(),
   notifications: array(notificationInfo, 1024),
 });
 /** Everything about one run. */
@@ -21,5 +23,8 @@ export type RunReport = Parsed<typeof runReport>;
 export const getRunReport = request(
   'tidemark/run/report',
   object({ id: id.runId }),
-  object({ report: runReport, /** The same for people. */ markdown: string({ maxLength: 16_777_216 }) }),
+  object({
+    report: runReport,
+    /** The same for people: a page in Markdown. */ markdown: string({ maxLength: 16_777_216 }),
+  }),
 );
