@@ -15,6 +15,7 @@ const tools = {
   'fsck.fat': 'dosfstools',
   mdir: 'mtools',
   openssl: 'openssl',
+  restic: 'restic',
   chromium: 'chromium fonts-dejavu-core fonts-liberation',
 };
 
