@@ -7,6 +7,8 @@ import { CommandRegistry } from './commands/registry.ts';
 import type { DaemonControl } from './daemon/link.ts';
 import { createDaemonControl } from './daemon-control.ts';
 import { parts } from './parts.ts';
+import { KnownPolicies } from './policy/known-policies.ts';
+import { PolicyFiles } from './policy/policy-files.ts';
 import { createStores } from './stores/index.ts';
 import type { Stores } from './stores/index.ts';
 import { InventoryFeed } from './stores/inventory-feed.ts';
@@ -24,6 +26,8 @@ export interface App {
   readonly extension: vscode.ExtensionContext;
   readonly daemon: DaemonControl;
   readonly stores: Stores;
+  readonly policyFiles: PolicyFiles;
+  readonly policies: KnownPolicies;
   readonly commands: CommandRegistry;
   readonly logs: Logs;
   readonly notify: Notify;
@@ -33,6 +37,10 @@ export interface App {
   readonly views: ViewControls;
   /** Takes ownership: freed when the extension is deactivated. */
   readonly own: <T extends { dispose(): unknown }>(disposable: T) => T;
+  /** What VS Code waits for when it deactivates the extension; called once for each thing that must end in order. */
+  readonly endsWith: (stop: () => Promise<void>) => void;
+  /** Ends all of that. Does not throw. */
+  readonly end: () => Promise<void>;
 }
 
 /** Adds what a part of the extension contributes. Registers only: no I/O, no network. */
@@ -59,8 +67,27 @@ export function createApp(extension: vscode.ExtensionContext): App {
   own(new InventoryFeed(daemon, stores, (error) => logs.warn('inventory is not followed', error)));
   const commands = new CommandRegistry(daemon, logs, errors);
   const statusBar = own(new StatusBar());
-  const views = createViews({ extension, daemon, stores, logs, contextKeys, own });
-  const app: App = { extension, daemon, stores, commands, logs, notify, errors, contextKeys, statusBar, views, own };
+  const policyFiles = own(new PolicyFiles());
+  const policies = new KnownPolicies({ files: policyFiles, policies: stores.policies });
+  const views = createViews({ extension, daemon, stores, policyFiles, policies, logs, contextKeys, own });
+  const ends: (() => Promise<void>)[] = [];
+  const app: App = {
+    extension,
+    daemon,
+    stores,
+    policyFiles,
+    policies,
+    commands,
+    logs,
+    notify,
+    errors,
+    contextKeys,
+    statusBar,
+    views,
+    own,
+    endsWith: (stop) => void ends.push(stop),
+    end: async () => void (await Promise.allSettled(ends.map(async (stop) => stop()))),
+  };
   for (const part of parts) part(app);
   for (const id of commands.missing()) logs.error(`command ${id} is in the manifest and has no handler`);
   return app;

@@ -35,15 +35,19 @@ export const publicCommands = {
   'tidemark.vm.backUp': needed(target.vmTarget),
   'tidemark.vm.backUpFull': needed(target.vmTarget),
   'tidemark.vm.restore': needed(target.vmTarget),
+  'tidemark.vm.reveal': needed(target.vmTarget),
   'tidemark.run.cancel': needed(target.runTarget),
   'tidemark.run.show': needed(target.runTarget),
   'tidemark.run.showLog': needed(target.runTarget),
+  'tidemark.run.showReport': needed(target.runTarget),
   'tidemark.run.retry': needed(target.runTarget),
   'tidemark.runs.refresh': needed(target.noTarget),
   'tidemark.runs.filter': needed(target.noTarget),
   'tidemark.runs.clearFilter': always(target.noTarget),
   'tidemark.restorePoint.restoreDisk': needed(target.restoreDiskTarget),
   'tidemark.restorePoint.restoreVm': needed(target.restorePointTarget),
+  'tidemark.restorePoint.pin': needed(target.restorePointTarget),
+  'tidemark.restorePoint.unpin': needed(target.restorePointTarget),
   'tidemark.restorePoint.delete': needed(target.restorePointTarget),
   'tidemark.repository.create': needed(target.noTarget),
   'tidemark.repository.attach': needed(target.noTarget),
@@ -57,7 +61,20 @@ export const publicCommands = {
   'tidemark.repositories.clearFilter': always(target.noTarget),
   'tidemark.policies.refresh': always(target.noTarget),
   'tidemark.policy.create': always(target.noTarget),
+  'tidemark.policy.plan': needed(target.policyTarget),
+  'tidemark.policy.apply': needed(target.policyTarget),
+  'tidemark.policy.compare': needed(target.policyOrVersionTarget),
+  'tidemark.policy.history': needed(target.policyTarget),
+  'tidemark.policy.rollBack': needed(target.policyOrVersionTarget),
   'tidemark.policy.backUp': needed(target.policyTarget),
+  'tidemark.policy.backUpFull': needed(target.policyTarget),
+  'tidemark.policy.showVms': needed(target.policyVmsTarget),
+  'tidemark.policy.previewRetention': needed(target.policyTarget),
+  'tidemark.policy.pause': needed(target.policyTarget),
+  'tidemark.policy.resume': needed(target.policyTarget),
+  'tidemark.policy.delete': needed(target.policyTarget),
+  'tidemark.policyLanguage.restart': always(target.noTarget),
+  'tidemark.policyLanguage.showLog': always(target.noTarget),
   'tidemark.simulator.try': needed(target.noTarget),
   'tidemark.simulator.write': needed(target.vmTarget),
   'tidemark.simulator.stop': needed(target.noTarget),
@@ -70,6 +87,7 @@ export const publicCommands = {
 export const internalCommands = {
   'tidemark.tree.loadMore': needed(target.moreTarget),
   'tidemark.policy.open': always(target.policyTarget),
+  'tidemark.policy.openVersion': needed(target.policyVersionTarget),
   'tidemark.run.hideProgress': always(target.runTarget),
 } as const;
 
@@ -142,6 +160,7 @@ export const settings = {
   'tidemark.repositories.groupBy': setting(oneOf('vm', 'day'), 'vm'),
   'tidemark.restore.folder': setting(text, ''),
   'tidemark.restore.connectNetwork': setting(boolean, false),
+  'tidemark.policies.codeLens': setting(boolean, true),
 } as const;
 export type SettingId = keyof typeof settings;
 export type SettingValue<Id extends SettingId> = Parsed<(typeof settings)[Id]['parse']>;
@@ -175,3 +194,5 @@ export const walkthroughId = 'tidemark.tidemark#start';
 
 /** Language of policy files. */
 export const policyLanguageId = 'backup-policy';
+/** Ending of policy files. */
+export const policySuffix = '.backup.yaml';

@@ -31,11 +31,14 @@ declare const tidemarkLoadStarted: {
 const loadMs = performance.now() - tidemarkLoadStarted.at;
 const loadCpuMs = cpuMs() - (tidemarkLoadStarted.cpu.user + tidemarkLoadStarted.cpu.system) / 1000;
 
+let active: App | undefined;
+
 /** Called by VS Code once. */
 export function activate(context: vscode.ExtensionContext): ExtensionApi {
   const started = performance.now();
   const cpuStarted = cpuMs();
   const app = createApp(context);
+  active = app;
   const activationMs = loadMs + performance.now() - started;
   const activationCpuMs = loadCpuMs + cpuMs() - cpuStarted;
   app.logs.info(`activated in ${activationMs.toFixed(1)} ms`);
@@ -43,5 +46,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   return { api: 1, activationMs, activationCpuMs, ...(forTests ? { app } : {}) };
 }
 
-/** Nothing to save: runs belong to the daemon, and what was registered is freed by VS Code. */
-export function deactivate(): void {}
+/** Ends the policy language server. There is nothing to save: runs belong to the daemon, and what was registered is freed by VS Code. */
+export async function deactivate(): Promise<void> {
+  await active?.end();
+}

@@ -3,6 +3,7 @@ import { registerTools } from './ai/tools.ts';
 import type { Part } from './app.ts';
 import { registerCommands } from './commands/index.ts';
 import { registerContextKeys } from './context-key-feed.ts';
+import { registerPolicyLanguage } from './policy/index.ts';
 import { registerRunActivity } from './run-activity/index.ts';
 import { registerRunPage } from './run-page/index.ts';
 
@@ -11,5 +12,6 @@ export const parts: readonly Part[] = [
   registerCommands,
   registerRunPage,
   registerRunActivity,
+  registerPolicyLanguage,
   registerTools,
 ];

@@ -1,6 +1,6 @@
 // Bundles both sides with esbuild.
-// The server: the `tidemark` command and every worker, flat in dist/server. Flat, because a running bundle finds its workers
-// beside itself (server/base/worker-url.ts). The client: one CommonJS file, which is what VS Code loads, in dist/client.
+// The server: the `tidemark` command, the language server of policies and every worker, flat in dist/server. Flat, because a running
+// bundle finds its workers beside itself (server/base/worker-url.ts). The client: CommonJS, which is what VS Code loads, in dist/client.
 import { copyFileSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,7 @@ rmSync(join(root, 'dist/server'), { recursive: true, force: true });
 const result = await build({
   entryPoints: [
     { in: join(root, 'server/cli/main.ts'), out: 'tidemark' },
+    { in: join(root, 'server/language/main.ts'), out: 'policy-language' },
     ...workers.map((file) => ({ in: file, out: basename(file, '.ts') })),
   ],
   outdir: join(root, 'dist/server'),
@@ -44,7 +45,11 @@ copyFileSync(join(root, 'node_modules/js-fatfs/dist/fatfs.wasm'), join(root, 'di
 
 rmSync(join(root, 'dist/client'), { recursive: true, force: true });
 const client = await build({
-  entryPoints: [{ in: join(root, 'client/extension.ts'), out: 'extension' }],
+  entryPoints: [
+    { in: join(root, 'client/extension.ts'), out: 'extension' },
+    // Loaded when the first policy file is open: what activation does not need does not cost it anything.
+    { in: join(root, 'client/policy/language-client.ts'), out: 'policy-language-client' },
+  ],
   outdir: join(root, 'dist/client'),
   outExtension: { '.js': '.cjs' },
   bundle: true,

@@ -10,7 +10,7 @@ import { removeHost } from './host-remove.ts';
 import { testHost } from './host-test.ts';
 import { reportIssue } from './issue-report.ts';
 import { pageCommands } from './open-pages.ts';
-import { backUpPolicy, createPolicy, openPolicy, refreshPolicies } from './policies.ts';
+import { policyCommands } from './policy-commands.ts';
 import { refreshHost, refreshHosts, refreshRepositories, refreshRepository, refreshRuns } from './refresh.ts';
 import { attachRepository } from './repository-attach.ts';
 import { collectGarbage } from './repository-collect.ts';
@@ -18,9 +18,11 @@ import { createRepository } from './repository-create.ts';
 import { verifyRepository } from './repository-verify.ts';
 import { restoreDisk } from './restore-disk.ts';
 import { deletePoints } from './restore-point-delete.ts';
+import { pinPoints, unpinPoints } from './restore-point-pin.ts';
 import { restoreFromVm, restoreVm } from './restore-vm.ts';
 import { cancelRun } from './run-cancel.ts';
 import { showRunLog } from './run-log.ts';
+import { showReport } from './run-report.ts';
 import { retryRun } from './run-retry.ts';
 import { simulatorWrite, stopSimulator, trySimulator } from './simulator.ts';
 import { backUp, backUpFull } from './vm-back-up.ts';
@@ -31,6 +33,7 @@ export function registerCommands(app: App): void {
     app.commands.register({
       ...viewCommands(app),
       ...pageCommands(app),
+      ...policyCommands(app),
       'tidemark.daemon.status': daemonStatus(app),
       'tidemark.daemon.start': startDaemon(app),
       'tidemark.daemon.stop': stopDaemon(app),
@@ -48,21 +51,20 @@ export function registerCommands(app: App): void {
       'tidemark.vm.restore': restoreFromVm(app),
       'tidemark.run.cancel': cancelRun(app),
       'tidemark.run.showLog': showRunLog(app),
+      'tidemark.run.showReport': showReport(app),
       'tidemark.run.retry': retryRun(app),
       'tidemark.runs.refresh': refreshRuns(app),
       'tidemark.restorePoint.restoreDisk': restoreDisk(app),
       'tidemark.restorePoint.restoreVm': restoreVm(app),
       'tidemark.restorePoint.delete': deletePoints(app),
+      'tidemark.restorePoint.pin': pinPoints(app),
+      'tidemark.restorePoint.unpin': unpinPoints(app),
       'tidemark.repository.create': createRepository(app),
       'tidemark.repository.attach': attachRepository(app),
       'tidemark.repository.verify': verifyRepository(app),
       'tidemark.repository.collectGarbage': collectGarbage(app),
       'tidemark.repository.refresh': refreshRepository(app),
       'tidemark.repositories.refresh': refreshRepositories(app),
-      'tidemark.policies.refresh': refreshPolicies(app),
-      'tidemark.policy.create': createPolicy(app),
-      'tidemark.policy.backUp': backUpPolicy(),
-      'tidemark.policy.open': openPolicy(),
       'tidemark.simulator.try': trySimulator(app),
       'tidemark.simulator.write': simulatorWrite(app),
       'tidemark.simulator.stop': stopSimulator(app),

@@ -14,6 +14,7 @@ export function retryRun(app: App): CommandHandler<'tidemark.run.retry'> {
     const { request } = app.stores.runs.run(id) ?? (await app.daemon.request(daemon.getRun, { id })).run;
     const question = questionBefore(request);
     if (question !== undefined) await app.notify.confirm(question);
-    await app.stores.runs.start(request);
+    if (request.kind === 'policy') await app.stores.runs.startPolicy(request.policy, request.type);
+    else await app.stores.runs.start(request);
   };
 }

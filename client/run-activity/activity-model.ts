@@ -3,6 +3,7 @@ import { formatBytes } from '../../server/base/format.ts';
 import type { RunInfo } from '../../server/protocol/daemon.ts';
 import { l10n } from '../base/l10n.ts';
 import type { ConnectionState } from '../daemon/state.ts';
+import { topLevel } from '../stores/run-order.ts';
 import { amountText, movesData, outcomeText, phaseText } from '../views/runs/run-texts.ts';
 import { blocks, escaped, heading, list } from '../views/tree/markdown.ts';
 import { joined } from '../views/tree/row.ts';
@@ -70,8 +71,9 @@ export interface StatusContent {
   readonly run?: RunInfo | undefined;
 }
 
-/** One item: runs under way, or that the daemon is not there. `active` newest first. */
-export function statusContent(state: ConnectionState, active: readonly RunInfo[]): StatusContent | undefined {
+/** One item: runs under way, or that the daemon is not there. `runs` newest first; those that are part of another one count with that one. */
+export function statusContent(state: ConnectionState, runs: readonly RunInfo[]): StatusContent | undefined {
+  const active = topLevel(runs);
   if (state.kind === 'failed' || state.kind === 'reconnecting') {
     const lost = state.kind === 'reconnecting';
     const text = lost ? l10n.t('reconnecting to the daemon') : l10n.t('no daemon');

@@ -41,10 +41,12 @@ export class InventoryFeed {
   }
 
   #changed(change: InventoryChange): void {
-    const { hosts, vms, repositories, restorePoints } = this.#stores;
+    const { hosts, vms, repositories, restorePoints, policies, policyDetails } = this.#stores;
     if (this.#link.state.kind !== 'connected') return;
     if (change.hosts) void hosts.load({ force: true });
     if (change.repositories) void repositories.load({ force: true });
+    if (change.policies === true && policies.policies.state !== 'unread') void policies.load({ force: true });
+    if (change.policies === true || change.vmsOf.length > 0) policyDetails.expire();
     for (const repository of change.restorePointsOf) {
       restorePoints.expire(repository);
       repositories.expire(repository);

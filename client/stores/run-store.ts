@@ -99,9 +99,18 @@ export class RunStore {
 
   /** Starts a run of this window. Throws the daemon's error; `TM5102` when the VM is in a run already. */
   async start(request: RunRequest): Promise<RunInfo> {
-    // With the key, a request that is sent again after a lost connection finds the run that the first one started.
+    return this.#start(async (key) => (await this.#link.request(daemon.startRun, { request, key })).run);
+  }
+
+  /** Starts a run of an applied policy; without `type` its backups read what the policy says. Throws the daemon's error. */
+  async startPolicy(name: string, type?: 'full' | 'incremental'): Promise<RunInfo> {
+    return this.#start(async (key) => (await this.#link.request(daemon.runPolicy, { name, key, type })).run);
+  }
+
+  /** With the key, a request that is sent again after a lost connection finds the run that the first one started. */
+  async #start(request: (key: string) => Promise<RunInfo>): Promise<RunInfo> {
     const key = crypto.randomUUID();
-    const send = async (): Promise<RunInfo> => (await this.#link.request(daemon.startRun, { request, key })).run;
+    const send = async (): Promise<RunInfo> => request(key);
     const run = await send().catch(async (error: unknown) => {
       if (!TidemarkError.is(error, errorCodes.daemonNotRunning)) throw error;
       return send();

@@ -9,6 +9,7 @@ import type { ViewControls } from './tree/view-controls.ts';
 
 export type {
   FilteredView,
+  HostsControls,
   PoliciesControls,
   RepositoriesControls,
   RunsControls,

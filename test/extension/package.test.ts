@@ -12,9 +12,11 @@ const allowed = [
   /^LICENSE(\.txt)?$/,
   /^\.vsixmanifest$/,
   /^l10n\/bundle\.l10n(\.[\w-]+)?\.json$/,
-  /^dist\/client\/(extension\.cjs|run-page\.js)$/,
-  /^dist\/server\/(tidemark|[\w-]+-worker|chunk-[\w-]+)\.js$/,
+  /^dist\/client\/(extension\.cjs|policy-language-client\.cjs|run-page\.js)$/,
+  /^dist\/server\/(tidemark|policy-language|[\w-]+-worker|chunk-[\w-]+)\.js$/,
   /^dist\/server\/fatfs\.wasm$/,
+  /^docs\/policies\.md$/,
+  /^language\/[\w.-]+\.json$/,
   /^schemas\/[\w.-]+\.json$/,
   /^media\/[\w./-]+\.(svg|png|md|css|js)$/,
 ];

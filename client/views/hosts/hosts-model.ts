@@ -141,6 +141,11 @@ export class HostsModel implements TreeModel<HostsNode> {
     return undefined;
   }
 
+  /** Whether a list has more than it shows. */
+  hasMore(parent: HostNode): boolean {
+    return this.children(parent).at(-1)?.kind === 'more';
+  }
+
   /** What is written above the tree: that it is filtered, or not of now. */
   head(): { readonly message?: string; readonly description?: string } {
     const { hosts, connected, now } = this.#data;

@@ -1,13 +1,14 @@
 /** The Hosts view: joins its model with the stores and VS Code. */
+import type { VmId } from '../../../server/protocol/ids.ts';
 import type { ViewApp } from '../tree/view-app.ts';
 import { onSettingChange, readSetting } from '../../ui/settings.ts';
 import { LoadAttempts } from '../tree/load-attempts.ts';
 import { mayAsk } from '../tree/may-ask.ts';
 import { TreeController } from '../tree/tree-controller.ts';
-import type { FilteredView } from '../tree/view-controls.ts';
+import type { HostsControls } from '../tree/view-controls.ts';
 import { StoredHostsData } from './hosts-data.ts';
 import { HostsModel } from './hosts-model.ts';
-import { hostNode } from './hosts-nodes.ts';
+import { hostNode, vmNode } from './hosts-nodes.ts';
 import type { HostsNode } from './hosts-nodes.ts';
 
 const minuteMs = 60_000;
@@ -15,7 +16,7 @@ const hourMs = 60 * minuteMs;
 /** How often ages are looked at while the view is visible, ms. */
 const agesMs = minuteMs;
 
-export class HostsView implements FilteredView {
+export class HostsView implements HostsControls {
   readonly #app: ViewApp;
   readonly #model: HostsModel;
   readonly #attempts = new LoadAttempts();
@@ -73,6 +74,22 @@ export class HostsView implements FilteredView {
     this.#controller
       .openFirst(this.#loadAll())
       .catch((error: unknown) => this.#app.logs.warn('what was found is not opened', error));
+  }
+
+  async reveal(host: string, vmId: VmId): Promise<boolean> {
+    const { hosts, vms } = this.#app.stores;
+    await hosts.load();
+    await vms.load(host);
+    const entry = vms.vm(host, vmId);
+    if (entry === undefined) return false;
+    if (this.#model.filter !== '') this.setFilter('');
+    const parent = hostNode(host);
+    const { id } = vmNode(entry);
+    // Its page may not be shown yet.
+    while (!this.#model.children(parent).some((node) => node.id === id) && this.#model.hasMore(parent))
+      this.#model.limits.grow(parent.id);
+    this.#controller.refreshNow();
+    return this.#controller.reveal([parent.id, id]);
   }
 
   loadMore(list: string): void {

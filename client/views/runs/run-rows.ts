@@ -1,6 +1,6 @@
 /** The lines and tooltips of runs, their disks, and the groups. */
 import { formatBytes } from '../../../server/base/format.ts';
-import type { RunInfo } from '../../../server/protocol/daemon.ts';
+import type { PolicyRunVm, RunInfo } from '../../../server/protocol/daemon.ts';
 import { l10n } from '../../base/l10n.ts';
 import { hasEnded } from '../../stores/run-order.ts';
 import { blocks, escaped, factTable, heading, list, table } from '../tree/markdown.ts';
@@ -16,7 +16,7 @@ import {
   spokenProgress,
   stateText,
 } from './run-texts.ts';
-import type { RunDiskNode, RunGroup, RunNode } from './runs-nodes.ts';
+import type { RunDiskNode, RunGroup, RunNode, RunVmNode } from './runs-nodes.ts';
 
 /** Whether a run ended without doing what it was for, and not because somebody wanted that. */
 export function hasFailed({ state }: Pick<RunInfo, 'state'>): boolean {
@@ -47,7 +47,10 @@ function expansion(run: RunInfo): Row['expand'] {
   if (hasFailed(run)) return 'expanded';
   // Its disks come a moment later, and VS Code goes by what it was told first.
   if (run.state === 'running' || run.state === 'cancelling') return 'expanded';
-  return run.warnings.length > 0 || run.progress.disks.length > 0 || run.outcome?.kind === 'verify'
+  return run.warnings.length > 0 ||
+    run.progress.disks.length > 0 ||
+    run.outcome?.kind === 'verify' ||
+    run.outcome?.kind === 'policy'
     ? 'collapsed'
     : 'never';
 }
@@ -72,7 +75,10 @@ function icon(run: RunInfo): Icon {
 
 /** Succeeded, and still worth a look. */
 function hasProblems({ warnings, outcome }: RunInfo): boolean {
-  return warnings.length > 0 || (outcome?.kind === 'verify' && outcome.problems.length > 0);
+  if (outcome?.kind === 'verify') return warnings.length > 0 || outcome.problems.length > 0;
+  if (outcome?.kind === 'policy')
+    return warnings.length > 0 || outcome.vms.some(({ result }) => result !== 'succeeded');
+  return warnings.length > 0;
 }
 
 function description(run: RunInfo, now: number): string {
@@ -158,6 +164,35 @@ export function runDiskRow({ index }: RunDiskNode, run: RunInfo | undefined): Ro
     accessibility: [l10n.t('Disk {0}', name), nothing ?? l10n.t('{0} percent', done)].join(', '),
     expand: 'never',
   };
+}
+
+const resultIcons: Readonly<Record<PolicyRunVm['result'], Icon>> = {
+  succeeded: { name: 'pass', color: colors.good },
+  failed: { name: 'error', color: colors.bad },
+  skipped: { name: 'debug-step-over', color: colors.warning },
+  cancelled: { name: 'circle-slash', color: colors.weak },
+};
+
+/** The line of a VM in the run of a policy. */
+export function runVmRow({ index }: RunVmNode, run: RunInfo | undefined): Row {
+  const vm = run?.outcome?.kind === 'policy' ? run.outcome.vms[index] : undefined;
+  if (vm === undefined) return { label: '', context: context('runVm', 'gone'), expand: 'never' };
+  const facts = [resultText(vm.result), vm.host ?? '', vm.reason ?? vm.error?.message ?? ''];
+  return {
+    label: vm.vm,
+    description: joined(...facts),
+    icon: resultIcons[vm.result],
+    context: context('runVm', vm.result),
+    accessibility: [l10n.t('Virtual machine {0}', vm.vm), ...facts].filter((fact) => fact !== '').join(', '),
+    expand: 'never',
+    ...(vm.run === undefined
+      ? {}
+      : { command: { id: 'tidemark.run.show', title: l10n.t('Show Run'), target: { runId: vm.run } } }),
+  };
+}
+
+function resultText(result: PolicyRunVm['result']): string {
+  return result === 'skipped' ? l10n.t('left out') : stateText(result);
 }
 
 /** The line of a group with so many runs. */

@@ -1,7 +1,8 @@
 /** The Runs view: what is running, waits, failed, and has ended. */
 import type { RunInfo } from '../../../server/protocol/daemon.ts';
 import { l10n } from '../../base/l10n.ts';
-import { hasEnded } from '../../stores/run-order.ts';
+import type { RunId } from '../../../server/protocol/ids.ts';
+import { hasEnded, topLevel } from '../../stores/run-order.ts';
 import { errorNode, messageNode, messageRow, messageTooltip, moreNode, moreRow } from '../tree/common-nodes.ts';
 import { PageLimits } from '../tree/paging.ts';
 import type { Row } from '../tree/row.ts';
@@ -9,19 +10,28 @@ import type { TreeModel } from '../tree/shown-tree.ts';
 import { textFilter } from '../tree/text-filter.ts';
 import type { TextFilter } from '../tree/text-filter.ts';
 import { dayText, shortTimeText } from '../tree/texts.ts';
-import { groupRow, hasFailed, runDiskRow, runRow, runTooltip } from './run-rows.ts';
+import { groupRow, hasFailed, runDiskRow, runRow, runTooltip, runVmRow } from './run-rows.ts';
 import { kindText, stateText } from './run-texts.ts';
 import { runGroups } from './runs-nodes.ts';
 import type { RunGroup, RunNode, RunsData, RunsNode } from './runs-nodes.ts';
 
 type Groups = ReadonlyMap<RunGroup, readonly RunInfo[]>;
 
+/** The runs by where they are shown. */
+interface Grouped {
+  readonly of: readonly RunInfo[];
+  readonly day: string;
+  readonly groups: Groups;
+  /** The runs that are part of another one, the first one first. */
+  readonly parts: ReadonlyMap<RunId, readonly RunInfo[]>;
+}
+
 /** Makes nodes and lines of the runs known now. */
 export class RunsModel implements TreeModel<RunsNode> {
   readonly limits = new PageLimits();
   readonly #data: RunsData;
   #filter: TextFilter = textFilter('');
-  #grouped: { readonly of: readonly RunInfo[]; readonly day: string; readonly groups: Groups } | undefined;
+  #grouped: Grouped | undefined;
 
   constructor(data: RunsData) {
     this.#data = data;
@@ -42,13 +52,7 @@ export class RunsModel implements TreeModel<RunsNode> {
     if (parent === undefined) return this.#roots();
     if (parent.kind === 'run') return this.#details(parent);
     if (parent.kind !== 'runGroup') return [];
-    const runs = this.#groups().get(parent.group) ?? [];
-    const shown = runs.slice(0, this.limits.limit(parent.id));
-    const nodes: RunsNode[] = shown.map(({ id }) => ({ kind: 'run', id: `run/${id}`, runId: id }));
-    if (runs.length > shown.length) {
-      nodes.push(moreNode('tidemark.runs', parent.id, { shown: shown.length, total: runs.length }));
-    }
-    return nodes;
+    return this.#page(parent.id, this.#groups().get(parent.group) ?? [], runNode);
   }
 
   row(node: RunsNode): Row {
@@ -57,6 +61,8 @@ export class RunsModel implements TreeModel<RunsNode> {
         return groupRow(node.group, this.#groups().get(node.group)?.length ?? 0);
       case 'run':
         return runRow(node, this.#data.run(node.runId), this.#data.now);
+      case 'runVm':
+        return runVmRow(node, this.#data.run(node.runId));
       case 'runDisk':
         return runDiskRow(node, this.#data.run(node.runId));
       case 'message':
@@ -76,7 +82,8 @@ export class RunsModel implements TreeModel<RunsNode> {
 
   /** Runs that failed after `seenUpTo`, a time of the protocol: what the badge counts. */
   unseenFailures(seenUpTo: string): readonly RunInfo[] {
-    return this.#data.runs.value.filter((run) => hasFailed(run) && endOf(run) > seenUpTo);
+    // A run of a policy counts once, however many of its VMs failed.
+    return topLevel(this.#data.runs.value).filter((run) => hasFailed(run) && endOf(run) > seenUpTo);
   }
 
   /** What is written above the tree: that it is filtered, or not of now. */
@@ -88,7 +95,7 @@ export class RunsModel implements TreeModel<RunsNode> {
         : {};
     if (!this.#filter.active) return stale;
     const shown = [...this.#groups().values()].reduce((count, group) => count + group.length, 0);
-    const message = l10n.t('Showing {0} of {1} runs.', shown, runs.value.length);
+    const message = l10n.t('Showing {0} of {1} runs.', shown, topLevel(runs.value).length);
     return { message, ...stale, description: `“${this.#filter.text}”` };
   }
 
@@ -119,20 +126,51 @@ export class RunsModel implements TreeModel<RunsNode> {
     for (const index of run.progress.disks.keys()) {
       nodes.push({ kind: 'runDisk', id: `${id}/disk/${index}`, runId, index });
     }
+    return run.request.kind === 'policy' ? [...nodes, ...this.#parts(id, run)] : nodes;
+  }
+
+  /** What the run of a policy consists of: its runs, and the VMs of which no run is known. */
+  #parts(id: string, run: RunInfo): readonly RunsNode[] {
+    const parts = this.#look().parts.get(run.id) ?? [];
+    const known = new Set(parts.map((part) => part.id));
+    const vms = run.outcome?.kind === 'policy' ? run.outcome.vms : [];
+    const others = vms.flatMap((vm, index): RunsNode[] =>
+      vm.run !== undefined && known.has(vm.run)
+        ? []
+        : [{ kind: 'runVm', id: `${id}/vm/${vm.host ?? ''}/${vm.vmId}`, runId: run.id, index }],
+    );
+    return this.#page(id, [...parts.map(runNode), ...others], (node) => node);
+  }
+
+  #page<T>(list: string, items: readonly T[], node: (item: T) => RunsNode): readonly RunsNode[] {
+    const shown = items.slice(0, this.limits.limit(list));
+    const nodes = shown.map(node);
+    if (items.length > shown.length)
+      nodes.push(moreNode('tidemark.runs', list, { shown: shown.length, total: items.length }));
     return nodes;
   }
 
   #groups(): Groups {
+    return this.#look().groups;
+  }
+
+  #look(): Grouped {
     const { runs, now } = this.#data;
     const day = dayText(now);
     if (this.#grouped?.of !== runs.value || this.#grouped.day !== day) {
-      const groups = Map.groupBy(
-        runs.value.filter((run) => this.#matches(run)),
-        (run) => groupOf(run, day),
+      const parts = new Map<RunId, RunInfo[]>();
+      for (const run of runs.value.toReversed()) {
+        if (run.parent === undefined) continue;
+        const siblings = parts.get(run.parent);
+        if (siblings === undefined) parts.set(run.parent, [run]);
+        else siblings.push(run);
+      }
+      const shown = topLevel(runs.value).filter((run) =>
+        [run, ...(parts.get(run.id) ?? [])].some((one) => this.#matches(one)),
       );
-      this.#grouped = { of: runs.value, day, groups };
+      this.#grouped = { of: runs.value, day, groups: Map.groupBy(shown, (run) => groupOf(run, day)), parts };
     }
-    return this.#grouped.groups;
+    return this.#grouped;
   }
 
   #matches(run: RunInfo): boolean {
@@ -140,6 +178,8 @@ export class RunsModel implements TreeModel<RunsNode> {
     return this.#filter.matches(run.title, kindText(run.request), stateText(run.state), run.error?.message ?? '');
   }
 }
+
+const runNode = ({ id }: RunInfo): RunNode => ({ kind: 'run', id: `run/${id}`, runId: id });
 
 function groupOf(run: RunInfo, today: string): RunGroup {
   if (run.state === 'queued') return 'queued';

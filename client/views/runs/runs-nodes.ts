@@ -29,7 +29,17 @@ export interface RunDiskNode {
   readonly index: number;
 }
 
-export type RunsNode = RunGroupNode | RunNode | RunDiskNode | MessageNode | MoreNode;
+/** What became of a VM in the run of a policy whose own run is not known here: it was left out, or the list of runs is shorter. */
+export interface RunVmNode {
+  readonly kind: 'runVm';
+  readonly id: string;
+  /** Of the policy's run. */
+  readonly runId: RunId;
+  /** Its place in the outcome. */
+  readonly index: number;
+}
+
+export type RunsNode = RunGroupNode | RunNode | RunDiskNode | RunVmNode | MessageNode | MoreNode;
 
 /** What the view knows. */
 export interface RunsData {

@@ -23,13 +23,14 @@ export function pointRow({ label, point }: PointNode, now: number): Row {
   const type = typeText(point.type);
   // In a narrow line only what is not as usual; the tooltip has both.
   const unusual = point.consistency === 'crash' ? consistencyText(point.consistency) : '';
-  const facts = joined(unusual, costText(point.disks));
+  const pinned = point.pinned === undefined ? '' : l10n.t('pinned');
+  const facts = joined(pinned, unusual, costText(point.disks));
   const age = ageText(point.createdAt, now);
   return {
     label: label === 'time' ? time : point.vmName,
     description: label === 'time' ? joined(type, age, facts) : joined(time, type, facts),
-    icon: warned ? { name: 'warning', color: colors.warning } : icons[point.type],
-    context: context('restorePoint', point.type, warned && 'warnings'),
+    icon: warned ? { name: 'warning', color: colors.warning } : pinned === '' ? icons[point.type] : { name: 'pinned' },
+    context: context('restorePoint', point.type, warned && 'warnings', pinned === '' ? 'loose' : 'pinned'),
     accessibility: [
       l10n.t('Restore point of {0}, {1}', point.vmName, timeText(point.createdAt)),
       type,
@@ -58,11 +59,18 @@ export function pointTooltip({ point }: PointNode): string {
       [l10n.t('New'), formatBytes(cost.newBytes)],
       [l10n.t('Stored'), formatBytes(cost.storedBytes)],
       [l10n.t('Next incremental'), point.referencePointId === undefined ? l10n.t('not from here') : l10n.t('possible')],
+      [l10n.t('Policy'), point.policy],
+      [l10n.t('Pinned'), pinText(point)],
       [l10n.t('Id'), point.id],
     ]),
     diskTable(point.disks),
     point.warnings.length === 0 ? undefined : blocks(heading(l10n.t('Warnings')), list(point.warnings)),
   );
+}
+
+function pinText({ pinned }: RestorePointInfo): string | undefined {
+  if (pinned === undefined) return undefined;
+  return joined(l10n.t('by {0}, {1}', pinned.by, timeText(pinned.at)), pinned.note);
 }
 
 function diskTable(disks: readonly RestorePointDisk[]): string {

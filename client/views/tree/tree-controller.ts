@@ -100,6 +100,17 @@ export class TreeController<N extends TreeNode> implements vscode.TreeDataProvid
     for (const node of first.toReversed()) await this.view.reveal(node, { select: false, focus: false, expand: true });
   }
 
+  /** Shows the node at the end of a path of ids, which begins at the first level. False when there is none. */
+  async reveal(path: readonly string[]): Promise<boolean> {
+    let node: N | undefined;
+    for (const id of path) {
+      node = this.#tree.children(node).find((child) => child.id === id);
+      if (node === undefined) return false;
+    }
+    if (node !== undefined) await this.view.reveal(node, { select: true, focus: true, expand: true });
+    return node !== undefined;
+  }
+
   /** Something may have changed: looks at once, or as soon as the last look is long enough ago. */
   refresh(): void {
     const wait = this.#refreshedAt + this.#source.everyMs - performance.now();

@@ -2,4 +2,7 @@
 import type { App } from '../../app.ts';
 
 /** The application without its views: they are being made. */
-export type ViewApp = Pick<App, 'extension' | 'daemon' | 'stores' | 'logs' | 'contextKeys' | 'own'>;
+export type ViewApp = Pick<
+  App,
+  'extension' | 'daemon' | 'stores' | 'policyFiles' | 'policies' | 'logs' | 'contextKeys' | 'own'
+>;

@@ -1,4 +1,5 @@
 /** What commands do with the views. */
+import type { VmId } from '../../../server/protocol/ids.ts';
 import type { MoreTarget } from '../../targets.ts';
 
 /** A view that can be filtered. */
@@ -7,6 +8,11 @@ export interface FilteredView {
   readonly filter: string;
   /** Shows only what has every word of `text`; `*` and `?` are wildcards. Empty shows everything. */
   setFilter(text: string): void;
+}
+
+export interface HostsControls extends FilteredView {
+  /** Opens the view at a VM, and the VM in it. False when its host does not have it. */
+  reveal(host: string, vmId: VmId): Promise<boolean>;
 }
 
 export interface RunsControls extends FilteredView {
@@ -27,7 +33,7 @@ export interface PoliciesControls {
 
 /** The views of this window. */
 export interface ViewControls {
-  readonly hosts: FilteredView;
+  readonly hosts: HostsControls;
   readonly runs: RunsControls;
   readonly repositories: RepositoriesControls;
   readonly policies: PoliciesControls;

@@ -5,7 +5,12 @@ import { stateSentence, statusFacts } from '../../../../client/commands/flows/da
 import { planText } from '../../../../client/commands/flows/garbage-plan.ts';
 import { LogText } from '../../../../client/commands/flows/log-text.ts';
 import { deletionQuestion } from '../../../../client/commands/flows/point-deletion.ts';
-import { policyNameProblem, starterPolicy } from '../../../../client/commands/flows/policy-starter.ts';
+import {
+  policyFromTemplate,
+  policyNameProblem,
+  policyTemplates,
+} from '../../../../client/commands/flows/policy-templates.ts';
+import { parsePolicy } from '../../../../server/policy/index.ts';
 import { errorCodes, TidemarkError } from '../../../../server/protocol/errors.ts';
 
 const nothingToCollect = {
@@ -93,11 +98,23 @@ test('The status tells what the daemon told, and leaves out what it did not', ()
   assert.equal(values({ ...status, remoteUrl: 'https://backup01:8441' }).length, values(status).length + 1);
 });
 
-test('A new policy has the names that were given, and its own name is one the daemon takes', () => {
-  const text = starterPolicy({ name: 'nightly', repository: 'main', host: 'hv02', timezone: 'Europe/Warsaw' });
-  for (const part of ['name: nightly', 'repository: main', 'host: hv02', 'timezone: Europe/Warsaw']) {
-    assert.ok(text.includes(part), part);
-  }
+test('Every template is a policy that has the names that were given, whatever YAML would read them as', () => {
+  for (const names of [
+    { name: 'nightly', repository: 'main', host: 'hv02' },
+    { name: 'null', repository: '2026', host: 'no' },
+  ])
+    for (const { id } of policyTemplates()) {
+      const { policy, diagnostics } = parsePolicy(policyFromTemplate(id, { ...names, timezone: 'Europe/Warsaw' }));
+      assert.deepEqual(diagnostics, [], id);
+      assert.equal(policy?.name, names.name);
+      assert.equal(policy.repository, names.repository);
+      assert.deepEqual(new Set(policy.select.map(({ host }) => host)), new Set([names.host]));
+      assert.ok(policy.schedule?.every(({ timezone }) => timezone === 'Europe/Warsaw'));
+      assert.ok(policy.retention !== undefined);
+    }
+});
+
+test('The name of a new policy is one that the daemon takes', () => {
   assert.equal(policyNameProblem('nightly-sql'), undefined);
-  for (const name of ['', 'Nightly', '-a', 'a b', 'a'.repeat(65)]) assert.ok(policyNameProblem(name), name);
+  for (const name of ['', 'Nightly', '-a', 'a-', 'a b', 'a'.repeat(65)]) assert.ok(policyNameProblem(name), name);
 });

@@ -180,7 +180,7 @@ test('below a VM are its disks and its restore points, newest first', () => {
   assert.deepEqual(labels(model, find(`${vm}/points`)), ['2026-01-31 11:00', '2026-01-31 09:00']);
   const point = model.row(find(`${vm}/points/point/main/${pointOf(4, 1, 3).id}`));
   assert.equal(point.description, 'full · 3 h ago · 2 GiB read, 512 MiB stored');
-  assert.equal(point.context, 'tidemark.restorePoint+full');
+  assert.equal(point.context, 'tidemark.restorePoint+full+loose');
 });
 
 test('a disk that cannot be tracked is told from the others', () => {

@@ -1,0 +1,187 @@
+/** A plan in words: the page, and the few lines before a policy is applied. */
+import type { PlannedVm, PolicyFinding, PolicyPlan, RetentionDecision } from '../../../server/protocol/daemon.ts';
+import { l10n } from '../../base/l10n.ts';
+import { blocks, escaped, list, table } from '../../views/tree/markdown.ts';
+import { typeText } from '../../views/tree/point-rows.ts';
+import { pointsText, timeText, vmsText, warningsText } from '../../views/tree/texts.ts';
+
+/** More lines than anybody reads on a page: the rest is counted. */
+const maxRows = 500;
+/** And in a dialog. */
+const maxLines = 5;
+
+/** The page of a plan, in Markdown. Whatever the names in it hold, they show as they are. */
+export function planPage(plan: PolicyPlan): string {
+  const title = l10n.t('Plan of {0}', plan.name);
+  const base = plan.base;
+  return blocks(
+    `# ${escaped(title)}`,
+    escaped(
+      base === undefined
+        ? l10n.t('The policy is not applied yet. Nothing has been changed by this plan.')
+        : l10n.t(
+            'Compared with version {0}, applied {1} by {2}. Nothing has been changed by this plan.',
+            base.version,
+            timeText(base.at),
+            base.by,
+          ),
+    ),
+    list(summaryLines(plan)),
+    warningsSection(plan),
+    changesSection(plan),
+    vmsSection(plan.vms),
+    runsSection(plan),
+    retentionSection(plan.retention),
+  );
+}
+
+/** What matters of a plan, a line each. */
+export function summaryLines(plan: PolicyPlan): readonly string[] {
+  const counted = (change: PlannedVm['change']): number => plan.vms.filter((vm) => vm.change === change).length;
+  const [kept, fresh, dropped] = [counted('kept'), counted('new'), counted('dropped')];
+  const removed = plan.retention.filter(({ keep }) => !keep).length;
+  const [next] = plan.nextRuns;
+  const notes = plan.findings.length + plan.warnings.length;
+  return [
+    l10n.t('{0} taken in: {1} new, {2} as before, {3} dropped', vmsText(kept + fresh), fresh, kept, dropped),
+    next === undefined
+      ? l10n.t('no run by schedule')
+      : l10n.t('next run {0}, {1}', timeText(next.at), typeText(next.type)),
+    ...(removed === 0 ? [] : [l10n.t('{0} would be removed by the retention', pointsText(removed))]),
+    ...(notes === 0 ? [] : [warningsText(notes)]),
+  ];
+}
+
+/** What is said before the policy is applied: the summary, what changes, and the warnings. */
+export function applyDetail(plan: PolicyPlan): string {
+  const changes = plan.base === undefined ? [] : plan.changes.map(changeLine);
+  const notes = [...plan.findings.map(({ message }) => message), ...plan.warnings];
+  return [summaryLines(plan), cut(changes), cut(notes.map((note) => `⚠ ${note}`))]
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n');
+}
+
+function cut(lines: readonly string[]): readonly string[] {
+  if (lines.length <= maxLines) return lines;
+  return [...lines.slice(0, maxLines), l10n.t('and {0} more', lines.length - maxLines)];
+}
+
+function changeLine({ path, before, after }: PolicyPlan['changes'][number]): string {
+  if (before === undefined) return l10n.t('{0}: {1} (added)', path, short(after));
+  if (after === undefined) return l10n.t('{0}: {1} (removed)', path, short(before));
+  return l10n.t('{0}: {1} → {2}', path, short(before), short(after));
+}
+
+const short = (text = ''): string => (text.length > 120 ? `${text.slice(0, 119)}…` : text);
+
+function section(title: string, content: string): string {
+  return content === '' ? '' : blocks(`## ${escaped(title)}`, content);
+}
+
+function warningsSection({ findings, warnings }: PolicyPlan): string {
+  const lines = [...findings.map(findingLine), ...warnings];
+  return section(l10n.t('Warnings'), list(lines.slice(0, maxRows)));
+}
+
+function findingLine({ code, message, start }: PolicyFinding): string {
+  return l10n.t('Line {0}: {1} ({2})', start.line + 1, message, code);
+}
+
+function changesSection({ base, changes }: PolicyPlan): string {
+  if (base === undefined) return '';
+  const title = l10n.t('Changes');
+  if (changes.length === 0) return section(title, escaped(l10n.t('No value differs from what is applied.')));
+  const head = [l10n.t('Key'), l10n.t('Applied'), l10n.t('File')];
+  return section(
+    title,
+    rows(
+      head,
+      changes.map(({ path, before = '', after = '' }) => [path, before, after]),
+    ),
+  );
+}
+
+const changeOrder = { new: 0, dropped: 1, kept: 2 } as const;
+
+function vmsSection(vms: readonly PlannedVm[]): string {
+  const title = l10n.t('VMs');
+  if (vms.length === 0) return section(title, escaped(l10n.t('It takes in no VM.')));
+  const texts = { new: l10n.t('new'), dropped: l10n.t('dropped'), kept: l10n.t('as before') };
+  const sorted = vms.toSorted((a, b) => changeOrder[a.change] - changeOrder[b.change]);
+  const head = [l10n.t('VM'), l10n.t('Host'), l10n.t('What changes')];
+  return section(
+    title,
+    rows(
+      head,
+      sorted.map(({ vm, host, change }) => [vm, host, texts[change]]),
+    ),
+  );
+}
+
+function runsSection({ nextRuns, timezone }: PolicyPlan): string {
+  const title = l10n.t('Next runs');
+  if (nextRuns.length === 0)
+    return section(title, escaped(l10n.t('None: it has no schedule. It runs when somebody starts it.')));
+  const zone = timezone === undefined ? undefined : escaped(l10n.t('The policy counts its hours in {0}.', timezone));
+  const head = [l10n.t('When, in the time of this machine'), l10n.t('Type')];
+  return section(
+    title,
+    blocks(
+      rows(
+        head,
+        nextRuns.map(({ at, type }) => [timeText(at), typeText(type)]),
+      ),
+      zone,
+    ),
+  );
+}
+
+/** What goes first; then what stays. */
+export function retentionSection(decisions: readonly RetentionDecision[]): string {
+  if (decisions.length === 0) return '';
+  const sorted = decisions.toSorted((a, b) => Number(a.keep) - Number(b.keep));
+  const head = [l10n.t('Restore point'), l10n.t('VM'), l10n.t('What happens'), l10n.t('Why')];
+  return section(
+    l10n.t('Restore points'),
+    rows(
+      head,
+      sorted.map(({ createdAt, vm, keep, reasons }) => [
+        timeText(createdAt),
+        vm,
+        keep ? l10n.t('stays') : l10n.t('is removed after the next successful run'),
+        reasons.join(', '),
+      ]),
+    ),
+  );
+}
+
+function rows(head: readonly string[], all: readonly (readonly string[])[]): string {
+  const more = all.length - maxRows;
+  return blocks(
+    table(head, all.slice(0, maxRows)),
+    more > 0 ? escaped(l10n.t('and {0} more', more.toLocaleString())) : undefined,
+  );
+}
+
+/** The page of what the retention of an applied policy would do now. */
+export function retentionPage(
+  name: string,
+  { decisions, warnings }: { readonly decisions: readonly RetentionDecision[]; readonly warnings: readonly string[] },
+): string {
+  const removed = decisions.filter(({ keep }) => !keep).length;
+  return blocks(
+    `# ${escaped(l10n.t('Retention of {0}', name))}`,
+    escaped(
+      decisions.length === 0
+        ? l10n.t('There is no restore point that the policy made, or it has no retention: nothing is removed.')
+        : l10n.t(
+            '{0} would stay, {1} would be removed. Nothing has been removed by this preview.',
+            pointsText(decisions.length - removed),
+            pointsText(removed),
+          ),
+    ),
+    section(l10n.t('Warnings'), list(warnings.slice(0, maxRows))),
+    retentionSection(decisions),
+  );
+}
