@@ -162,7 +162,10 @@ export class Inventory {
   async #ask(host: ManagedHost, before: Answer | undefined): Promise<Answer> {
     let answer: Answer;
     try {
-      answer = { vms: await this.#listVms(host), readAt: new Date().toISOString(), failure: undefined };
+      const vms = await this.#listVms(host);
+      // What has not changed stays the same object: what was worked out from it holds.
+      const same = before?.vms !== undefined && JSON.stringify(before.vms) === JSON.stringify(vms);
+      answer = { vms: same ? before.vms : vms, readAt: new Date().toISOString(), failure: undefined };
     } catch (error) {
       const since = before?.failure?.since ?? new Date().toISOString();
       const failure = { since, error: TidemarkError.from(error).report() };
@@ -200,5 +203,5 @@ function readingOf(host: string, answer: Answer | undefined): HostReading {
 function differs(before: Answer | undefined, now: Answer): boolean {
   if (before === undefined || (before.failure === undefined) !== (now.failure === undefined)) return true;
   if (before.failure?.error.message !== now.failure?.error.message) return true;
-  return before.vms !== now.vms && JSON.stringify(before.vms) !== JSON.stringify(now.vms);
+  return before.vms !== now.vms;
 }

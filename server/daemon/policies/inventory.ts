@@ -5,6 +5,7 @@ import type { Inventory, VmListing } from '../inventory.ts';
 import type { RepositoryRegistry } from '../repositories.ts';
 import type { HostReading, VmEntry } from '../../protocol/daemon.ts';
 import { throwIfAborted } from '../../protocol/errors.ts';
+import type { VmInfo } from '../../protocol/model.ts';
 import type { InventoryHost, InventoryVm, PolicyInventory } from '../../protocol/policy-inventory.ts';
 
 /** A host whose answer is older is asked again meanwhile, ms. */
@@ -17,6 +18,9 @@ export class PolicyInventoryReader {
   readonly #repositories: RepositoryRegistry;
   /** The build that each host had when it was reached last. */
   readonly #builds = new Map<string, number>();
+  /** What was made of each VM as its host listed it. */
+  readonly #vms = new WeakMap<VmInfo, InventoryVm>();
+  #last: PolicyInventory | undefined;
 
   constructor(hosts: HostRegistry, inventory: Inventory, repositories: RepositoryRegistry) {
     this.#hosts = hosts;
@@ -24,7 +28,7 @@ export class PolicyInventoryReader {
     this.#repositories = repositories;
   }
 
-  /** What is known at this moment. Hosts that were not heard of lately are asked, and nobody waits for them. */
+  /** What is known at this moment; the same object as long as nothing changed. Hosts that were not heard of lately are asked, and nobody waits for them. */
   async now(signal: AbortSignal): Promise<PolicyInventory> {
     return this.#from(await this.#inventory.list({ wait: false, maxAgeMs: freshMs }, signal));
   }
@@ -43,16 +47,35 @@ export class PolicyInventoryReader {
 
   #from({ vms, hosts }: VmListing): PolicyInventory {
     const readings = new Map(hosts.map((reading) => [reading.host, reading]));
-    return {
+    const inventory = {
       hosts: this.#hosts.list().map((host) => {
         const { status } = host.entry();
         if (status.state === 'reachable') this.#builds.set(host.name, status.info.build);
         return inventoryHost(host.name, this.#builds.get(host.name), readings.get(host.name));
       }),
-      vms: vms.map(inventoryVm),
+      vms: vms.map((entry) => this.#vm(entry)),
       repositories: this.#repositories.entries().map(({ name, location }) => ({ name, location })),
     };
+    // The rules keep what they worked out from an inventory for as long as it is the same object.
+    if (this.#last === undefined || !same(this.#last, inventory)) this.#last = inventory;
+    return this.#last;
   }
+
+  #vm({ host, vm, lastRestorePoint }: VmEntry): InventoryVm {
+    const known = this.#vms.get(vm);
+    if (known?.host === host && known.lastBackupAt === lastRestorePoint?.createdAt) return known;
+    const made = inventoryVm(host, vm, lastRestorePoint?.createdAt);
+    this.#vms.set(vm, made);
+    return made;
+  }
+}
+
+function same(a: PolicyInventory, b: PolicyInventory): boolean {
+  return (
+    a.vms.length === b.vms.length &&
+    a.vms.every((vm, index) => vm === b.vms[index]) &&
+    JSON.stringify([a.hosts, a.repositories]) === JSON.stringify([b.hosts, b.repositories])
+  );
 }
 
 function inventoryHost(name: string, build: number | undefined, reading: HostReading | undefined): InventoryHost {
@@ -64,7 +87,7 @@ function inventoryHost(name: string, build: number | undefined, reading: HostRea
   };
 }
 
-function inventoryVm({ host, vm, lastRestorePoint }: VmEntry): InventoryVm {
+function inventoryVm(host: string, vm: VmInfo, lastBackupAt: string | undefined): InventoryVm {
   const { id, name, state, configVersion, rctBlockers, disks } = vm;
   return {
     host,
@@ -74,6 +97,6 @@ function inventoryVm({ host, vm, lastRestorePoint }: VmEntry): InventoryVm {
     configVersion,
     rctBlockers,
     disks: disks.map(({ name: disk, sizeBytes, format, trackable }) => ({ name: disk, sizeBytes, format, trackable })),
-    ...(lastRestorePoint === undefined ? {} : { lastBackupAt: lastRestorePoint.createdAt }),
+    ...(lastBackupAt === undefined ? {} : { lastBackupAt }),
   };
 }

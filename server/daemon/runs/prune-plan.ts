@@ -37,10 +37,10 @@ export interface PruneSource {
  * Keeps the newest `keepLast` restore points of each VM and, besides them, those that are pinned and the newest one whose data is all
  * there: what is kept must be of use.
  */
-export async function planByCount(source: PruneSource, keepLast: number): Promise<PrunePlan> {
+export async function planByCount(source: PruneSource, keepLast: number, vms: PruneRequest['vms']): Promise<PrunePlan> {
   const keep: StoredRestorePoint[] = [];
   const remove: Removal[] = [];
-  for (const newestFirst of byVm(source.points)) {
+  for (const newestFirst of byVm(source.points.filter(isOfThese(vms)))) {
     const going = await goingOf(newestFirst, keepLast, source);
     for (const point of newestFirst) if (!going.has(point)) keep.push(point);
     for (const point of newestFirst.toReversed()) if (going.has(point)) remove.push({ point, policy: undefined });
@@ -72,14 +72,12 @@ export async function planByPolicies(
   vms: PruneRequest['vms'],
   now: number,
 ): Promise<PrunePlan> {
-  const wanted = vms === undefined ? undefined : new Set(vms);
+  const isWanted = isOfThese(vms);
   const keep: StoredRestorePoint[] = [];
   const remove: Removal[] = [];
   const decisions: RetentionDecision[] = [];
   for (const policy of policies) {
-    const own = source.points.filter(
-      (point) => point.policy === policy.name && (wanted === undefined || wanted.has(point.vmId)),
-    );
+    const own = source.points.filter((point) => point.policy === policy.name && isWanted(point));
     for (const newestFirst of byVm(own)) {
       const decided = await decideSafely(policy, newestFirst, source, now);
       for (const decision of decided) {
@@ -117,6 +115,12 @@ async function decideSafely(
     if (await isWhole(best, repository, context)) return decided;
     damaged.add(best.id);
   }
+}
+
+/** All when none are named. */
+function isOfThese(vms: PruneRequest['vms']): (point: StoredRestorePoint) => boolean {
+  const wanted = vms === undefined ? undefined : new Set(vms);
+  return ({ vmId }) => wanted === undefined || wanted.has(vmId);
 }
 
 /** The restore points of each VM, newest first. */

@@ -11,7 +11,8 @@ import type { PrunePlan, PruneSource, Removal } from './prune-plan.ts';
 
 /**
  * Keeps the newest `keepLast` restore points of each VM, or without it what the retention of the applied policies says. Restore points that
- * cannot be read are left alone. Throws `TM7002` when the policy that is asked for is not applied.
+ * cannot be read are left alone. Throws `TM7002` when the policy that is asked for is not applied, and `TM1001` for a count together with
+ * a policy, whose rules do not go by it.
  */
 export async function executePrune(
   request: PruneRequest,
@@ -19,6 +20,15 @@ export async function executePrune(
   services: RunServices,
 ): Promise<RunOutcome> {
   const { signal } = context;
+  if (request.keepLast !== undefined && request.policy !== undefined) {
+    throw new TidemarkError(
+      errorCodes.invalidInput,
+      'A prune keeps a number of restore points, or what a policy says.',
+      {
+        hint: 'Leave out one of the two.',
+      },
+    );
+  }
   context.phase('connecting');
   const repository = await services.repositories.open(request.repository, signal);
   context.phase('collecting');
@@ -49,7 +59,7 @@ export async function executePrune(
 }
 
 async function planOf(request: PruneRequest, source: PruneSource, { policies, now }: RunServices): Promise<PrunePlan> {
-  if (request.keepLast !== undefined) return planByCount(source, request.keepLast);
+  if (request.keepLast !== undefined) return planByCount(source, request.keepLast, request.vms);
   const wanted =
     request.policy === undefined
       ? policies.list().filter(({ policy }) => policy.repository === request.repository)

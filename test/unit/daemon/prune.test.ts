@@ -92,6 +92,18 @@ describe('a prune run', () => {
     assert.match(fake.warnings.join(), /not whole/);
   });
 
+  it('leaves other VMs alone when some are named', async () => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- short names instead of GUIDs
+    const outcome = await prune({ keepLast: 1, vms: ['b'] as unknown as PruneRequest['vms'] });
+    assert.deepEqual(outcome.removed, [id(6)]);
+    assert.deepEqual(outcome.kept, [id(7)]);
+  });
+
+  it('refuses a number together with a policy, and deletes nothing', async () => {
+    await assert.rejects(prune({ keepLast: 1, policy: 'nightly' }), { code: errorCodes.invalidInput });
+    assert.deepEqual(deleted, []);
+  });
+
   it('never deletes what is pinned, also when that happens while it works', async () => {
     pinned = new Set([1, 6].map(id));
     latePin = new Set([id(3)]);
