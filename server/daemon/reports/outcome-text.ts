@@ -12,27 +12,26 @@ const maxEntries = 2000;
 
 /** Of a run that is no policy's. */
 export function outcomeText(outcome: Exclude<RunOutcome, { readonly kind: 'policy' }>): string {
-  switch (outcome.kind) {
-    case 'backup':
-      return backupText(outcome);
-    case 'restore-disk':
-      return facts([
-        ['Restored to', outcome.target],
-        ['Size', formatBytes(outcome.sizeBytes)],
-        ['Written', formatBytes(outcome.dataBytes)],
-      ]);
-    case 'restore-vm':
-      return facts([
-        ['Restored as', `${outcome.host}/${outcome.vmName}`],
-        ['VM id', outcome.vmId],
-      ]);
-    case 'verify':
-      return section('Verification', verificationText(outcome));
-    case 'prune':
-      return section('Retention', pruneText(outcome));
-    default:
-      return collectionText(outcome);
-  }
+  if (outcome.kind === 'backup') return backupText(outcome);
+  if (outcome.kind === 'verify') return section('Verification', verificationText(outcome));
+  if (outcome.kind === 'prune') return section('Retention', pruneText(outcome));
+  if (outcome.kind === 'gc') return collectionText(outcome);
+  return outcome.kind === 'restore-disk' ? restoredDiskText(outcome) : restoredVmText(outcome);
+}
+
+function restoredDiskText({ target, sizeBytes, dataBytes }: Outcome<'restore-disk'>): string {
+  return facts([
+    ['Restored to', target],
+    ['Size', formatBytes(sizeBytes)],
+    ['Written', formatBytes(dataBytes)],
+  ]);
+}
+
+function restoredVmText({ host, vmName, vmId }: Outcome<'restore-vm'>): string {
+  return facts([
+    ['Restored as', `${host}/${vmName}`],
+    ['VM id', vmId],
+  ]);
 }
 
 function collectionText(outcome: Outcome<'gc'>): string {
