@@ -3,7 +3,9 @@ import {
   CodeActionKind,
   CodeLensRefreshRequest,
   ErrorCodes,
+  MessageType,
   ResponseError,
+  ShowMessageNotification,
   TextDocuments,
   TextDocumentSyncKind,
 } from 'vscode-languageserver';
@@ -12,6 +14,7 @@ import type {
   InitializeParams,
   InitializeResult,
   RenameParams,
+  ShowMessageParams,
   TextDocumentIdentifier,
   WorkspaceEdit,
 } from 'vscode-languageserver';
@@ -140,7 +143,7 @@ class PolicyServer {
   }
 
   #initialize({ initializationOptions, capabilities }: InitializeParams): InitializeResult {
-    this.#session.documentation = languageOptions(initializationOptions, 'initializationOptions').documentation;
+    this.#session.documentation = this.#documentation(initializationOptions);
     this.#refreshes = [
       ...(capabilities.workspace?.codeLens?.refreshSupport === true
         ? [() => this.#connection.sendRequest(CodeLensRefreshRequest.type)]
@@ -165,6 +168,16 @@ class PolicyServer {
         documentFormattingProvider: true,
       },
     };
+  }
+
+  /** Without it diagnostics have no links; they are of use all the same. */
+  #documentation(options: unknown): string | undefined {
+    try {
+      return languageOptions(options, 'initializationOptions').documentation;
+    } catch (error) {
+      this.#log('The editor gave no options', error);
+      return undefined;
+    }
   }
 
   #ask(): void {
@@ -238,7 +251,10 @@ class PolicyServer {
   ): WorkspaceEdit | ResponseError {
     try {
       const { edit, notice } = rename(document, position, newName, context);
-      if (notice !== undefined) this.#connection.window.showInformationMessage(notice);
+      if (notice !== undefined) {
+        const message: ShowMessageParams = { type: MessageType.Info, message: notice };
+        this.#send(this.#connection.sendNotification(ShowMessageNotification.type, message));
+      }
       return edit;
     } catch (error) {
       if (TidemarkError.is(error)) return new ResponseError(ErrorCodes.InvalidParams, error.message);

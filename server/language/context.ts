@@ -11,7 +11,7 @@ export interface LanguageContext extends RuleContext {
   /** Policies of other files, and applied ones without a file. */
   readonly others: readonly OtherPolicy[];
   /** URI of the page that explains the codes of diagnostics. */
-  readonly documentation: string;
+  readonly documentation: string | undefined;
 }
 
 /** The applied policy that a file's name stands for. */

@@ -33,7 +33,9 @@ export function diagnosticsOf(
     range: rangeIn(document, finding.range),
     severity: severities[finding.severity],
     code: finding.code,
-    codeDescription: { href: `${context.documentation}#${finding.code.toLowerCase()}` },
+    ...(context.documentation === undefined
+      ? {}
+      : { codeDescription: { href: `${context.documentation}#${finding.code.toLowerCase()}` } }),
     source: 'tidemark',
     message: finding.message,
     ...(unnecessary.has(finding.code) ? { tags: [DiagnosticTag.Unnecessary] } : {}),

@@ -75,7 +75,10 @@ function behindComments(tokens: readonly Token[], index: number): Token | undefi
 
 function columnOf(token: Token, layout: Layout, nextOf: () => Token | undefined): number {
   // Lines in brackets keep their shape.
-  if (token.flow) return token.first ? Math.max(layout.column + 1, token.column + layout.shift) : 0;
+  if (token.flow) {
+    const least = layout.column + (token.kind === 'close' ? 0 : 1);
+    return token.first ? Math.max(least, token.column + layout.shift) : 0;
+  }
   if (token.kind !== 'comment') return layout.place(token);
   if (!token.first) return 0;
   const next = nextOf();

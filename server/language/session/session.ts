@@ -36,7 +36,8 @@ interface Parsed {
 }
 
 export class Session {
-  documentation = '';
+  /** URI of the page that explains the codes of diagnostics. */
+  documentation: string | undefined;
   readonly #sources: SessionSources;
   readonly #parsed = new Map<string, Parsed>();
 
