@@ -92,19 +92,17 @@ function retentionText(decisions: readonly RetentionDecision[], timezone: string
   const stay = decisions.length - going.length;
   const sum = `    ${count(stay, 'restore point')} ${stay === 1 ? 'stays' : 'stay'}\n`;
   if (going.length === 0) return `Retention\n${sum}`;
-  const lines = cut(going).map((decision) => decisionLine(decision, timezone, style));
+  const lines = cut(going).map((decision) => removedLine(decision, timezone, style));
   return `Restore points that the retention would remove, after the next successful run of their VM\n${lines.join('')}${more(going)}${sum}`;
 }
 
-/** One restore point, whether it stays, and why. */
-export function decisionLine(
-  { restorePoint, createdAt, vm, keep, reasons }: RetentionDecision,
+function removedLine(
+  { restorePoint, createdAt, vm, reasons }: RetentionDecision,
   timezone: string,
   style: Style,
 ): string {
-  const mark = keep ? ' ' : style.bad('-');
   const why = reasons.length === 0 ? '' : `  ${printable(reasons.join(', '))}`;
-  return `  ${mark} ${restorePoint}  ${zonedMinute(createdAt, timezone)}  ${printable(vm)}${why}\n`;
+  return `  ${style.bad('-')} ${restorePoint}  ${zonedMinute(createdAt, timezone)}  ${printable(vm)}${why}\n`;
 }
 
 function removed(decisions: readonly RetentionDecision[]): readonly RetentionDecision[] {

@@ -4,13 +4,13 @@ import type { Command } from 'commander';
 import { formatBytes } from '../../base/format.ts';
 import type { DaemonClient } from '../../connect/index.ts';
 import * as daemon from '../../protocol/daemon.ts';
-import type { RunInfo, RunOutcome, RunRequest } from '../../protocol/daemon.ts';
+import type { RetentionDecision, RunInfo, RunOutcome, RunRequest } from '../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { runToEnd } from '../follow.ts';
-import { decisionLine } from '../policy-plan.ts';
-import { count, localTime } from '../table.ts';
+import { printable } from '../printable.ts';
+import { count, localMinute, localTime, table } from '../table.ts';
 import { wholeNumber } from '../values.ts';
 
 const repositoryArgument = ['[name]', 'the repository; may be left out when there is only one'] as const;
@@ -76,18 +76,30 @@ function addPrune(repo: Command, context: CliContext): void {
       }));
       const { outcome } = run;
       if (outcome?.kind !== 'prune') throw unexpected(run);
-      printResult(context, globalOptions(command), outcome, pruneText(context, outcome));
+      printResult(context, globalOptions(command), outcome, pruneText(outcome));
     });
 }
 
-function pruneText({ style }: CliContext, outcome: Extract<RunOutcome, { readonly kind: 'prune' }>): string {
+function pruneText(outcome: Extract<RunOutcome, { readonly kind: 'prune' }>): string {
   const { removed, kept, dryRun, decisions } = outcome;
   const [verb, keep] = dryRun ? ['Would delete', 'would keep'] : ['Deleted', 'kept'];
-  const text = `${verb} ${count(removed.length, 'restore point')}, ${keep} ${kept.length}.\n`;
-  if (decisions === undefined) return `${text}${removed.map((id) => `  ${id}\n`).join('')}`;
+  const sum = `${verb} ${count(removed.length, 'restore point')}, ${keep} ${kept.length}.\n`;
+  if (decisions === undefined) return `${sum}${removed.map((id) => `  ${id}\n`).join('')}`;
   const shown = dryRun ? decisions : decisions.filter(({ keep: stays }) => !stays);
-  const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
-  return `${shown.map((decision) => decisionLine(decision, timeZone, style)).join('')}${text}`;
+  const others = 'Restore points that no applied policy has made are left alone.\n';
+  return `${shown.length === 0 ? '' : `${decisionTable(shown)}\n`}${sum}${others}`;
+}
+
+function decisionTable(decisions: readonly RetentionDecision[]): string {
+  return table(
+    [{ title: 'RESTORE POINT' }, { title: 'TAKEN' }, { title: 'VM' }, { title: 'WHY IT STAYS OR GOES' }],
+    decisions.map(({ restorePoint, createdAt, vm, keep, reasons }) => [
+      restorePoint,
+      localMinute(createdAt),
+      printable(vm),
+      `${keep ? 'stays' : 'goes'}: ${printable(reasons.join(', '))}`,
+    ]),
+  );
 }
 
 function addGc(repo: Command, context: CliContext): void {

@@ -39,7 +39,11 @@ const maxChanges = 4096;
 /** The plan. Throws `TM7001` with the first error when the text is not a policy. */
 export function makePlan({ checked, base, inventory, made, now }: PlanInput): PolicyPlan {
   const policy = acceptPolicy(checked);
-  const { decisions, warnings } = retentionOf(policy, made, now);
+  const vms = plannedVms(policy, base?.policy, inventory);
+  const taken = new Set(vms.flatMap(({ change, vmId }) => (change === 'dropped' ? [] : [vmId])));
+  // A run deletes restore points of the VMs that it has backed up, and of no others.
+  const concerned = { ...made, points: made.points.filter(({ vmId }) => taken.has(vmId)) };
+  const { decisions, warnings } = retentionOf(policy, concerned, now);
   const all = [...baseWarnings(base), ...hostWarnings(policy, inventory), ...warnings];
   return {
     name: policy.name,
@@ -47,7 +51,7 @@ export function makePlan({ checked, base, inventory, made, now }: PlanInput): Po
     sha256: createHash('sha256').update(checked.source.text, 'utf8').digest('hex'),
     ...(base === undefined ? {} : { base: base.version }),
     changes: base?.policy === undefined ? [] : policyChanges(base.policy, policy).slice(0, maxChanges),
-    vms: plannedVms(policy, base?.policy, inventory),
+    vms,
     nextRuns: nextRuns(policy, now, shownRuns).map(nextRun),
     retention: decisions,
     findings: findingsOf(checked),

@@ -196,7 +196,7 @@ test('Prune follows the policies: each restore point with the reason, and what i
   const text = await tidemark(['repo', 'prune', 'main', '--dry-run', '--data', site.data]);
   assert.match(
     text.stdout,
-    new RegExp(`\\n {4}${oldest.id} .*pinned[^]*\\nWould delete 1 restore point, would keep 2\\.\\n$`),
+    new RegExp(`\\n${oldest.id} .* stays: .*pinned[^]*\\nWould delete 1 restore point, would keep 2\\.\\n`),
   );
   await site.run(['repo', 'prune', 'main']);
   assert.equal((await site.restorePoints()).length, 2);

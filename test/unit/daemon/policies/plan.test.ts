@@ -150,6 +150,12 @@ describe('a plan', () => {
     assert.deepEqual(planOf(textOf("['*']"), { made }).retention, []);
   });
 
+  it('says nothing of the restore points of VMs that it does not take in: no run of it deletes them', () => {
+    const made = { points: pointsOf([2, 1, 0]), damaged: new Set<RestorePointInfo['id']>(), warnings: [] };
+    const plan = planOf(textOf("['nothing-has-this-name']", 'retention: { keepLast: 1 }\n'), { made });
+    assert.deepEqual(plan.retention, []);
+  });
+
   it('warns of hosts that it does not know enough of, and only of those that the policy names', () => {
     const inventory = inventoryOf(
       ['sql01'],
