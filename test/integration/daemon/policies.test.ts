@@ -9,6 +9,7 @@ import type { AppliedPolicy, RunOutcome } from '../../../server/protocol/daemon.
 import { errorCodes } from '../../../server/protocol/errors.ts';
 import type { RestorePointId } from '../../../server/protocol/ids.ts';
 import type { RestorePointInfo } from '../../../server/protocol/model.ts';
+import { death } from '../acceptance/support/crash.ts';
 import { Site } from '../acceptance/support/site.ts';
 import { eventually, runReaches } from '../support/daemon-fixture.ts';
 
@@ -241,6 +242,67 @@ test('A policy whose host or repository is gone says so, and the others go on', 
   await rename(moved, site.site.repository);
   const { decisions } = await site.client.request(protocol.previewRetention, { name: 'near' });
   assert.equal(decisions.length, 1);
+});
+
+test('A policy that is edited or deleted while its run is active changes the next run, not this one', async (t) => {
+  const site = await PolicySite.make(t);
+  const rules = 'consistency: crash\nretention: { keepLast: 1 }\n';
+  await site.apply(textOf('nightly', "['sql*']", rules));
+  await site.backUp('sql01', 'nightly');
+
+  const edited = await site.client.request(protocol.runPolicy, { name: 'nightly' });
+  await site.apply(textOf('nightly', '[web]', 'consistency: crash\nretention: { keepLast: 9 }\n'));
+  const first = (await runReaches(site.client, edited.run.id, 'succeeded', 'failed')).outcome;
+  assert(first?.kind === 'policy');
+  assert.equal(first.version, 1);
+  assert.deepEqual(
+    first.vms.map(({ vm, result }) => [vm, result]),
+    [
+      ['sql01', 'succeeded'],
+      ['sql02', 'succeeded'],
+    ],
+  );
+  // What is deleted follows the rules that are applied now.
+  assert.deepEqual(first.retention?.removed, []);
+
+  const deleted = await site.client.request(protocol.runPolicy, { name: 'nightly' });
+  await site.client.request(protocol.deletePolicy, { name: 'nightly', by });
+  const second = (await runReaches(site.client, deleted.run.id, 'succeeded', 'failed')).outcome;
+  assert(second?.kind === 'policy');
+  assert.deepEqual(
+    second.vms.map(({ vm, result }) => [vm, result]),
+    [['web', 'succeeded']],
+  );
+  assert.equal(second.retention, undefined);
+  assert.equal((await site.ids()).length, 4);
+  assert.deepEqual(await site.policies(), []);
+});
+
+test('The daemon killed while retention deletes leaves every restore point whole or gone, and finishes later', async (t) => {
+  const site = await PolicySite.make(t);
+  await site.apply(textOf('nightly', "['sql*']", 'retention: { keepLast: 1 }\n'));
+  const made: RestorePointId[] = [];
+  for (let count = 0; count < 4; count++) made.push(await site.backUp('sql01', 'nightly'));
+  const [oldest, pinned, , newest] = made;
+  assert(oldest && pinned && newest);
+  await site.client.request(protocol.pinRestorePoint, { id: pinned, pinned: true, by });
+
+  await site.client.close();
+  await site.site.stopDaemon();
+  const daemon = await site.site.startDaemon({ failpoint: 'prune.deleted' });
+  const dying = await connect(site.site);
+  const request = { kind: 'prune', repository: 'main', dryRun: false } as const;
+  // The answer may be lost with the daemon.
+  await Promise.allSettled([dying.request(protocol.startRun, { request }), death(daemon)]);
+  assert.equal(daemon.signalCode, 'SIGKILL');
+
+  await site.restartDaemon();
+  assert.deepEqual(await site.ids(), made.slice(1));
+  await site.site.run(['repo', 'verify', 'main', '--read-data']);
+  assert.deepEqual((await site.prune()).removed, [made[2]]);
+  assert.deepEqual(await site.ids(), [pinned, newest]);
+  await site.site.run(['repo', 'gc', 'main', '--now']);
+  await site.site.run(['repo', 'verify', 'main', '--read-data']);
 });
 
 test('A text that is no policy is refused with its line, and nothing changes', async (t) => {
