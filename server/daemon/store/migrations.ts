@@ -70,6 +70,16 @@ const migrations: readonly Migration[] = [
       CREATE TABLE verified_weeks (policy TEXT PRIMARY KEY, week TEXT NOT NULL) STRICT;
     `,
   },
+  {
+    description: 'when VMs were last backed up, for metrics',
+    sql: `
+      CREATE TABLE vm_successes (
+        vm_id TEXT NOT NULL, policy TEXT NOT NULL, repository TEXT NOT NULL, vm TEXT NOT NULL, host TEXT NOT NULL,
+        at_ms INTEGER NOT NULL, PRIMARY KEY (vm_id, policy, repository)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX vm_successes_at ON vm_successes (at_ms);
+    `,
+  },
 ];
 
 /** The schema version this build writes. */

@@ -18,6 +18,8 @@ import {
   parseRunIdRow,
   parseSamples,
 } from './rows.ts';
+import type { MetricStore } from './metric-store.ts';
+import { SqliteMetricStore } from './metrics.ts';
 import type { NotificationStore } from './notification-store.ts';
 import { SqliteNotificationStore } from './notifications.ts';
 import { SqlitePolicyStore } from './policies.ts';
@@ -50,6 +52,7 @@ class SqliteStore implements Store {
   readonly policies: PolicyStore;
   readonly schedules: ScheduleStore;
   readonly notifications: NotificationStore;
+  readonly metrics: MetricStore;
   readonly #database: DatabaseSync;
   readonly #log: Logger;
 
@@ -58,6 +61,7 @@ class SqliteStore implements Store {
     this.#log = log;
     this.schedules = new SqliteScheduleStore(database, log);
     this.policies = new SqlitePolicyStore(database, log, (work) => this.#transaction(work));
+    this.metrics = new SqliteMetricStore(database);
     this.notifications = new SqliteNotificationStore(database, log, (work) => this.#transaction(work));
   }
 
@@ -124,6 +128,13 @@ class SqliteStore implements Store {
 
   lastRunOf(policy: string): RunInfo | undefined {
     const rows = this.#database.prepare('SELECT info FROM runs WHERE policy = ? ORDER BY id DESC LIMIT 1').all(policy);
+    return this.#readable(rows)[0];
+  }
+
+  lastEndedRunOf(policy: string): RunInfo | undefined {
+    const rows = this.#database
+      .prepare('SELECT info FROM runs WHERE policy = ? AND finished = 1 ORDER BY id DESC LIMIT 1')
+      .all(policy);
     return this.#readable(rows)[0];
   }
 

@@ -2,6 +2,7 @@
 import type { LogLine, RunInfo, RunSample } from '../../protocol/daemon.ts';
 import type { RunId } from '../../protocol/ids.ts';
 import type { JournalEntry } from '../runs/context.ts';
+import type { MetricStore } from './metric-store.ts';
 import type { NotificationStore } from './notification-store.ts';
 import type { PolicyStore } from './policy-store.ts';
 import type { ScheduleStore } from './schedule-store.ts';
@@ -27,6 +28,7 @@ export interface Store extends Disposable {
   readonly policies: PolicyStore;
   readonly schedules: ScheduleStore;
   readonly notifications: NotificationStore;
+  readonly metrics: MetricStore;
 
   hosts(): readonly HostRecord[];
   putHost(host: HostRecord): void;
@@ -46,6 +48,8 @@ export interface Store extends Disposable {
   runs(limit: number): readonly RunInfo[];
   /** The newest run of a policy; not that of one of its VMs. */
   lastRunOf(policy: string): RunInfo | undefined;
+  /** As `lastRunOf`, of those that ended. */
+  lastEndedRunOf(policy: string): RunInfo | undefined;
   /** The runs that are part of a run, in the order they were started. */
   childrenOf(parent: RunId, limit: number): readonly RunInfo[];
   /** Runs that were queued or active when they were last stored. */
