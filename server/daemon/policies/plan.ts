@@ -44,7 +44,12 @@ export function makePlan({ checked, base, inventory, made, now }: PlanInput): Po
   // A run deletes restore points of the VMs that it has backed up, and of no others.
   const concerned = { ...made, points: made.points.filter(({ vmId }) => taken.has(vmId)) };
   const { decisions, warnings } = retentionOf(policy, concerned, now);
-  const all = [...baseWarnings(base), ...hostWarnings(policy, inventory), ...warnings];
+  const all = [
+    ...baseWarnings(base),
+    ...repositoryWarnings(base?.policy, policy),
+    ...hostWarnings(policy, inventory),
+    ...warnings,
+  ];
   return {
     name: policy.name,
     timezone: policyTimezone(policy),
@@ -99,6 +104,14 @@ function baseWarnings(base: PlanBase | undefined): readonly string[] {
   if (base === undefined || base.policy !== undefined) return [];
   return [
     `Version ${base.version.version}, which is applied, cannot be read by this version of Tidemark, so nothing is compared with it.`,
+  ];
+}
+
+/** Restore points do not move, and the retention looks only where the policy stores now. */
+function repositoryWarnings(before: Policy | undefined, { repository, name }: Policy): readonly string[] {
+  if (before === undefined || before.repository === repository) return [];
+  return [
+    `The next backups go to repository ${repository} and read everything again. What ${name} stored in ${before.repository} stays there until somebody deletes it.`,
   ];
 }
 

@@ -73,15 +73,17 @@ describe('the inventory feed of one client', () => {
     one.push({ kind: 'repositories' }, 2);
     one.push({ kind: 'restorePoints', repository: 'main' }, 3);
     one.push({ kind: 'vms', host: 'hv01' }, 4);
+    one.push({ kind: 'policies' }, 5);
     pass(10_000);
     assert.equal(sent.length, 1);
     taken.resolve();
     await new Promise(setImmediate);
     pass(300);
     assert.deepEqual(sent[1], {
-      sequence: 4,
+      sequence: 5,
       hosts: false,
       repositories: true,
+      policies: true,
       vmsOf: ['hv01'],
       restorePointsOf: ['main'],
     });

@@ -174,6 +174,13 @@ describe('a plan', () => {
     ]);
   });
 
+  it('says what becomes of restore points when the repository changes', () => {
+    const base = baseOf(textOf("['sql*']").replace('repository: main', 'repository: old'));
+    assert.deepEqual(planOf(textOf("['sql*']"), { base }).warnings, [
+      'The next backups go to repository main and read everything again. What nightly stored in old stays there until somebody deletes it.',
+    ]);
+  });
+
   it('of a text that is no policy names the first error, its line and how many there are', () => {
     assert.throws(() => planOf('name: nightly\nrepository: main\nselct: []\nretention: { keepLast: no }\n'), {
       code: errorCodes.policyInvalid,

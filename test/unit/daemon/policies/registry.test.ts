@@ -6,12 +6,15 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 
 import { silentLogger } from '../../../../server/base/log.ts';
+import { ulid } from '../../../../server/base/ulid.ts';
 import { PolicyRegistry } from '../../../../server/daemon/policies/registry.ts';
 import type { NewVersion } from '../../../../server/daemon/policies/registry.ts';
 import { openSqliteStore } from '../../../../server/daemon/store/sqlite.ts';
 import type { Store } from '../../../../server/daemon/store/store.ts';
 import { parsePolicy } from '../../../../server/policy/index.ts';
+import type { RunInfo, RunRequest } from '../../../../server/protocol/daemon.ts';
 import { errorCodes } from '../../../../server/protocol/errors.ts';
+import { runId } from '../../../../server/protocol/ids.ts';
 
 const textOf = (name: string, more = ''): string =>
   `name: ${name}\nrepository: main\nselect:\n  - host: hv01\n    vms: [sql-*]\n${more}`;
@@ -161,5 +164,49 @@ describe('the registry of policies', () => {
     assert.match(policies.text('future', undefined).text, /replicate/);
     assert.equal(policies.apply(newVersion(textOf('future'))), true);
     assert.equal(policies.get('future').version.version, 2);
+  });
+
+  it('finds the newest run of a policy, which outlives the trimming of the history', () => {
+    const progress = { phase: 'finished', disks: [], doneBytes: 0, totalBytes: 0, bytesPerSecond: 0 } as const;
+    const insert = (request: RunRequest): RunInfo['id'] => {
+      const id = runId(ulid(), 'id');
+      const at = '2026-03-01T00:00:00Z';
+      const run = {
+        id,
+        request,
+        title: 'x',
+        state: 'succeeded',
+        queuedAt: at,
+        progress,
+        warnings: [],
+        sequence: 1,
+      } as const;
+      store.insertRun(run, undefined);
+      return id;
+    };
+    const ofPolicy = (policy: string): RunInfo['id'] => insert({ kind: 'policy', policy, trigger: 'schedule' });
+    ofPolicy('nightly');
+    const newest = ofPolicy('nightly');
+    const weekly = ofPolicy('weekly');
+    for (let count = 0; count < 5; count++) insert({ kind: 'gc', repository: 'main', dryRun: false, now: false });
+    store.trimRuns(2);
+    assert.equal(store.lastRunOf('nightly')?.id, newest);
+    assert.equal(store.lastRunOf('weekly')?.id, weekly);
+    assert.equal(store.lastRunOf('never'), undefined);
+    assert.equal(store.runs(100).length, 4);
+  });
+
+  it('remembers the last full success, and forgets it with the policy', () => {
+    policies.apply(newVersion(textOf('nightly')));
+    policies.succeeded('nightly', '2026-03-01T03:00:00Z');
+    policies.succeeded('gone', '2026-03-01T03:00:00Z');
+    reopen();
+    assert.equal(policies.getKept('nightly').lastSuccessAt, '2026-03-01T03:00:00Z');
+    policies.apply(newVersion(textOf('nightly', 'verify: weekly\n')));
+    reopen();
+    assert.equal(policies.getKept('nightly').lastSuccessAt, '2026-03-01T03:00:00Z');
+    policies.delete('nightly', 'anna@laptop');
+    policies.apply(newVersion(textOf('nightly')));
+    assert.equal(policies.getKept('nightly').lastSuccessAt, undefined);
   });
 });
