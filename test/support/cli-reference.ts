@@ -20,7 +20,8 @@ In a checkout the command is \`npx tidemark …\` after \`npm run build\` (or af
 
 - It is a client of the [daemon](architecture.md), which it starts when none runs. \`--data DIR\`, before or after the command, or
   the environment variable \`TIDEMARK_DATA\`, selects another daemon's data directory. \`sim\`, \`agent\` and \`demo\` do not use yours. A daemon that a command started by itself ends
-  after ten minutes in which no client was connected and no run was active; \`tidemark daemon start\` starts one that stays.
+  after ten minutes in which no client was connected, no run was active and no applied policy had a schedule; \`tidemark daemon start\` starts one that stays.
+- \`policy validate\` needs no daemon and starts none.
 - \`--daemon URL\` asks a daemon on another machine instead ([security](security.md#a-daemon-on-another-machine)), with \`--daemon-password-file FILE\` and, unless an
   authority vouches for its certificate, \`--daemon-certificate SHA256\`. Locations of repositories and files to restore to are then paths **on that machine**.
 - Results go to standard output; progress, warnings and errors go to standard error, so that output can be piped.
