@@ -57,6 +57,7 @@ const timezone = (description: string) =>
     maxLength: 64,
     what: 'a name of the IANA time zone database, such as Europe/Warsaw',
     code: diagnosticCodes.unknownTimezone,
+    candidates: () => ['UTC', ...Intl.supportedValuesOf('timeZone')],
     parse: (value) => (isTimezone(value) ? value : undefined),
   });
 

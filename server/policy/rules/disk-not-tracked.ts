@@ -24,10 +24,11 @@ interface Untracked {
 
 const untracked = new WeakMap<Selection, readonly Untracked[]>();
 
-const explanations: Readonly<Record<Problem, string>> = {
-  passthrough: 'A pass-through disk cannot be read from the host: it is not in the backup.',
-  shared: 'A shared disk (VHD set) cannot be frozen with one VM: it is not in the backup.',
-  untracked: 'Changes of this disk are not tracked: each backup reads all of it.',
+const messages: Readonly<Record<Problem, (disks: string, one: boolean) => string>> = {
+  passthrough: (disks, one) =>
+    `The pass-through ${disks} ${one ? 'is' : 'are'} not backed up: a host cannot read ${one ? 'it' : 'them'}.`,
+  shared: (disks, one) => `The shared ${disks} ${one ? 'is' : 'are'} not backed up: other VMs write to a VHD set too.`,
+  untracked: (disks) => `Changes of the ${disks} are not tracked: each backup reads everything.`,
 };
 
 export const diskNotTracked: Rule = function* (source, { inventory }) {
@@ -47,7 +48,10 @@ export const diskNotTracked: Rule = function* (source, { inventory }) {
       yield finding(source, {
         code: diagnosticCodes.diskNotTracked,
         severity: problem === 'untracked' ? 'information' : 'warning',
-        message: `${ofGroup.length === 1 ? 'The disk' : 'The disks'} ${quotedList(ofGroup)} of ${vms}: ${explanations[problem]}`,
+        message: messages[problem](
+          `${ofGroup.length === 1 ? 'disk' : 'disks'} ${quotedList(ofGroup)} of ${vms}`,
+          ofGroup.length === 1,
+        ),
         path: ['select', entry, 'vms', item],
         fixes: problem === 'untracked' ? [] : excludeDisks(source, ofGroup),
       });

@@ -34,17 +34,24 @@ export class SelectedDisks {
 
 const known = new WeakMap<Selection, SelectedDisks>();
 
-/** The disks that `disks.exclude` can mean; undefined when they are not all known, or no VM is in. */
-export function disksOf(source: PolicySource, { inventory }: RuleContext): SelectedDisks | undefined {
+/** The disks of the selected VMs, as far as hosts have told; undefined when nothing is known of any. */
+export function selectedDisks(source: PolicySource, { inventory }: RuleContext): SelectedDisks | undefined {
   const { select } = source.draft;
   if (inventory === undefined || select === undefined) return undefined;
-  const index = indexOf(inventory);
-  const selection = selectionOf(select, index);
-  const told = select.every(({ host }) => index.hostsOf(host).every((each) => each.known));
-  if (!told || selection.vms.size === 0) return undefined;
+  const selection = selectionOf(select, indexOf(inventory));
+  if (selection.vms.size === 0) return undefined;
   let disks = known.get(selection);
   if (disks === undefined) known.set(selection, (disks = new SelectedDisks([...selection.vms.values()])));
   return disks;
+}
+
+/** The same, undefined unless all hosts of the selection have told: only then is it known that there is no other disk. */
+export function allSelectedDisks(source: PolicySource, context: RuleContext): SelectedDisks | undefined {
+  const { select } = source.draft;
+  if (context.inventory === undefined || select === undefined) return undefined;
+  const index = indexOf(context.inventory);
+  const told = select.every(({ host }) => index.hostsOf(host).every((each) => each.known));
+  return told ? selectedDisks(source, context) : undefined;
 }
 
 /** Whether a policy leaves the disk out. */

@@ -6,8 +6,8 @@ import type { Fix, TextRange } from '../diagnostic.ts';
 import type { PolicyPath } from '../schema/schema.ts';
 import { writtenText } from '../schema/write.ts';
 import type { PolicySource } from '../source.ts';
-
-type Edit = Fix['edits'][number];
+import { insertBelow, lineStart, removeLines } from '../text-edits.ts';
+import type { Edit } from '../text-edits.ts';
 
 /** Puts a text in place of the scalar at `path`. */
 export function replaceText(source: PolicySource, path: PolicyPath, text: string): Edit | undefined {
@@ -29,7 +29,7 @@ export function removeItem(source: PolicySource, listPath: PolicyPath, index: nu
   if (!isSeq(list) || list.items.length < 2) return undefined;
   const range = source.rangeOf([...listPath, index]);
   if (range === undefined) return undefined;
-  if (list.flow !== true) return wholeLines(source.text, range, /^[ \t]*-[ \t]*$/);
+  if (list.flow !== true) return removeLines(source.text, range, /^[ \t]*-[ \t]*$/);
   return betweenCommas(source, range, index === 0, source.rangeOf([...listPath, index === 0 ? 1 : index - 1]));
 }
 
@@ -47,7 +47,7 @@ export function removeKey(source: PolicySource, path: PolicyPath): Edit | undefi
   if (range === undefined || !isMap(parent)) return undefined;
   if (parent.flow !== true) {
     const others = parent.items.length > 1;
-    return others ? wholeLines(source.text, range, /^[ \t]*$/) : undefined;
+    return others ? removeLines(source.text, range, /^[ \t]*$/) : undefined;
   }
   const keys = keysOf(parent);
   const at = keys.findIndex((key) => key === path.at(-1));
@@ -68,7 +68,7 @@ export function addItems(source: PolicySource, listPath: PolicyPath, texts: read
   const dash = /^[ \t]*-[ \t]+$/.exec(source.text.slice(start, last.start));
   return dash === null
     ? undefined
-    : afterLine(
+    : insertBelow(
         source.text,
         last.end,
         items.map((item) => `${dash[0]}${item}`),
@@ -90,7 +90,7 @@ export function addKeyAfter(
   const start = isScalar(key) ? key.range?.[0] : undefined;
   if (start === undefined) return undefined;
   const indent = source.text.slice(lineStart(source.text, start), start).replace(/[^ \t]/g, ' ');
-  return afterLine(
+  return insertBelow(
     source.text,
     range.end,
     lines.map((line) => `${indent}${line}`),
@@ -110,33 +110,6 @@ function keyOf({ key }: Pair): string | undefined {
 
 function keysOf(map: YAMLMap): readonly (string | undefined)[] {
   return map.items.map(keyOf);
-}
-
-function lineStart(text: string, at: number): number {
-  return text.lastIndexOf('\n', at - 1) + 1;
-}
-
-/** Where the line's own text ends: before its end of line. */
-function lineEnd(text: string, at: number): number {
-  const end = text.indexOf('\n', at);
-  if (end < 0) return text.length;
-  return text[end - 1] === '\r' ? end - 1 : end;
-}
-
-function afterLine(text: string, at: number, lines: readonly string[]): Edit {
-  const end = lineEnd(text, at);
-  const newline = text.includes('\r\n') ? '\r\n' : '\n';
-  return { range: { start: end, end }, text: lines.map((line) => `${newline}${line}`).join('') };
-}
-
-/** The lines that hold nothing but this; `before` is what may stand in front of it. */
-function wholeLines(text: string, range: TextRange, before: RegExp): Edit | undefined {
-  const start = lineStart(text, range.start);
-  const end = lineEnd(text, range.end);
-  if (!before.test(text.slice(start, range.start)) || !/^[ \t]*(?:#.*)?$/.test(text.slice(range.end, end)))
-    return undefined;
-  const next = text.indexOf('\n', end);
-  return { range: { start, end: next < 0 ? text.length : next + 1 }, text: '' };
 }
 
 /** From the neighbour in front to the end of this one, or, for the first, up to the neighbour behind. */

@@ -1,6 +1,6 @@
 /** TM7307: a disk that is left out, on a host whose exports cannot leave disks out. */
 import { diagnosticCodes } from '../diagnostic.ts';
-import { disksOf } from './disks.ts';
+import { selectedDisks } from './disks.ts';
 import { finding } from './finding.ts';
 import { indexOf } from './inventory-index.ts';
 import { quotedList } from './names.ts';
@@ -10,7 +10,7 @@ import type { Rule } from './rule.ts';
 const firstBuildWithExclusion = 17_763;
 
 export const excludedDiskIsCopied: Rule = (source, context) => {
-  const disks = disksOf(source, context);
+  const disks = selectedDisks(source, context);
   if (disks === undefined || context.inventory === undefined) return [];
   const index = indexOf(context.inventory);
   const isOld = (host: string): boolean => (index.host(host)?.build ?? Infinity) < firstBuildWithExclusion;

@@ -4,7 +4,7 @@ import type { Fix } from '../diagnostic.ts';
 import { isPattern, isVmId } from '../match.ts';
 import type { PolicyPath } from '../schema/schema.ts';
 import type { PolicySource } from '../source.ts';
-import { disksOf } from './disks.ts';
+import { allSelectedDisks } from './disks.ts';
 import { fixOf, removeItemOrList, replaceText } from './edits.ts';
 import { finding } from './finding.ts';
 import { indexOf } from './inventory-index.ts';
@@ -43,7 +43,7 @@ export const nothingExcluded: Rule = function* (source, { inventory }) {
 
 /** The same of patterns in `disks.exclude`; a name that no disk has is TM7304. */
 export const noDiskExcluded: Rule = (source, context) => {
-  const disks = disksOf(source, context);
+  const disks = allSelectedDisks(source, context);
   return (source.draft.disks?.exclude ?? []).flatMap((pattern, item) => {
     if (disks === undefined || !isPattern(pattern) || disks.matching(pattern).length > 0) return [];
     const path = ['disks', 'exclude', item];

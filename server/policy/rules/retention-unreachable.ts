@@ -81,7 +81,7 @@ function rateOfPolicy(draft: PolicyDraft): RunRate | undefined {
 function onlyNewest(source: PolicySource, level: Level, retention: RetentionRules, rate: RunRate) {
   if (retention[level.key] !== 1) return undefined;
   return {
-    message: `The last ${level.span} with a restore point is the one of the newest, so this keeps only the newest restore point, which always stays.`,
+    message: `This keeps the newest restore point of one ${level.span}: that is the newest of all, which always stays.`,
     fixes: raise(source, level, retention, rate),
   };
 }

@@ -128,7 +128,11 @@ function reportKey(
     return;
   }
   if (first !== undefined) {
-    check.report(node, path, { code: diagnosticCodes.duplicateKey, message: `The key "${key}" is here twice.` });
+    check.report(node, path, {
+      code: diagnosticCodes.duplicateKey,
+      message: `The key "${key}" is here twice.`,
+      twice: { first, second: pair },
+    });
     return;
   }
   const where = path.length === 0 ? 'a policy' : nameOf(path);

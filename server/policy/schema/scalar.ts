@@ -3,7 +3,7 @@ import { isScalar } from 'yaml';
 import type { Node } from 'yaml';
 
 import { diagnosticCodes } from '../diagnostic.ts';
-import type { DiagnosticCode } from '../diagnostic.ts';
+import type { DiagnosticCode, Fix } from '../diagnostic.ts';
 import { kindOf } from './schema.ts';
 import { writtenText } from './write.ts';
 import type { Check, JsonSchema, NameKind, PolicyPath, ScalarSchema, ValueExample } from './schema.ts';
@@ -31,6 +31,8 @@ export function text<T = string>(
     /** For the JSON Schema; `parse` decides. */
     readonly pattern?: RegExp;
     readonly code?: DiagnosticCode;
+    /** What a wrong text may have been meant to be. */
+    readonly candidates?: () => readonly string[];
     /** Undefined: the text is refused. */
     readonly parse: (value: string) => T | undefined;
     /** The text that gives this value; absent when the value is the text. */
@@ -55,10 +57,19 @@ export function text<T = string>(
     check: (node, path, check) => {
       const value = textOf(node, path, check, what);
       if (value === undefined) return undefined;
+      if (!isText(value)) {
+        const message = `${nameOf(path)} has a character that is none of a text.`;
+        check.report(node, path, { code: diagnosticCodes.valueNotAllowed, message });
+        return undefined;
+      }
       const parsed = value.length === 0 || value.length > maxLength ? undefined : parse(value);
       if (parsed === undefined) {
         const length = value.length > maxLength ? `, at most ${maxLength} characters long` : '';
-        check.report(node, path, { code, message: `${nameOf(path)} must be ${what}${length}.` });
+        check.report(node, path, {
+          code,
+          message: `${nameOf(path)} must be ${what}${length}.`,
+          candidates: options.candidates?.() ?? [],
+        });
       }
       return parsed;
     },
@@ -119,7 +130,7 @@ export function wholeNumber(
       const value = isScalar(node) ? node.value : undefined;
       if (typeof value !== 'number') {
         const message = `${nameOf(path)} must be a whole number from ${min} to ${max}, not ${kindOf(node)}.`;
-        check.report(node, path, { code: diagnosticCodes.wrongType, message });
+        check.report(node, path, { code: diagnosticCodes.wrongType, message, fixes: withoutQuotes(node, min, max) });
         return undefined;
       }
       if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
@@ -148,6 +159,20 @@ function textOf(node: Node | null | undefined, path: PolicyPath, check: Check, w
   const message = `${nameOf(path)} must be ${what}, not ${kindOf(node)}.`;
   check.report(node, path, { code: diagnosticCodes.wrongType, message, fixes });
   return undefined;
+}
+
+/** Without control characters but ends of lines and tabs, and without halves of characters, which quotes can bring in: `"\\0"`. */
+function isText(value: string): boolean {
+  return value.isWellFormed() && !/[^\P{Cc}\n\t]/u.test(value);
+}
+
+/** A number in quotes is a text. */
+function withoutQuotes(node: Node | null | undefined, min: number, max: number): readonly Fix[] {
+  const digits = isScalar(node) && typeof node.value === 'string' && /^\d{1,9}$/.test(node.value) ? node.value : '';
+  const range = node?.range;
+  if (digits === '' || Number(digits) < min || Number(digits) > max || range === undefined || range === null) return [];
+  const edits = [{ range: { start: range[0], end: range[1] }, text: `${Number(digits)}` }];
+  return [{ title: 'Write it without quotes', edits, preferred: true }];
 }
 
 /** An example as a value: without the quotes that YAML needs. */

@@ -3,7 +3,7 @@
  * hover show.
  */
 import { isMap, isScalar, isSeq } from 'yaml';
-import type { Node } from 'yaml';
+import type { Node, Pair } from 'yaml';
 
 import type { DiagnosticCode, Fix, Severity } from '../diagnostic.ts';
 
@@ -23,6 +23,8 @@ export interface Check {
       readonly fixes?: readonly Fix[];
       /** Candidates for what was meant: the nearest is offered as a fix. */
       readonly candidates?: readonly string[];
+      /** A key that is there a second time. */
+      readonly twice?: { readonly first: Pair; readonly second: Pair };
       /** Mark the key of the entry instead of its value. */
       readonly atKey?: boolean;
     },

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { checkPolicy, diagnosticCodes, parsePolicy } from '../../../server/policy/index.ts';
+import type { PolicyDiagnostic } from '../../../server/policy/index.ts';
+import { applyFix, fixtures, goldenFile, goldenFiles, goldenOf } from './fixture.ts';
+import type { Marker } from './fixture.ts';
+
+const all = fixtures();
+
+const inOrder = (a: Marker, b: Marker) =>
+  a.start - b.start || a.end - b.end || a.code.localeCompare(b.code) || a.message.localeCompare(b.message);
+
+const markerOf = ({ code, severity, message, range, fixes = [] }: PolicyDiagnostic): Marker => ({
+  code,
+  severity,
+  message,
+  start: range.start,
+  end: range.end,
+  fixes: fixes.map(({ title }) => title),
+});
+
+for (const fixture of all) {
+  test(`${fixture.name}: exactly what the file says is found, where it says`, () => {
+    const found = checkPolicy(parsePolicy(fixture.text), fixture.context);
+    const shown = (markers: readonly Marker[]) =>
+      markers.toSorted(inOrder).map((marker) => ({ ...marker, text: fixture.text.slice(marker.start, marker.end) }));
+    assert.deepEqual(shown(found.map(markerOf)), shown(fixture.markers));
+  });
+
+  for (const marker of fixture.markers) {
+    for (const [index, title] of marker.fixes.entries()) {
+      test(`${fixture.name}: ${marker.code}, ${title}`, () => {
+        const diagnostic = checkPolicy(parsePolicy(fixture.text), fixture.context).find(
+          ({ code, range }) => code === marker.code && range.start === marker.start,
+        );
+        const fix = diagnostic?.fixes?.[index];
+        assert.ok(fix);
+        const fixed = applyFix(fixture.text, fix);
+        assert.equal(fixed, goldenOf(fixture, marker.code, index));
+        const after = checkPolicy(parsePolicy(fixed), fixture.context);
+        assert.deepEqual(
+          after.filter(({ code, message }) => code === marker.code && message === marker.message),
+          [],
+        );
+        assert.deepEqual(
+          after.filter(({ code }) => code === diagnosticCodes.yamlSyntax),
+          [],
+        );
+      });
+    }
+  }
+}
+
+test('Every code has a file that shows it', () => {
+  const shown = new Set(all.flatMap(({ markers }) => markers.map(({ code }) => code)));
+  for (const code of Object.values(diagnosticCodes)) assert.ok(shown.has(code), code);
+});
+
+test('Every file with what a fix makes belongs to a fix', () => {
+  const expected = all.flatMap((fixture) =>
+    fixture.markers.flatMap(({ code, fixes }) => fixes.map((_, index) => goldenFile(fixture, code, index))),
+  );
+  assert.deepEqual([...goldenFiles()].sort(), expected.sort());
+});
+
+test('Messages are sentences that fit into an editor', () => {
+  for (const { markers } of all) {
+    for (const { message } of markers) {
+      assert.match(message, /^[\p{L}`"].*[.?]$/u);
+      assert.ok(message.length < 300, message);
+    }
+  }
+});
