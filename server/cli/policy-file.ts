@@ -1,5 +1,5 @@
 /** Policy files on this machine. */
-import { open, readdir } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { systemCode } from '../base/files.ts';
@@ -39,9 +39,8 @@ export async function readPolicyText(path: string): Promise<string> {
  */
 export async function policyFilesIn(path: string): Promise<readonly string[] | undefined> {
   try {
-    return await filesBelow(path);
+    return (await stat(path)).isDirectory() ? await filesBelow(path) : undefined;
   } catch (error) {
-    if (systemCode(error) === 'ENOTDIR') return undefined;
     throw unreadable(path, error);
   }
 }
