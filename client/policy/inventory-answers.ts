@@ -1,6 +1,7 @@
 /** What the language server is told of hosts, VMs and repositories: what the stores have, which is what the trees show. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { inventoryVm } from '../../server/base/policy-inventory.ts';
 import type { HostEntry, VmEntry } from '../../server/protocol/daemon.ts';
 import type { Parsed } from '../../server/protocol/parse.ts';
 import type { InventoryHost, InventoryVm } from '../../server/protocol/policy-inventory.ts';
@@ -80,17 +81,4 @@ export class InventoryAnswers {
     this.#vmsOf.set(value, made);
     return made;
   }
-}
-
-function inventoryVm({ host, vm, lastRestorePoint }: VmEntry): InventoryVm {
-  return {
-    host,
-    id: vm.id,
-    name: vm.name,
-    state: vm.state,
-    configVersion: vm.configVersion,
-    rctBlockers: vm.rctBlockers,
-    disks: vm.disks.map(({ name, sizeBytes, format, trackable }) => ({ name, sizeBytes, format, trackable })),
-    ...(lastRestorePoint === undefined ? {} : { lastBackupAt: lastRestorePoint.createdAt }),
-  };
 }

@@ -3,6 +3,7 @@ import { abortable } from '../deadline.ts';
 import type { HostRegistry } from '../hosts.ts';
 import type { Inventory, VmListing } from '../inventory.ts';
 import type { RepositoryRegistry } from '../repositories.ts';
+import { inventoryVm } from '../../base/policy-inventory.ts';
 import type { HostReading, VmEntry } from '../../protocol/daemon.ts';
 import { throwIfAborted } from '../../protocol/errors.ts';
 import type { VmInfo } from '../../protocol/model.ts';
@@ -61,10 +62,11 @@ export class PolicyInventoryReader {
     return this.#last;
   }
 
-  #vm({ host, vm, lastRestorePoint }: VmEntry): InventoryVm {
+  #vm(entry: VmEntry): InventoryVm {
+    const { host, vm, lastRestorePoint } = entry;
     const known = this.#vms.get(vm);
     if (known?.host === host && known.lastBackupAt === lastRestorePoint?.createdAt) return known;
-    const made = inventoryVm(host, vm, lastRestorePoint?.createdAt);
+    const made = inventoryVm(entry);
     this.#vms.set(vm, made);
     return made;
   }
@@ -84,19 +86,5 @@ function inventoryHost(name: string, build: number | undefined, reading: HostRea
     ...(build === undefined ? {} : { build }),
     known: reading?.readAt !== undefined,
     ...(reading?.unreachableSince === undefined ? {} : { unreachableSince: reading.unreachableSince }),
-  };
-}
-
-function inventoryVm(host: string, vm: VmInfo, lastBackupAt: string | undefined): InventoryVm {
-  const { id, name, state, configVersion, rctBlockers, disks } = vm;
-  return {
-    host,
-    id,
-    name,
-    state,
-    configVersion,
-    rctBlockers,
-    disks: disks.map(({ name: disk, sizeBytes, format, trackable }) => ({ name: disk, sizeBytes, format, trackable })),
-    ...(lastBackupAt === undefined ? {} : { lastBackupAt }),
   };
 }
