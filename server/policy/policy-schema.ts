@@ -2,7 +2,7 @@
  * The one declaration of the policy file: its types, its checks, `schemas/backup-policy.schema.json`, hover and completion all follow from
  * it. The format is a contract (docs/policies.md): keys are added, never changed.
  */
-import { Cron } from 'croner';
+import { CronPattern } from 'croner';
 
 import { diagnosticCodes } from './diagnostic.ts';
 import { list, mapping, optional, required } from './schema/compound.ts';
@@ -79,9 +79,9 @@ const timeOfDay = (description: string) =>
 function parseCron(value: string): string | undefined {
   if (value.trim().split(/\s+/).length !== 5 && !value.startsWith('@')) return undefined;
   try {
-    const cron = new Cron(value, { paused: true, mode: value.startsWith('@') ? 'auto' : '5-part' });
-    cron.stop();
-    return value;
+    // Not `Cron`: that takes whatever has a colon for a date.
+    const { pattern: read } = new CronPattern(value, undefined, { mode: value.startsWith('@') ? 'auto' : '5-part' });
+    return read === '' ? undefined : value;
   } catch (error) {
     if (error instanceof TypeError || error instanceof RangeError) return undefined;
     throw error;
