@@ -7,7 +7,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { TextEdit } from 'vscode-languageserver';
 import type { Document } from 'yaml';
 
-import { parsePolicy } from '../../policy/index.ts';
+import { diagnosticCodes, parsePolicy } from '../../policy/index.ts';
+import type { DiagnosticCode } from '../../policy/index.ts';
 import { isTooLarge, rangeIn } from '../document.ts';
 import type { PolicyDocument } from '../document.ts';
 import { tokensOf } from '../syntax/tokens.ts';
@@ -32,24 +33,30 @@ export function format(document: PolicyDocument): TextEdit[] {
 
 /** The formatted text; undefined when it is no valid YAML, or would not mean the same. */
 export function formatText(text: string): string | undefined {
-  const before = parsePolicy(text).document;
-  if (before === undefined || before.errors.length > 0) return undefined;
+  const before = readable(text);
+  if (before === undefined) return undefined;
   const lines = text.replaceAll('\r\n', '\n');
   const formatted = layOut(lines, tokensOf(lines));
-  const after = parsePolicy(formatted).document;
+  const after = readable(formatted);
   if (after === undefined || !meansTheSame(before, after)) return undefined;
   return text.includes('\r\n') ? formatted.replaceAll('\n', '\r\n') : formatted;
 }
 
+/** What keeps a text from being one document that means what it shows. */
+const unreadable: ReadonlySet<DiagnosticCode> = new Set([
+  diagnosticCodes.yamlSyntax,
+  diagnosticCodes.yamlFeature,
+  diagnosticCodes.severalDocuments,
+  diagnosticCodes.tabIndent,
+]);
+
+function readable(text: string): Document | undefined {
+  const { document, diagnostics } = parsePolicy(text);
+  return diagnostics.some(({ code }) => unreadable.has(code)) ? undefined : document;
+}
+
 function meansTheSame(before: Document, after: Document): boolean {
-  // Aliases are refused by the check, and are not followed here: small files could become huge ones.
-  const plain = (document: Document): unknown => document.toJS({ maxAliasCount: 0 });
-  try {
-    return after.errors.length === 0 && isDeepStrictEqual(plain(before), plain(after));
-  } catch (error) {
-    if (error instanceof ReferenceError) return false;
-    throw error;
-  }
+  return isDeepStrictEqual(before.toJS(), after.toJS());
 }
 
 function layOut(text: string, tokens: readonly Token[]): string {
