@@ -9,12 +9,15 @@ import { lineLogger } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
 import { rendezvousPaths } from '../base/rendezvous.ts';
 import { daemonProtocol } from '../protocol/daemon.ts';
+import { TidemarkError } from '../protocol/errors.ts';
 import { acquireDaemonLock } from './daemon-lock.ts';
 import { registerHandlers } from './handlers.ts';
 import type { DaemonServices } from './handlers.ts';
 import { watchIdle } from './idle-watch.ts';
 import { listen } from './listener.ts';
 import { LogFile } from './log-file.ts';
+import { listenForMetrics } from './metrics/listen.ts';
+import type { MetricsAddress, MetricsListener } from './metrics/listen.ts';
 import { listenRemotely } from './remote-listener.ts';
 import type { RemoteAccess } from './remote-listener.ts';
 import { recoverRuns } from './runs/recovery.ts';
@@ -38,6 +41,8 @@ export interface DaemonOptions {
   readonly onLogLine?: ((line: string) => void) | undefined;
   /** Called once when clients can connect. */
   readonly onReady?: (() => void) | undefined;
+  /** Offers metrics. When it is not `required` and cannot be, the daemon serves without. */
+  readonly metrics?: { readonly address: MetricsAddress; readonly required: boolean } | undefined;
   /** Serves clients on other machines as well. */
   readonly remote?: RemoteAccess | undefined;
   /** Ends the daemon when for so long no client was connected, no run was active and no policy had a schedule, ms; absent: it stays. */
@@ -99,6 +104,7 @@ class Daemon {
   /** Sessions there ever were. */
   #clients = 0;
   #remoteUrl: string | undefined;
+  #metricsUrl: string | undefined;
   readonly #stopRequested = Promise.withResolvers<StopReason>();
 
   constructor(
@@ -167,6 +173,8 @@ class Daemon {
     };
     const far = remote === undefined ? undefined : await listenRemotely(remote, this.#log, onClient);
     this.#remoteUrl = far?.url;
+    const metrics = await this.#openMetrics(services);
+    this.#metricsUrl = metrics?.url;
     const near = await listen({
       dataDirectory,
       instance,
@@ -176,7 +184,19 @@ class Daemon {
       log: this.#log,
       onClient,
     });
-    return far === undefined ? [near] : [near, far];
+    return [near, far, metrics].filter((door) => door !== undefined);
+  }
+
+  async #openMetrics(services: DaemonServices): Promise<MetricsListener | undefined> {
+    const { metrics } = this.#options;
+    if (metrics === undefined) return undefined;
+    try {
+      return await listenForMetrics(metrics.address, () => services.metrics.text(), this.#log);
+    } catch (error) {
+      if (metrics.required) throw error;
+      this.#log.log('warning', `There are no metrics: ${TidemarkError.from(error).message}`);
+      return undefined;
+    }
   }
 
   #watchIdle(idleMs: number, services: DaemonServices): Disposable {
@@ -227,6 +247,7 @@ class Daemon {
       parts: this.#parts,
       program,
       remoteUrl: () => this.#remoteUrl,
+      metricsUrl: () => this.#metricsUrl,
       processStatus: {
         version,
         pid: process.pid,

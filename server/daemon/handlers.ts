@@ -9,6 +9,7 @@ import type { HostCleaner } from './host-cleaner.ts';
 import type { HostRegistry } from './hosts.ts';
 import type { Inventory } from './inventory.ts';
 import { givenPassword, requiredPassword } from './password-source.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import { registerNotifications } from './notifications/handlers.ts';
 import type { Notifier } from './notifications/notifier.ts';
 import { registerPolicies } from './policies/handlers.ts';
@@ -32,6 +33,7 @@ export interface DaemonServices extends PolicyServices {
   readonly cleaner: HostCleaner;
   readonly simulator: Simulator;
   readonly notifier: Notifier;
+  readonly metrics: Metrics;
   readonly schedule: Scheduler;
   readonly status: () => DaemonStatus;
   /** Begins to stop once the answer is on its way. Throws `TM5005`. */

@@ -8,6 +8,7 @@ import { HostCleaner } from './host-cleaner.ts';
 import { HostRegistry } from './hosts.ts';
 import { Inventory } from './inventory.ts';
 import type { AgentConnector } from './managed-host.ts';
+import { Metrics } from './metrics/metrics.ts';
 import { Notifier } from './notifications/notifier.ts';
 import { openOwner } from './owner.ts';
 import { PolicyInventoryReader } from './policies/inventory.ts';
@@ -56,8 +57,10 @@ export interface ServicesOptions {
   readonly program: readonly string[] | undefined;
   /** Where clients on other machines connect, once that is known. */
   readonly remoteUrl: () => string | undefined;
+  /** Where metrics are read, once that is known. */
+  readonly metricsUrl: () => string | undefined;
   /** What does not change while the daemon runs. */
-  readonly processStatus: Omit<DaemonStatus, 'activeRuns' | 'hosts' | 'repositories' | 'remoteUrl'>;
+  readonly processStatus: Omit<DaemonStatus, 'activeRuns' | 'hosts' | 'repositories' | 'remoteUrl' | 'metricsUrl'>;
   /** Lets the daemon stop soon. */
   readonly requestStop: () => void;
 }
@@ -121,6 +124,7 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
       if (run.request.kind === 'policy' && succeededAt !== undefined)
         policies.succeeded(run.request.policy, succeededAt);
       notifier.runEnded(run);
+      metrics.runEnded(run);
       if (leavesSomethingOnHosts(run)) for (const host of hosts.list()) cleaner.request(host.name);
     },
   });
@@ -158,6 +162,20 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     clock,
     log,
   });
+  const metrics = new Metrics({
+    store: store.metrics,
+    lastEnded: (name) => store.lastEndedRunOf(name),
+    policies,
+    schedule,
+    activeRuns: () => runs.active(),
+    waitingNotifications: () => notifier.waiting,
+    hosts: () => hosts.list().length,
+    repositories: () => repositories.names().length,
+    version,
+    startedAt: options.processStatus.startedAt,
+    now: () => clock.now(),
+    log,
+  });
   return {
     changes,
     hosts,
@@ -167,6 +185,7 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     policies,
     now: () => clock.now(),
     notifier,
+    metrics,
     policyInventory: new PolicyInventoryReader(hosts, inventory, repositories),
     selections: new Selections(),
     lastRuns,
@@ -176,7 +195,7 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     simulator,
     status: () => ({
       ...options.processStatus,
-      ...remoteOf(options.remoteUrl()),
+      ...urlsOf(options.remoteUrl(), options.metricsUrl()),
       activeRuns: runs.active().length,
       hosts: hosts.list().length,
       repositories: repositories.names().length,
@@ -188,8 +207,14 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
   };
 }
 
-function remoteOf(remoteUrl: string | undefined): Pick<DaemonStatus, 'remoteUrl'> {
-  return remoteUrl === undefined ? {} : { remoteUrl };
+function urlsOf(
+  remoteUrl: string | undefined,
+  metricsUrl: string | undefined,
+): Pick<DaemonStatus, 'remoteUrl' | 'metricsUrl'> {
+  return {
+    ...(remoteUrl === undefined ? {} : { remoteUrl }),
+    ...(metricsUrl === undefined ? {} : { metricsUrl }),
+  };
 }
 
 /** Whether a run works with the host. A backup that names none may find its VM on any. */

@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { tryFileLock } from '../../base/file-lock.ts';
 import { readRendezvous, rendezvousPaths } from '../../base/rendezvous.ts';
 import { connectDaemon } from '../../connect/index.ts';
+import type { DaemonOptions } from '../../daemon/daemon.ts';
 import type { RemoteAccess } from '../../daemon/remote-listener.ts';
 import * as daemon from '../../protocol/daemon.ts';
 import type { DaemonStatus } from '../../protocol/daemon.ts';
@@ -16,6 +17,7 @@ import type { CliContext, GlobalOptions } from '../context.ts';
 import { readTextFile, wholeNumber } from '../values.ts';
 import { age, table } from '../table.ts';
 import { version } from '../version.ts';
+import { addMessageCommands } from './daemon-messages.ts';
 
 const pollMs = 20;
 
@@ -26,6 +28,28 @@ interface RunOptions {
   readonly tlsKey?: string;
   readonly passwordFile?: string;
   readonly exitWhenIdle?: number;
+  readonly metrics?: string;
+}
+
+const metricsOption = [
+  '--metrics <address>',
+  'offer metrics at http://ADDRESS/metrics, such as 127.0.0.1:9464',
+] as const;
+/** For daemons that are started by themselves. */
+const metricsVariable = 'TIDEMARK_METRICS';
+
+/** Where metrics are wanted. From the environment they are not worth a daemon that does not start. Throws `TM1002`. */
+async function wantedMetrics(context: CliContext, option: string | undefined): Promise<DaemonOptions['metrics']> {
+  const { parseMetricsAddress } = await import('../../daemon/metrics/listen.ts');
+  if (option !== undefined) return { address: parseMetricsAddress(option), required: true };
+  const text = process.env[metricsVariable] ?? '';
+  if (text === '') return undefined;
+  try {
+    return { address: parseMetricsAddress(text), required: false };
+  } catch (error) {
+    context.terminal.error(`${metricsVariable}: ${TidemarkError.from(error).message}\n`);
+    return undefined;
+  }
 }
 
 /** What `--listen` and the options that belong to it ask for. Throws `TM1002` when they do not fit together. */
@@ -64,6 +88,7 @@ export function addDaemonCommands(program: Command, context: CliContext): void {
       'end when for so long no client was connected and no run was active',
       wholeNumber(1, 1440),
     )
+    .option(...metricsOption)
     .addHelpText(
       'after',
       '\nExample of a backup server:\n  tidemark daemon run --data /srv/tidemark --listen https://0.0.0.0:8441 \\\n    --tls-cert server.crt --tls-key server.key --password-file daemon.pw',
@@ -80,6 +105,7 @@ export function addDaemonCommands(program: Command, context: CliContext): void {
         signal: context.signal,
         onLogLine,
         remote,
+        metrics: await wantedMetrics(context, options.metrics),
         exitWhenIdleMs: options.exitWhenIdle === undefined ? undefined : options.exitWhenIdle * 60_000,
         program: [context.self.command, context.self.script],
       });
@@ -88,16 +114,21 @@ export function addDaemonCommands(program: Command, context: CliContext): void {
   group
     .command('start')
     .description('start in the background, unless one runs; other commands do this by themselves')
-    .action(async (_options: object, command: Command) => {
+    .option(...metricsOption)
+    .action(async ({ metrics }: Pick<RunOptions, 'metrics'>, command: Command) => {
       const globals = globalOptions(command);
+      await wantedMetrics(context, metrics);
       // Whoever starts it by hand wants it to stay.
       await using client = await connectDaemon({
         dataDirectory: localData(globals, 'A daemon is started on its own machine.'),
         client: `tidemark-cli ${version}`,
-        start: daemonStartCommand(context, globals.data, []),
+        start: daemonStartCommand(context, globals.data, metrics === undefined ? [] : ['--metrics', metrics]),
         signal: context.signal,
       });
       const status = await client.request(daemon.getDaemonStatus, {}, { signal: context.signal });
+      if (metrics !== undefined && status.metricsUrl === undefined) {
+        context.terminal.error('A daemon runs already, without metrics. Stop it first.\n');
+      }
       printResult(context, globals, status, statusText(status));
     });
 
@@ -122,6 +153,8 @@ export function addDaemonCommands(program: Command, context: CliContext): void {
       const status = await client.request(daemon.getDaemonStatus, {}, { signal: context.signal });
       printResult(context, globals, status, statusText(status));
     });
+
+  addMessageCommands(group, context);
 }
 
 /** Stops the daemon and gives its process id; null when none runs. Throws `TM5005` while runs are active. */
@@ -161,6 +194,7 @@ function statusText(status: DaemonStatus): string {
       ['machine', status.machine],
       ['data', status.dataDirectory],
       ...(status.remoteUrl === undefined ? [] : [['for other machines', status.remoteUrl]]),
+      ...(status.metricsUrl === undefined ? [] : [['metrics', status.metricsUrl]]),
       ['log', status.logFile],
       ['active runs', String(status.activeRuns)],
       ['hosts', String(status.hosts)],

@@ -79,6 +79,20 @@ export function addRunCommands(program: Command, context: CliContext): void {
     });
 
   run
+    .command('report')
+    .description('show the report of a run: what it did, what is to be looked at, whom it told')
+    .argument('<id>', 'id of the run')
+    .addHelpText('after', '\nWithout --json it is a page in Markdown:\n  tidemark run report ID > report.md')
+    .action(async (id: string, _options: object, command: Command) => {
+      const globals = globalOptions(command);
+      const wanted = runId(id, 'The run');
+      const { report, markdown } = await withDaemon(context, globals, async (client) =>
+        client.request(daemon.getRunReport, { id: wanted }, { signal: context.signal }),
+      );
+      printResult(context, globals, report, markdown);
+    });
+
+  run
     .command('log')
     .description("show a run's log")
     .argument('<id>', 'id of the run')

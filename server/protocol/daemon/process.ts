@@ -29,6 +29,8 @@ export const daemonStatus = object({
   platform: oneOf('posix', 'windows'),
   /** Where clients on other machines connect: `https://…`; absent when the daemon listens locally only. */
   remoteUrl: optional(string({ maxLength: 2048 })),
+  /** Where metrics are read: `http://…/metrics`; absent when the daemon offers none. */
+  metricsUrl: optional(string({ maxLength: 2048 })),
   /** The daemon ends by itself after so many minutes without client and run; absent when it stays. */
   exitsWhenIdleMinutes: optional(integer(1)),
 });

@@ -15,7 +15,8 @@ import type { SmtpServer } from '../../../../server/protocol/daemon.ts';
 import { array, json, object, record, string } from '../../../../server/protocol/parse.ts';
 import type { Parsed } from '../../../../server/protocol/parse.ts';
 import { testCertificate } from '../../../support/certificate.ts';
-import { ended, failedVm, listening, policyRun, portOf, vmResult, whole } from './sample.ts';
+import { listening, portOf, whole } from '../../../support/servers.ts';
+import { ended, failedVm, policyRun, vmResult } from './sample.ts';
 
 const { cert, key } = testCertificate('ecdsa-sha256', 'localhost');
 const password = 'hunter22-correct-horse';

@@ -16,7 +16,8 @@ import type { RunInfo, SmtpServer } from '../../../../server/protocol/daemon.ts'
 import { runId as parseRunId } from '../../../../server/protocol/ids.ts';
 import { json, object, optional, string } from '../../../../server/protocol/parse.ts';
 import type { Parsed } from '../../../../server/protocol/parse.ts';
-import { failedVm, HandClock, listening, policyRun, runId, vmResult, whole } from './sample.ts';
+import { listening, whole } from '../../../support/servers.ts';
+import { failedVm, HandClock, policyRun, runId, vmResult } from './sample.ts';
 
 const smtp: SmtpServer = {
   host: 'mail.example.com',

@@ -1,9 +1,4 @@
-/** A clock that only tests move, servers on free ports, and runs of policies that ended. */
-import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import type { Server } from 'node:net';
-import type { Readable } from 'node:stream';
-
+/** A clock that only tests move, and runs of policies that ended. */
 import type { Clock } from '../../../../server/daemon/schedule/clock.ts';
 import type { RunEnded } from '../../../../server/daemon/notifications/message.ts';
 import { runInfo } from '../../../../server/protocol/daemon.ts';
@@ -107,24 +102,3 @@ export const failedVm = vmResult('sql02', {
   storedBytes: 0,
   error: { code: 'TM2001', message: 'Host hv01 does not answer.', hint: 'Is its agent running?' },
 });
-
-/** The port that a server listens on. */
-export function portOf(server: Pick<Server, 'address'>): number {
-  const address = server.address();
-  assert(typeof address === 'object' && address !== null);
-  return address.port;
-}
-
-/** Listens on a free port of this machine. */
-export async function listening(server: Server, host = '127.0.0.1'): Promise<number> {
-  server.listen(0, host);
-  await once(server, 'listening');
-  return portOf(server);
-}
-
-/** Calls `done` with everything that a stream gave, as `latin1` or UTF-8. */
-export function whole(stream: Readable, encoding: BufferEncoding, done: (text: string) => void): void {
-  const chunks: Buffer[] = [];
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-  stream.on('end', () => done(Buffer.concat(chunks).toString(encoding)));
-}

@@ -11,7 +11,7 @@ import { postWebhook, shownWebhook } from '../../../../server/daemon/notificatio
 import type { WebhookPost } from '../../../../server/daemon/notifications/webhook.ts';
 import { cancelledError } from '../../../../server/protocol/errors.ts';
 import { testCertificate } from '../../../support/certificate.ts';
-import { listening, whole } from './sample.ts';
+import { listening, whole } from '../../../support/servers.ts';
 
 const servers = new Set<Server | ReturnType<typeof createRawServer>>();
 const sockets = new Set<Socket>();
