@@ -82,7 +82,9 @@ export const policyVmsTarget = orUri(
   ofKind(
     ['policy'],
     object({
-      ...policyFields,
+      policyUri: policyFields.policyUri,
+      // A file need not have a valid name to take VMs in.
+      policyName: optional(string({ maxLength: 256, allowEmpty: true })),
       vms: optional(
         array(object({ host: id.nameText, vmId: id.vmId, vmName: string({ maxLength: 256 }) }), maxShownVms),
       ),

@@ -38,12 +38,15 @@ export async function planAndApply(
     void app.notify.info(vscode.l10n.t('{0} is applied as it is. Nothing was changed.', plan.name));
     return app.stores.policies.policy(plan.name);
   }
-  const show = vscode.l10n.t('Show Plan');
-  const apply = vscode.l10n.t('Apply');
-  const options = { modal: true, detail: applyDetail(plan) };
-  const chosen = await vscode.window.showInformationMessage(question(plan), options, apply, show);
-  if (chosen === apply) return applyPlanned(app, { uri, text, plan });
-  if (chosen !== show) throw new vscode.CancellationError();
+  const chosen = await app.notify.choose<'apply' | 'show'>({
+    message: question(plan),
+    detail: applyDetail(plan),
+    answers: [
+      { title: vscode.l10n.t('Apply'), value: 'apply' },
+      { title: vscode.l10n.t('Show Plan'), value: 'show' },
+    ],
+  });
+  if (chosen === 'apply') return applyPlanned(app, { uri, text, plan });
   await showPlan(pages, plan);
   offerToApply(app, pages, { uri, text, plan });
   return undefined;

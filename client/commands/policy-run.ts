@@ -40,27 +40,19 @@ async function startRuns(app: App, pages: MarkdownPages, { target, selection, ty
 async function readyToRun(app: App, pages: MarkdownPages, entry: PolicyEntry): Promise<string | undefined> {
   const { applied, file, state, name } = entry;
   if (applied !== undefined && state !== 'changed') return applied.name;
-  const apply = vscode.l10n.t('Apply…');
-  if (applied === undefined) {
-    const chosen = await vscode.window.showInformationMessage(
-      vscode.l10n.t('Policy {0} is not applied.', name),
-      { modal: true, detail: vscode.l10n.t('The daemon runs policies as they were applied.') },
-      apply,
-    );
-    if (chosen !== apply || file === undefined) throw new vscode.CancellationError();
-    return (await planAndApply(app, pages, vscode.Uri.parse(file.uri, true)))?.name;
-  }
-  const run = vscode.l10n.t('Run Applied Version');
-  const chosen = await vscode.window.showInformationMessage(
-    vscode.l10n.t('The file of {0} differs from what is applied.', applied.name),
-    {
-      modal: true,
-      detail: vscode.l10n.t('The run follows version {0}, as it was applied.', applied.current.version),
-    },
-    run,
-    apply,
-  );
-  if (chosen === run) return applied.name;
-  if (chosen !== apply || file === undefined) throw new vscode.CancellationError();
-  return (await planAndApply(app, pages, vscode.Uri.parse(file.uri, true)))?.name;
+  const apply = { title: vscode.l10n.t('Apply…'), value: 'apply' } as const;
+  const chosen =
+    applied === undefined
+      ? await app.notify.choose({
+          message: vscode.l10n.t('Policy {0} is not applied.', name),
+          detail: vscode.l10n.t('The daemon runs policies as they were applied.'),
+          answers: [apply],
+        })
+      : await app.notify.choose<'run' | 'apply'>({
+          message: vscode.l10n.t('The file of {0} differs from what is applied.', name),
+          detail: vscode.l10n.t('The run follows version {0}, as it was applied.', applied.current.version),
+          answers: [{ title: vscode.l10n.t('Run Applied Version'), value: 'run' }, apply],
+        });
+  if (chosen === 'run') return name;
+  return file === undefined ? undefined : (await planAndApply(app, pages, vscode.Uri.parse(file.uri, true)))?.name;
 }

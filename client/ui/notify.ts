@@ -26,6 +26,14 @@ export interface Question {
   readonly confirm: string;
 }
 
+/** What a modal question with several answers asks. */
+export interface Choice<T> {
+  readonly message: string;
+  readonly detail: string;
+  /** The buttons, the first one the default; Cancel is VS Code's own. */
+  readonly answers: readonly { readonly title: string; readonly value: T }[];
+}
+
 /** Shows messages; resolves when the message is gone and the chosen action has run. */
 export class Notify {
   readonly #memory: vscode.Memento;
@@ -53,6 +61,15 @@ export class Notify {
     const options: vscode.MessageOptions = { modal: true, ...(detail === undefined ? {} : { detail }) };
     const chosen = await vscode.window.showWarningMessage(message, options, confirm);
     if (chosen !== confirm) throw new vscode.CancellationError();
+  }
+
+  /** Asks in a modal dialog which of several things to do. Throws `vscode.CancellationError` when the user chooses none. */
+  async choose<T>({ message, detail, answers }: Choice<T>): Promise<T> {
+    const titles = answers.map(({ title }) => title);
+    const chosen = await vscode.window.showInformationMessage(message, { modal: true, detail }, ...titles);
+    const answer = answers.find(({ title }) => title === chosen);
+    if (answer === undefined) throw new vscode.CancellationError();
+    return answer.value;
   }
 
   async #show(

@@ -43,9 +43,9 @@ export interface InputOptions extends StepOptions {
 
 /** Asks for one of several. Throws `vscode.CancellationError` on Escape, `BackError` on Back. */
 export async function pickOne<T>(options: PickOptions<T>): Promise<T> {
-  const [choice] = await pick(options, false);
-  if (choice === undefined) throw new vscode.CancellationError();
-  return choice;
+  // What is chosen may be `undefined` itself.
+  for (const choice of await pick(options, false)) return choice;
+  throw new vscode.CancellationError();
 }
 
 /** Asks for some of several, at least one. Throws as `pickOne`. */
