@@ -13,12 +13,10 @@ import { PolicyRegistry } from '../../../../server/daemon/policies/registry.ts';
 import { openSqliteStore } from '../../../../server/daemon/store/sqlite.ts';
 import type { Store } from '../../../../server/daemon/store/store.ts';
 import { parsePolicy } from '../../../../server/policy/index.ts';
-import { runInfo } from '../../../../server/protocol/daemon.ts';
 import type { RunInfo } from '../../../../server/protocol/daemon.ts';
-import * as ids from '../../../../server/protocol/ids.ts';
 import { array, json, number, object, record, string } from '../../../../server/protocol/parse.ts';
 import type { Parsed } from '../../../../server/protocol/parse.ts';
-import { failedVm, policyRun, vmResult } from '../notifications/sample.ts';
+import { backupRun, failedVm, policyRun, vmResult } from '../notifications/sample.ts';
 
 const judged = array(
   object({
@@ -129,54 +127,6 @@ describe('the metrics of a daemon', () => {
       log: silentLogger,
     });
 
-  const backup = (
-    vm: string,
-    vmNumber: number,
-    more: Partial<RunInfo> = {},
-    createdAt = '2026-03-01T02:00:05Z',
-  ): RunInfo => {
-    const disk = {
-      id: ids.diskId('11111111-0000-4000-8000-000000000001', 'disk'),
-      name: 'os',
-      sizeBytes: 1024 ** 3,
-      logicalSectorBytes: 512,
-      physicalSectorBytes: 4096,
-      chunkBytes: 1024 ** 2,
-      kind: { type: 'incremental' },
-      stats: { readBytes: 1000, newBytes: 500, storedBytes: 300, dataBytes: 5000 },
-    };
-    const run = {
-      ...policyRun([]),
-      request: {
-        kind: 'backup',
-        vm,
-        repository: 'main',
-        type: 'incremental',
-        consistency: 'crash',
-        excludeDisks: [],
-        policy: 'nightly-sql',
-      },
-      outcome: {
-        kind: 'backup',
-        restorePoint: {
-          id: '01JNKTW000AAAAAAAAAAAAAAAA',
-          repository: 'main',
-          vmId: `00000000-0000-4000-8000-${String(vmNumber).padStart(12, '0')}`,
-          vmName: vm,
-          host: 'hv01',
-          createdAt,
-          finishedAt: createdAt,
-          type: 'incremental',
-          consistency: 'crash',
-          disks: [disk, { ...disk, name: 'data' }],
-          warnings: [],
-        },
-      },
-      ...more,
-    };
-    return runInfo(JSON.parse(JSON.stringify(run)), 'run');
-  };
-
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'tidemark-metrics-'));
     store = openSqliteStore(join(directory, 'test.db'), silentLogger);
@@ -204,9 +154,9 @@ describe('the metrics of a daemon', () => {
       policyRun([], { state: 'running' }),
       policyRun([], { state: 'running' }),
     ];
-    metrics.runEnded(backup('sql"01', 1));
-    metrics.runEnded(backup('sql"01', 1, {}, '2026-03-01T02:30:00Z'));
-    metrics.runEnded(backup('sql02', 2, { state: 'failed', outcome: undefined }));
+    metrics.runEnded(backupRun('sql"01', 1));
+    metrics.runEnded(backupRun('sql"01', 1, {}, '2026-03-01T02:30:00Z'));
+    metrics.runEnded(backupRun('sql02', 2, { state: 'failed', outcome: undefined }));
     metrics.runEnded(nightly);
     const families = judgedByPython(metrics.text());
     if (families === undefined) {
@@ -255,7 +205,7 @@ describe('the metrics of a daemon', () => {
   });
 
   it('know the last success of each VM, and the last run of each policy, after a restart', () => {
-    metrics.runEnded(backup('sql01', 1));
+    metrics.runEnded(backupRun('sql01', 1));
     store.insertRun(policyRun([failedVm]), undefined);
     store[Symbol.dispose]();
     store = openSqliteStore(join(directory, 'test.db'), silentLogger);
@@ -266,9 +216,9 @@ describe('the metrics of a daemon', () => {
   });
 
   it('forget VMs that were not backed up for long, and tell a VM that was renamed or moved once', () => {
-    metrics.runEnded(backup('ancient', 1, {}, new Date(now - forgottenAfterMs - 1000).toISOString()));
-    metrics.runEnded(backup('old-name', 2));
-    metrics.runEnded(backup('new-name', 2));
+    metrics.runEnded(backupRun('ancient', 1, {}, new Date(now - forgottenAfterMs - 1000).toISOString()));
+    metrics.runEnded(backupRun('old-name', 2));
+    metrics.runEnded(backupRun('new-name', 2));
     const lines = metrics
       .text()
       .split('\n')
@@ -281,7 +231,7 @@ describe('the metrics of a daemon', () => {
     store.metrics.putSuccess = () => {
       throw new Error('disk full');
     };
-    metrics.runEnded(backup('sql01', 1));
+    metrics.runEnded(backupRun('sql01', 1));
     assert.match(metrics.text(), /tidemark_runs_total\{kind="backup",state="succeeded"\} 1/);
   });
 });

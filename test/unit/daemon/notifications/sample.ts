@@ -102,3 +102,52 @@ export const failedVm = vmResult('sql02', {
   storedBytes: 0,
   error: { code: 'TM2001', message: 'Host hv01 does not answer.', hint: 'Is its agent running?' },
 });
+
+/** A backup of the policy `nightly-sql` into `main` that read 2,000 bytes and stored 600. `vmNumber` is in the VM's id. */
+export function backupRun(
+  vm: string,
+  vmNumber: number,
+  more: Partial<RunInfo> = {},
+  createdAt = '2026-03-01T02:00:05Z',
+): RunInfo {
+  const disk = {
+    id: ids.diskId('11111111-0000-4000-8000-000000000001', 'disk'),
+    name: 'os',
+    sizeBytes: 1024 ** 3,
+    logicalSectorBytes: 512,
+    physicalSectorBytes: 4096,
+    chunkBytes: 1024 ** 2,
+    kind: { type: 'incremental' },
+    stats: { readBytes: 1000, newBytes: 500, storedBytes: 300, dataBytes: 5000 },
+  };
+  const run = {
+    ...policyRun([]),
+    request: {
+      kind: 'backup',
+      vm,
+      repository: 'main',
+      type: 'incremental',
+      consistency: 'crash',
+      excludeDisks: [],
+      policy: 'nightly-sql',
+    },
+    outcome: {
+      kind: 'backup',
+      restorePoint: {
+        id: '01JNKTW000AAAAAAAAAAAAAAAA',
+        repository: 'main',
+        vmId: `00000000-0000-4000-8000-${String(vmNumber).padStart(12, '0')}`,
+        vmName: vm,
+        host: 'hv01',
+        createdAt,
+        finishedAt: createdAt,
+        type: 'incremental',
+        consistency: 'crash',
+        disks: [disk, { ...disk, name: 'data' }],
+        warnings: [],
+      },
+    },
+    ...more,
+  };
+  return runInfo(JSON.parse(JSON.stringify(run)), 'run');
+}
