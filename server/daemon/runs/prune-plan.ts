@@ -72,22 +72,34 @@ export async function planByPolicies(
   vms: PruneRequest['vms'],
   now: number,
 ): Promise<PrunePlan> {
-  const isWanted = isOfThese(vms);
+  const byPolicy = Map.groupBy(source.points.filter(isOfThese(vms)), (point) => point.policy);
   const keep: StoredRestorePoint[] = [];
   const remove: Removal[] = [];
   const decisions: RetentionDecision[] = [];
   for (const policy of policies) {
-    const own = source.points.filter((point) => point.policy === policy.name && isWanted(point));
-    for (const newestFirst of byVm(own)) {
+    for (const newestFirst of byVm(byPolicy.get(policy.name) ?? [])) {
       const decided = await decideSafely(policy, newestFirst, source, now);
       for (const decision of decided) {
         decisions.push(retentionDecision(decision));
         if (decision.keep) keep.push(decision.point);
       }
-      for (const { point, keep: stays } of decided.toReversed()) if (!stays) remove.push({ point, policy });
+      const going = decided.filter(({ keep: stays }) => !stays).toReversed();
+      for (const { point } of going) remove.push({ point, policy });
+      sayWhatGoes(policy, decided, going.length, source);
     }
   }
   return { keep, remove, decisions };
+}
+
+function sayWhatGoes(
+  { name }: ActivePolicy,
+  decided: readonly PointDecision<StoredRestorePoint>[],
+  going: number,
+  { context }: PruneSource,
+): void {
+  if (going === 0) return;
+  const vm = decided[0]?.point.vmName ?? '';
+  context.log('info', `Retention of ${name}, ${vm}: ${decided.length - going} restore points stay, ${going} go.`);
 }
 
 /** Before anything goes, the newest one that is taken for good is looked at: what is kept must be of use. */

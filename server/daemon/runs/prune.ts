@@ -38,9 +38,6 @@ export async function executePrune(
   }
   const pins = await repository.pins(signal);
   const plan = await planOf(request, { repository, points, pins, context }, services);
-  for (const { restorePoint, vm, keep, reasons } of plan.decisions ?? []) {
-    context.log('debug', `${restorePoint} of ${vm} ${keep ? 'stays' : 'goes'}: ${reasons.join(', ')}.`);
-  }
   const removed: StoredRestorePoint[] = [];
   const spared: StoredRestorePoint[] = [];
   for (const removal of plan.remove) {
@@ -48,7 +45,8 @@ export async function executePrune(
     const goes = await remove(removal, request, repository, context, services.policies);
     (goes ? removed : spared).push(removal.point);
   }
-  const { decisions } = plan;
+  // Runs of policies ask for their VMs, every hour perhaps, and each outcome is kept: of those, what stays needs no words.
+  const decisions = request.vms === undefined ? plan.decisions : plan.decisions?.filter(({ keep }) => !keep);
   return {
     kind: 'prune',
     kept: [...plan.keep, ...spared].map(({ id }) => id),

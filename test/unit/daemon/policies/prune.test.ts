@@ -163,6 +163,12 @@ describe('a prune by the retention of the policies', () => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- short names instead of GUIDs
     const outcome = await prune({ vms: ['vm2'] as unknown as PruneRequest['vms'] });
     assert.deepEqual(outcome.removed, ofVm2.slice(0, 1));
+    // It is kept with each run of a policy, so it says only what is gone.
+    assert.deepEqual(
+      outcome.decisions?.map(({ restorePoint }) => restorePoint),
+      outcome.removed,
+    );
+    assert.deepEqual(outcome.kept, ofVm2.slice(1));
     await prune();
     assert.equal(deleted.length, 2);
   });
