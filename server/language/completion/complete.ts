@@ -53,7 +53,7 @@ function itemOf(
     ...(offer.detail === undefined ? {} : { detail: offer.detail }),
     ...(offer.documentation === undefined
       ? {}
-      : { documentation: { kind: 'markdown' as const, value: offer.documentation } }),
+      : { documentation: { kind: 'markdown' as const, value: offer.documentation() } }),
     filterText: quote + (offer.filter ?? offer.label),
     sortText: index.toString().padStart(5, '0'),
     insertTextFormat: offer.snippet ? InsertTextFormat.Snippet : InsertTextFormat.PlainText,

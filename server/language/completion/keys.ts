@@ -18,7 +18,7 @@ export function keyOffers(place: KeyPlace, context: LanguageContext): readonly O
       label: key,
       kind: CompletionItemKind.Property,
       ...detailOf(schema, required),
-      documentation: fieldText(schema),
+      documentation: () => fieldText(schema),
       snippet: true,
       ...writing(key, schema, place, context),
     }));

@@ -56,7 +56,7 @@ function vms(path: PolicyPath, { outline }: Cursor, inventory: PolicyInventory):
   for (const vm of inventory.vms) {
     if ((host !== undefined && !matchesGlob(host, vm.host)) || names.has(vm.name)) continue;
     names.add(vm.name);
-    found.push(value(vm.name, { detail: vmLine(vm), documentation: vmText(vm) }));
+    found.push(value(vm.name, { detail: vmLine(vm), documentation: () => vmText(vm) }));
   }
   return [...found, value('*', { detail: 'every VM' })];
 }

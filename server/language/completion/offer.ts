@@ -6,8 +6,8 @@ export interface Offer {
   readonly kind: CompletionItemKind;
   /** One line beside the label. */
   readonly detail?: string;
-  /** Markdown. */
-  readonly documentation?: string;
+  /** Markdown; made when it is shown, since there can be thousands of offers and hundreds are shown. */
+  readonly documentation?: () => string;
   /** What is written, in the place of the word under the cursor. */
   readonly text: string;
   /** `text` has `$1` and `${1:…}`. */

@@ -24,7 +24,7 @@ export function templates({ places }: Cursor, context: LanguageContext): readonl
       label: 'policy: every night, with retention',
       kind: CompletionItemKind.Snippet,
       filter: 'policy nightly retention name',
-      documentation: 'Incremental from Monday to Saturday, full on Sunday; keeps days, weeks and months.',
+      documentation: () => 'Incremental from Monday to Saturday, full on Sunday; keeps days, weeks and months.',
       text: [
         ...head,
         'consistency: application-or-crash',
@@ -43,7 +43,7 @@ export function templates({ places }: Cursor, context: LanguageContext): readonl
       label: 'policy: by hand',
       kind: CompletionItemKind.Snippet,
       filter: 'policy by hand name',
-      documentation: 'Runs when somebody starts it, and deletes nothing.',
+      documentation: () => 'Runs when somebody starts it, and deletes nothing.',
       text: [...head, ''].join('\n'),
       snippet: true,
     },

@@ -35,7 +35,7 @@ export function valueOffers(place: ValuePlace, cursor: Cursor, context: Language
   const whole: Offer = {
     label: schema.kind === 'list' ? 'a list' : 'a mapping',
     kind: CompletionItemKind.Snippet,
-    documentation: fieldText(schema),
+    documentation: () => fieldText(schema),
     text: (lines[0] === '' ? '' : lead) + indented(lines, column),
     snippet: true,
     suggestNext,
@@ -65,7 +65,7 @@ export function itemOffers(
     {
       label: `- ${first ?? ''}`,
       kind: CompletionItemKind.Snippet,
-      documentation: fieldText(item),
+      documentation: () => fieldText(item),
       text: `- ${indented(lines, column + 2)}`,
       snippet: true,
     },
@@ -85,7 +85,7 @@ function scalarValues(
       label,
       kind: schema.closed ? CompletionItemKind.EnumMember : CompletionItemKind.Value,
       ...(value === schema.fallback ? { detail: 'when absent' } : {}),
-      documentation: description,
+      documentation: () => description,
       text: value,
       // Typing `daily` or `every` finds an expression by its words.
       ...(schema.names === 'cron' ? { filter: `${label} ${description}`, detail: description } : {}),
