@@ -61,10 +61,24 @@ export function formatTimeOfDay(minutes: number): string {
     .padStart(2, '0')}:${(minutes % 60).toString().padStart(2, '0')}`;
 }
 
+/** Zones that were asked for: `Intl` takes a while, and is asked for the same ones at each keystroke. */
+const zones = new Map<string, boolean>();
+const maxZones = 1024;
+
 /** Whether `Intl`, and so this machine's time zone database, knows the zone. */
 export function isTimezone(name: string): boolean {
   // `Intl` takes offsets such as +01:00 too; they have no daylight saving, and are not what people mean.
   if (!/^[A-Za-z][\w+\-/]{0,63}$/.test(name)) return false;
+  let known = zones.get(name);
+  if (known === undefined) {
+    known = intlKnows(name);
+    if (zones.size >= maxZones) zones.clear();
+    zones.set(name, known);
+  }
+  return known;
+}
+
+function intlKnows(name: string): boolean {
   try {
     return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
   } catch (error) {

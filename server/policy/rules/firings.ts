@@ -7,17 +7,20 @@ const hourMs = 3_600_000;
 const horizonMs = 400 * 24 * hourMs;
 /** Most are daily. What fires more often shows its pattern within these. */
 const maxFirings = 400;
+/** The entries of a schedule share these: a file with very many of them costs no more. */
+const budget = 3000;
 const maxRemembered = 512;
 
 const remembered = new Map<string, readonly number[]>();
 
-/** When an entry fires from the hour of `now` on, for up to 400 days, at most 400 times, earliest first. */
-export function firingsOf(entry: CronEntry, now: number): readonly number[] {
+/** When one of `entries` entries fires from the hour of `now` on, for up to 400 days, earliest first; not all when it is often. */
+export function firingsOf(entry: CronEntry, now: number, entries: number): readonly number[] {
   const from = Math.floor(now / hourMs) * hourMs;
-  const key = `${entry.timezone} ${from} ${entry.cron}`;
+  const limit = Math.min(maxFirings, Math.floor(budget / entries));
+  const key = `${entry.timezone} ${from} ${limit} ${entry.cron}`;
   let found = remembered.get(key);
   if (found === undefined) {
-    found = occurrences(entry, { after: from - 1, until: from + horizonMs, limit: maxFirings });
+    found = occurrences(entry, { after: from - 1, until: from + horizonMs, limit });
     const [oldest] = remembered.keys();
     if (remembered.size >= maxRemembered && oldest !== undefined) remembered.delete(oldest);
     remembered.set(key, found);

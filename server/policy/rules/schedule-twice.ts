@@ -14,10 +14,11 @@ import type { Rule } from './rule.ts';
 export const scheduleTwice: Rule = (source, { now }) => {
   const { draft } = source;
   const { schedule = [] } = draft;
+  if (schedule.length < 2) return [];
   const firstAt = new Map<number, number>();
   return schedule.flatMap((entry, index) => {
     const timezone = entryTimezone(draft, entry);
-    const firings = firingsOf({ cron: entry.cron, timezone }, now);
+    const firings = firingsOf({ cron: entry.cron, timezone }, now, schedule.length);
     const common = firings.find((at) => firstAt.has(at));
     const firstIndex = common === undefined ? undefined : firstAt.get(common);
     for (const at of firings) if (!firstAt.has(at)) firstAt.set(at, index);

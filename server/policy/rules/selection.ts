@@ -95,11 +95,12 @@ function candidatesOf(entry: SelectEntry, index: InventoryIndex) {
   return { named, candidates };
 }
 
-/** Whether an item of `vms` or `exclude` means a VM. Most patterns are a beginning and a star. */
+/** Whether an item of `vms` or `exclude` means a VM. Most patterns are a text with a star before or behind it. */
 function matcherOf(pattern: string): (vm: IndexedVm) => boolean {
   const wanted = pattern.toUpperCase();
   if (!isPattern(wanted)) return ({ name, vm }) => name === wanted || vm.id === wanted;
-  const beginning = wanted.slice(0, -1);
-  if (wanted.endsWith('*') && !isPattern(beginning)) return ({ name }) => name.startsWith(beginning);
-  return ({ name }) => matchesGlob(wanted, name);
+  const text = wanted.replace(/^\*|\*$/g, '');
+  if (isPattern(text)) return ({ name }) => matchesGlob(wanted, name);
+  if (!wanted.startsWith('*')) return ({ name }) => name.startsWith(text);
+  return wanted.endsWith('*') ? ({ name }) => name.includes(text) : ({ name }) => name.endsWith(text);
 }

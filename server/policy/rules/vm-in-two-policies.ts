@@ -2,8 +2,6 @@
 import { diagnosticCodes } from '../diagnostic.ts';
 import type { RelatedPlace } from '../diagnostic.ts';
 import { policyTimezone } from '../policy-schema.ts';
-import type { PolicyDraft } from '../policy-schema.ts';
-import { nextRuns } from '../schedule/runs.ts';
 import { finding } from './finding.ts';
 import { indexOf } from './inventory-index.ts';
 import { leaveOut } from './leave-out.ts';
@@ -12,20 +10,11 @@ import { quoted, quotedList } from './names.ts';
 import type { OtherPolicy, Rule } from './rule.ts';
 import { selectionOf } from './selection.ts';
 import type { Selection, Taken } from './selection.ts';
-
-const minuteMs = 60_000;
-const hourMs = 60 * minuteMs;
-/** Runs that start so near to each other are under way together. */
-const nearMs = 15 * minuteMs;
-/** A month with all that is due once in it. */
-const horizonMs = 35 * 24 * hourMs;
-/** Of an hourly run, more than a week. */
-const maxRuns = 200;
+import { firstTogether, mayMeet } from './starts.ts';
 
 export const vmInTwoPolicies: Rule = function* (source, { inventory, others, now }) {
   const { select, name, overlap } = source.draft;
-  const own = startsOf(source.draft, now);
-  if (inventory === undefined || select === undefined || own.length === 0) return;
+  if (inventory === undefined || select === undefined) return;
   const index = indexOf(inventory);
   const { vms } = selectionOf(select, index);
   const consequence =
@@ -33,13 +22,13 @@ export const vmInTwoPolicies: Rule = function* (source, { inventory, others, now
       ? 'A VM that another run has then is left out.'
       : 'A VM that another run has then waits until that has ended.';
   for (const other of others) {
-    if (other.draft.select === undefined || other.draft.name === name) continue;
-    const together = firstTogether(own, startsOf(other.draft, now));
-    if (together === undefined) continue;
+    if (other.draft.select === undefined || other.draft.name === name || !mayMeet(source.draft, other.draft)) continue;
     const theirs = selectionOf(other.draft.select, index);
     const shared = sharedVms(vms, theirs);
     const [first] = shared;
     if (first === undefined) continue;
+    const together = firstTogether(source.draft, other.draft, now);
+    if (together === undefined) continue;
     const ofFirst = shared.filter(({ entry, item }) => entry === first.entry && item === first.item);
     const zone = policyTimezone(source.draft);
     const names = quotedList(shared.map(({ vm }) => vm.name));
@@ -71,38 +60,4 @@ function placeIn({ uri, source }: OtherPolicy, { vms }: Selection, { vm }: Taken
   if (uri === undefined || source === undefined || taken === undefined) return [];
   const range = source.rangeOf(['select', taken.entry, 'vms', taken.item]);
   return range === undefined ? [] : [{ uri, range, message: `Takes in ${quoted(vm.name)} too.` }];
-}
-
-/** The first moment at which runs of both start near to each other. Both lists are in order. */
-function firstTogether(own: readonly number[], theirs: readonly number[]): number | undefined {
-  let at = 0;
-  for (const start of own) {
-    while ((theirs[at] ?? Infinity) < start - nearMs) at += 1;
-    if ((theirs[at] ?? Infinity) <= start + nearMs) return start;
-  }
-  return undefined;
-}
-
-const maxRemembered = 2048;
-const remembered = new Map<string, readonly number[]>();
-
-/** When runs of a policy start in the next weeks. Remembered by what it depends on: most keystrokes do not touch it. */
-function startsOf({ name = '', timezone, schedule, window }: PolicyDraft, now: number): readonly number[] {
-  if (schedule === undefined) return [];
-  const from = Math.floor(now / hourMs) * hourMs;
-  const key = JSON.stringify([from, name, timezone, schedule, window]);
-  let starts = remembered.get(key);
-  if (starts === undefined) {
-    const scheduled = {
-      name,
-      schedule,
-      ...(timezone === undefined ? {} : { timezone }),
-      ...(window === undefined ? {} : { window }),
-    };
-    starts = nextRuns(scheduled, from, maxRuns).flatMap(({ at }) => (at <= from + horizonMs ? [at] : []));
-    const [oldest] = remembered.keys();
-    if (remembered.size >= maxRemembered && oldest !== undefined) remembered.delete(oldest);
-    remembered.set(key, starts);
-  }
-  return starts;
 }

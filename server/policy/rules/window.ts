@@ -54,9 +54,11 @@ const minutesPerHour = 60;
 function isEverOpen(window: PolicyWindow, draft: PolicyDraft, entry: ScheduleEntry, now: number): boolean {
   const zone = policyTimezone(draft);
   if (!sameZone(draft, entry))
-    return firingsOf({ cron: entry.cron, timezone: entryTimezone(draft, entry) }, now).some((at) =>
-      isOpen(window, zone, at),
-    );
+    return firingsOf(
+      { cron: entry.cron, timezone: entryTimezone(draft, entry) },
+      now,
+      draft.schedule?.length ?? 1,
+    ).some((at) => isOpen(window, zone, at));
   const { hours, minutes } = cronFields(entry.cron);
   // Where both count by the same clocks, the times of a day say it all. UTC stands for any zone.
   return hours.some((hour) =>

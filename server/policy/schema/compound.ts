@@ -4,6 +4,7 @@ import type { Node, Pair, YAMLMap } from 'yaml';
 
 import { diagnosticCodes } from '../diagnostic.ts';
 import { nameOf } from './scalar.ts';
+import { writtenText } from './write.ts';
 import { kindOf } from './schema.ts';
 import type { Check, Field, JsonSchema, ListSchema, MappingSchema, PolicyPath, Schema } from './schema.ts';
 
@@ -163,16 +164,8 @@ function mappingJson(description: string, fields: ReadonlyMap<string, Field<unkn
 function asList(node: Node | null | undefined) {
   if (!isScalar(node) || node.value === null || node.range === undefined || node.range === null) return [];
   const [start, end] = node.range;
-  return [
-    {
-      title: 'Make it a list',
-      edits: [
-        { range: { start, end: start }, text: '[' },
-        { range: { start: end, end }, text: ']' },
-      ],
-      preferred: true,
-    },
-  ];
+  const text = typeof node.value === 'string' ? writtenText(node.value) : node.source;
+  return [{ title: 'Make it a list', edits: [{ range: { start, end }, text: `[${text ?? ''}]` }], preferred: true }];
 }
 
 /** Values and keys of a parsed document are nodes; an absent one is null. */
