@@ -8,15 +8,14 @@ import { offsetChanges } from './zoned.ts';
 /** Days of each month, in years that are no leap years. */
 const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 const longestFebruary = 29;
-/** A moment from which the whole cycle of the calendar, 400 years, lies ahead. */
-const cycleStart = Date.UTC(2000, 0, 1);
+/** Any moment: the search goes through all kinds of years. */
+const start = Date.UTC(2000, 0, 1);
 
 /** Whether there is no day at all on which an expression fires: 31 February. */
 export function neverFires(cron: string): boolean {
   const fields = cronFields(cron);
   // Only which days are of both kinds takes a search.
-  if (fields.daysBy === 'both')
-    return occurrences({ cron, timezone: 'UTC' }, { after: cycleStart, limit: 1 }).length === 0;
+  if (fields.daysBy === 'both') return occurrences({ cron, timezone: 'UTC' }, { after: start, limit: 1 }).length === 0;
   if (fields.daysBy !== 'month') return false;
   return fields.months.every((month) => !hasDay(fields, month === 2 ? longestFebruary : daysOf(month)));
 }

@@ -1,8 +1,6 @@
 /** What a cron expression says, field by field. */
 import { CronPattern } from 'croner';
 
-import { cronOptions } from './occurrences.ts';
-
 /** A day of the week, and which of a month's it is. */
 export interface CronWeekday {
   /** 1 is Monday, 7 is Sunday. */
@@ -34,7 +32,10 @@ export interface CronFields {
 
 /** Reads an expression that the schema accepts; throws a `TypeError` or `RangeError` for another. */
 export function cronFields(cron: string): CronFields {
-  const pattern = new CronPattern(cron, undefined, cronOptions(cron));
+  const pattern = new CronPattern(cron, undefined, {
+    mode: cron.startsWith('@') ? 'auto' : '5-part',
+    fixedTimeRule: 'no-wildcard',
+  });
   return {
     minutes: set(pattern.minute, 0),
     hours: set(pattern.hour, 0),

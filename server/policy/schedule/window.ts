@@ -3,7 +3,7 @@
  * again within an hour; when they are put forward, one that lies in the skipped hour does not open on that day.
  */
 import type { PolicyWindow } from '../policy-schema.ts';
-import { instantOf, instantsOf, localPeriod, offsetChanges, toLocal } from './zoned.ts';
+import { instantsOf, localPeriod, offsetChanges, toLocal } from './zoned.ts';
 
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
@@ -37,11 +37,12 @@ export function startOf(due: number, window: PolicyWindow | undefined, timezone:
 function nextChange(window: PolicyWindow, timezone: string, at: number, opens: boolean): number | undefined {
   if (window.from === window.to) return undefined;
   const today = localPeriod('day', toLocal(timezone, at));
+  // It may also open or close as the clocks jump over its time, or back behind it.
   const moments: number[] = offsetChanges(timezone, at, at + searchDays * dayMs).map((change) => change.at);
   for (let day = today - 1; day <= today + searchDays; day++) {
     for (const minute of [window.from, window.to]) {
       const local = day * dayMs + minute * minuteMs;
-      moments.push(instantOf(timezone, local), ...instantsOf(timezone, local));
+      moments.push(...instantsOf(timezone, local));
     }
   }
   return moments

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import * as fc from 'fast-check';
+
 import type { RetentionRules } from '../../../../server/policy/policy-schema.ts';
 import { decideRetention } from '../../../../server/policy/retention/decide.ts';
 import type { RetentionPoint } from '../../../../server/policy/retention/decide.ts';
@@ -208,19 +210,19 @@ test('when in doubt nothing is deleted', () => {
 });
 
 test('restore points whose time is no time stay, and mix up nothing', () => {
-  const odd = [NaN, Infinity, -Infinity].map((createdAt) => point(createdAt));
-  const usual = series('2026-05-01T03:00', '2026-05-03T03:00', dayMs);
-  for (const points of [
-    [...odd, ...usual],
-    [...usual, ...odd],
-    odd.flatMap((each, index) => [each, ...usual.slice(index, index + 1)]),
-  ]) {
-    const decisions = decideRetention(points, { keepLast: 1 }, 'UTC');
-    const why = (of: readonly RetentionPoint[]) =>
-      of.map((each) => decisions.find((decision) => decision.point === each)?.reasons.join('; '));
-    assert.deepEqual(why(usual), ['no rule keeps it', 'no rule keeps it', 'last 1 of 1; the newest good one']);
-    assert.deepEqual(why(odd), Array(3).fill('its time is not known'));
-  }
+  const odd = [NaN, Infinity, -Infinity, NaN, NaN].map((createdAt, index) => point(createdAt, { id: `odd${index}` }));
+  const usual = series('2026-05-01T03:00', '2026-05-20T03:00', dayMs);
+  const all = [...odd, ...usual];
+  fc.assert(
+    fc.property(fc.shuffledSubarray(all, { minLength: all.length }), (points) => {
+      const stay = decideRetention(points, { keepLast: 1 }, 'UTC').filter(({ keep }) => keep);
+      const why = stay.map((decision) => `${decision.point.id} ${decision.reasons.join('; ')}`);
+      assert.deepEqual(why.toSorted(), [
+        ...odd.map(({ id }) => `${id} its time is not known`),
+        `${usual.at(-1)?.id ?? ''} last 1 of 1; the newest good one`,
+      ]);
+    }),
+  );
 });
 
 test('no restore points, no decisions', () => {

@@ -76,8 +76,8 @@ test('the expressions that completion offers are described in the same words', (
 
 /** What counts of an expression. */
 function meaning(cron: string): string {
-  const { days, lastDay, weekdays, daysBy, minutes, hours, months } = cronFields(cron);
-  const ofMonth = daysBy === 'any' || daysBy === 'week' ? {} : { days, lastDay };
+  const { days, lastDay, lastWeekday, nearestTo, weekdays, daysBy, minutes, hours, months } = cronFields(cron);
+  const ofMonth = daysBy === 'any' || daysBy === 'week' ? {} : { days, lastDay, lastWeekday, nearestTo };
   const ofWeek = daysBy === 'any' || daysBy === 'month' ? {} : { weekdays };
   return JSON.stringify({ minutes, hours, months, daysBy, ...ofMonth, ...ofWeek });
 }

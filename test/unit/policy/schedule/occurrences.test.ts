@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { Cron } from 'croner';
 import * as fc from 'fast-check';
 
 import { cronFields } from '../../../../server/policy/schedule/cron-fields.ts';
@@ -158,9 +159,26 @@ test('an occurrence at `after` is past, one at `until` is not', () => {
 /** Whether an expression names a local minute. Written anew for the tests, day by day as a calendar shows it. */
 function names(fields: CronFields, local: number): boolean {
   const date = new Date(local);
+  return (
+    fields.minutes.includes(date.getUTCMinutes()) &&
+    fields.hours.includes(date.getUTCHours()) &&
+    fields.months.includes(date.getUTCMonth() + 1) &&
+    namesDay(fields, date)
+  );
+}
+
+function namesDay(fields: CronFields, date: Date): boolean {
   const [day, weekday] = [date.getUTCDate(), date.getUTCDay() || 7];
   const last = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate();
-  const ofMonth = fields.days.includes(day) || (fields.lastDay && day === last);
+  const isWeekend = (of: number): boolean => new Date(date.getTime() + (of - day) * dayMs).getUTCDay() % 6 === 0;
+  const workdays = Array.from({ length: last }, (_, index) => index + 1).filter((of) => !isWeekend(of));
+  const nearest = (to: number): number | undefined =>
+    to > last ? undefined : workdays.toSorted((a, b) => Math.abs(a - to) - Math.abs(b - to))[0];
+  const ofMonth =
+    fields.days.includes(day) ||
+    (fields.lastDay && day === last) ||
+    (fields.lastWeekday && day === workdays.at(-1)) ||
+    fields.nearestTo.some((to) => day === nearest(to));
   const ofWeek = fields.weekdays.some(
     (each) =>
       each.weekday === weekday &&
@@ -168,13 +186,7 @@ function names(fields: CronFields, local: number): boolean {
         each.nth.includes(Math.ceil(day / 7)) ||
         (each.nth.includes('last') && day + 7 > last)),
   );
-  const days = { any: true, month: ofMonth, week: ofWeek, either: ofMonth || ofWeek, both: ofMonth && ofWeek };
-  return (
-    fields.minutes.includes(date.getUTCMinutes()) &&
-    fields.hours.includes(date.getUTCHours()) &&
-    fields.months.includes(date.getUTCMonth() + 1) &&
-    days[fields.daysBy]
-  );
+  return { any: true, month: ofMonth, week: ofWeek, either: ofMonth || ofWeek, both: ofMonth && ofWeek }[fields.daysBy];
 }
 
 /** What cron says of each minute in (from, to]. */
@@ -208,5 +220,37 @@ test('occurrences are those that a walk over all minutes finds, also where clock
       assert.deepEqual(found.map(utcText), expected.map(utcText), `${cron} ${timezone} ${utcText(middle)}`);
     }),
     { numRuns: 150 },
+  );
+});
+
+test('an entry whose only hour clocks skip each year fires not in those years, and did before', () => {
+  const entry = { cron: '*/15 0 * 3 SUNL', timezone: 'Asia/Beirut' };
+  assert.deepEqual(occurrences(entry, { after: utc('2012-01-01T00:00'), limit: 1 }), []);
+  assert.equal(utcText(previousOccurrence(entry, utc('2012-01-01T00:00')) ?? NaN), '1992-03-28T22:45Z');
+});
+
+test('occurrences are those of croner', () => {
+  const anyTime = fc.integer({ min: utc('2012-01-01T00:00'), max: utc('2036-01-01T00:00') });
+  const nearChange = anyTime.map((at) => at - (at % (dayMs * 30)));
+  fc.assert(
+    fc.property(anyCron, anyZone, fc.oneof(anyTime, nearChange), (cron, timezone, from) => {
+      const judge = new Cron(cron, { mode: '5-part', fixedTimeRule: 'no-wildcard', timezone, paused: true });
+      const entry = { cron, timezone };
+      const next = occurrences(entry, { after: from, limit: 40 });
+      assert.deepEqual(
+        next.map(utcText),
+        judge.nextRuns(40, new Date(from)).map((date) => utcText(date.getTime())),
+      );
+      const before: string[] = [];
+      for (let at = previousOccurrence(entry, from); at !== undefined && before.length < 40;) {
+        before.push(utcText(at));
+        at = previousOccurrence(entry, at);
+      }
+      assert.deepEqual(
+        before,
+        judge.previousRuns(40, new Date(from)).map((date) => utcText(date.getTime())),
+      );
+    }),
+    { numRuns: 100 },
   );
 });

@@ -39,7 +39,22 @@ export const anyZone = fc.constantFrom(...zoneNames);
 
 const minute = fc.constantFrom('0', '30', '59', '*', '*/15', '*/7', '5,35', '0-10', '10-50/20');
 const hour = fc.constantFrom('*', '0', '1', '2', '3', '23', '0,2', '*/2', '1-3', '2,14', '1-23/2', '22-23');
-const dayOfMonth = fc.constantFrom('*', '*', '*', '1', '29', '8,25', 'L', '1-7', '31', '*/2');
+const dayOfMonth = fc.constantFrom(
+  '*',
+  '*',
+  '*',
+  '1',
+  '29',
+  '8,25',
+  'L',
+  '1-7',
+  '31',
+  '*/2',
+  '15W',
+  '1W,L',
+  'LW',
+  '31W',
+);
 const month = fc.constantFrom('*', '*', '*', '3', 'OCT', '2,4,10-11', '*/3');
 const dayOfWeek = fc.constantFrom('*', '*', '*', 'SUN', 'MON-SAT', '0', '7', 'SUN#1', 'SUNL', 'SAT,SUN#4', '+SUN');
 
