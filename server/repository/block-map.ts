@@ -82,14 +82,16 @@ export class StoredBlockMap implements BlockMap {
 
   async *locatedChunks(signal: AbortSignal): AsyncGenerator<Iterable<LocatedChunk>> {
     await this.#source.refreshIndex(signal);
-    let batch = new ChunkBatch(this.#source.index);
+    const capacity = Math.min(batchChunks, chunkCountOf(this.geometry));
+    const newBatch = (): ChunkBatch => new ChunkBatch(this.#source.index, capacity);
+    let batch = newBatch();
     for await (const { firstChunk, ids } of this.pages(signal)) {
       if (batch.index !== this.#source.index || batch.size + pageChunks > batchChunks) {
         if (batch.size > 0) {
           yield batch.sorted();
           await this.#source.refreshIndex(signal);
         }
-        batch = new ChunkBatch(this.#source.index);
+        batch = newBatch();
       }
       for (let position = 0; position < ids.length; position += idBytes) {
         if (isZeroId(ids, position)) continue;
@@ -98,7 +100,7 @@ export class StoredBlockMap implements BlockMap {
         // The index may be replaced by a search; what was found so far keeps its own.
         if (await this.#source.recoverIndex(signal)) {
           if (batch.size > 0) yield batch.sorted();
-          batch = new ChunkBatch(this.#source.index);
+          batch = newBatch();
           if (batch.add(chunk, ids, position)) continue;
         }
         throw missingChunk(blobIdAt(ids, position));
@@ -135,12 +137,15 @@ export class StoredBlockMap implements BlockMap {
 /** Chunks located in one index. Ordinals ascend with pack and offset, so sorting by them sorts reads. */
 class ChunkBatch {
   readonly index: ChunkIndex;
-  readonly #keys = new Float64Array(batchChunks);
-  readonly #chunks = new Uint32Array(batchChunks);
+  readonly #keys: Float64Array;
+  readonly #chunks: Uint32Array;
   size = 0;
 
-  constructor(index: ChunkIndex) {
+  /** `capacity` is at most `batchChunks`. */
+  constructor(index: ChunkIndex, capacity: number) {
     this.index = index;
+    this.#keys = new Float64Array(capacity);
+    this.#chunks = new Uint32Array(capacity);
   }
 
   add(chunk: number, ids: Uint8Array, position: number): boolean {

@@ -109,6 +109,7 @@ export class ChunkIndex {
   /** Takes back every `condemn` and `markDamaged`. */
   clearMarks(): void {
     this.#condemned.clear();
+    if (!this.#hasDamage) return;
     this.#hasDamage = false;
     for (const { flags } of this.#blocks) {
       for (const [at, flag] of flags.entries()) flags[at] = flag & ~damagedBit;

@@ -75,21 +75,32 @@ export async function readConfig(backend: StorageBackend, location: string, sign
   });
 }
 
-/**
- * Whose configuration lies in the storage now: the repository's id, `damaged` when there is one that cannot be read, undefined
- * when there is none. Throws `TM4004`.
- */
-export async function presentId(
-  backend: StorageBackend,
-  signal: AbortSignal,
-): Promise<RepositoryId | 'damaged' | undefined> {
-  let damaged = false;
-  for (const name of [configFile, configCopy]) {
-    const { config: found, error } = await tryRead(backend, name, signal);
-    if (found !== undefined) return found.id;
-    damaged ||= error !== undefined;
+/** Whose configuration lies in the storage. It is asked before everything that is done there, so what a file said before is kept. */
+export class PresentId {
+  readonly #backend: StorageBackend;
+  #known: { readonly file: Uint8Array; readonly id: RepositoryId } | undefined;
+
+  constructor(backend: StorageBackend) {
+    this.#backend = backend;
   }
-  return damaged ? 'damaged' : undefined;
+
+  /** The repository's id now, `damaged` when there is a configuration that cannot be read, undefined when there is none. Throws `TM4004`. */
+  async read(signal: AbortSignal): Promise<RepositoryId | 'damaged' | undefined> {
+    let damaged = false;
+    for (const name of [configFile, configCopy]) {
+      const { file, error: unreadable } = await readFile(this.#backend, name, signal);
+      if (file !== undefined && this.#known !== undefined && Buffer.compare(file, this.#known.file) === 0) {
+        return this.#known.id;
+      }
+      const { config: found, error = unreadable } = file === undefined ? {} : decode(file, name);
+      if (file !== undefined && found !== undefined) {
+        this.#known = { file, id: found.id };
+        return found.id;
+      }
+      damaged ||= error !== undefined;
+    }
+    return damaged ? 'damaged' : undefined;
+  }
 }
 
 async function tryRead(
@@ -97,14 +108,26 @@ async function tryRead(
   name: string,
   signal: AbortSignal,
 ): Promise<{ readonly config?: RepositoryConfig; readonly error?: unknown }> {
-  let file: Uint8Array;
+  const { file, error } = await readFile(backend, name, signal);
+  if (file !== undefined) return decode(file, name);
+  return error === undefined ? {} : { error };
+}
+
+async function readFile(
+  backend: StorageBackend,
+  name: string,
+  signal: AbortSignal,
+): Promise<{ readonly file?: Uint8Array; readonly error?: unknown }> {
   try {
-    file = await backend.get(name, { maxBytes: maxConfigBytes, signal });
+    return { file: await backend.get(name, { maxBytes: maxConfigBytes, signal }) };
   } catch (error) {
     if (TidemarkError.is(error, errorCodes.repositoryFileMissing)) return {};
     if (TidemarkError.is(error, errorCodes.repositoryCorrupt)) return { error };
     throw error;
   }
+}
+
+function decode(file: Uint8Array, name: string): { readonly config?: RepositoryConfig; readonly error?: unknown } {
   try {
     refuseNewer(decodeSelfChecked(file, envelope, name).version);
     const decoded = decodeSelfChecked(file, config, name);

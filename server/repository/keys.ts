@@ -44,6 +44,6 @@ export function blobKey(parent: Uint8Array, id: Uint8Array): KeyObject {
 }
 
 /** The key of the sealed files of one logical name. */
-export function sealedFileKey(keys: RepositoryKeys, logicalName: string): Buffer {
-  return createHmac('sha256', keys.meta).update('file').update(logicalName).digest();
+export function sealedFileKey(keys: RepositoryKeys, logicalName: string): KeyObject {
+  return createSecretKey(createHmac('sha256', preparedKey(keys.meta)).update('file').update(logicalName).digest());
 }

@@ -9,7 +9,7 @@ import { StoredBlockMap } from './block-map.ts';
 import type { MapSource } from './block-map.ts';
 import { readMetadataBlob } from './read-blob.ts';
 import type { ChunkIndex } from './chunk-index.ts';
-import { presentId } from './config.ts';
+import { PresentId } from './config.ts';
 import type { NewPack, RepositoryCore, RescanResult, SegmentState } from './core.ts';
 import { IndexMarks } from './index-marks.ts';
 import { IndexStore } from './index-store.ts';
@@ -44,6 +44,7 @@ export class OpenCore implements RepositoryCore {
   readonly pins: PinStore;
   readonly mapSource: MapSource;
   readonly #warnings: Set<string>;
+  readonly #presentId: PresentId;
   readonly #indexStore: IndexStore;
   readonly #leases: LeaseKeeper;
   readonly #condemned: RecordStore<CondemnedRecord>;
@@ -58,6 +59,7 @@ export class OpenCore implements RepositoryCore {
     this.id = id;
     this.location = location;
     this.backend = backend;
+    this.#presentId = new PresentId(backend);
     this.keys = keys;
     this.opener = new BlobOpener(keys, id);
     this.#warnings = new Set(parts.warnings);
@@ -108,7 +110,7 @@ export class OpenCore implements RepositoryCore {
    * mounted in its place must not be taken for this one. Throws `TM4014`.
    */
   async confirmPresent(signal: AbortSignal): Promise<void> {
-    const present = await presentId(this.backend, signal);
+    const present = await this.#presentId.read(signal);
     if (present === this.id || present === 'damaged') return;
     const instead = present === undefined ? '' : ', but another one is';
     throw new TidemarkError(

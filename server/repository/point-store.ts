@@ -8,7 +8,7 @@ import { json } from '../protocol/parse.ts';
 import type { RestorePointList } from './api.ts';
 import type { StorageBackend, StoredFile } from './backend.ts';
 import { storedRestorePoint } from './model.ts';
-import type { NewRestorePoint, StoredRestorePoint } from './model.ts';
+import type { NewRestorePoint, StoredMap, StoredRestorePoint } from './model.ts';
 import { maxSealedBytes, sealedKind } from './sealed-file.ts';
 import type { FileSealer } from './sealed-file.ts';
 
@@ -28,6 +28,8 @@ export class PointStore {
   readonly #backend: StorageBackend;
   readonly #sealer: FileSealer;
   #known = new Map<string, KnownPoint>();
+  /** The file of the restore point that a map is of. */
+  readonly #fileOf = new WeakMap<StoredMap, string>();
 
   constructor(backend: StorageBackend, sealer: FileSealer) {
     this.#backend = backend;
@@ -48,7 +50,9 @@ export class PointStore {
     }
     await forEachLimited(unknown, readsAtATime, async (file) => {
       try {
-        known.set(file.name, { file, point: await this.readFile(file.name, signal) });
+        const point = await this.readFile(file.name, signal);
+        known.set(file.name, { file, point });
+        this.#noteMaps(file.name, point);
       } catch (error) {
         throwIfAborted(signal);
         if (!TidemarkError.is(error, errorCodes.repositoryFileMissing)) damaged.push({ file: file.name, error });
@@ -68,6 +72,15 @@ export class PointStore {
   /** Makes sure that the restore point is there, whether it can be read or not. Throws `TM4011`. */
   async confirm(id: RestorePointId, signal: AbortSignal): Promise<void> {
     await this.#find(id, signal);
+  }
+
+  /** Whether a restore point exists now that has this very block map. When it is known whose it is, the others need not be listed. */
+  async hasMap(map: StoredMap, signal: AbortSignal): Promise<boolean> {
+    const file = this.#fileOf.get(map);
+    if (file !== undefined && (await this.#backend.stat(file, signal)) !== undefined) return true;
+    const wanted = rootKey(map);
+    const { points } = await this.list(signal);
+    return points.some((point) => point.disks.some((disk) => rootKey(disk.map) === wanted));
   }
 
   /** Removes the file. Throws `TM4011`. */
@@ -92,7 +105,19 @@ export class PointStore {
     const file = `${folder}/${stored.vmId}/${id}.rp`;
     const sealed = this.#sealer.seal(sealedKind.restorePoint, file, Buffer.from(JSON.stringify(stored)));
     await this.#backend.put(file, [sealed], { signal, ifAbsent: true });
+    this.#noteMaps(file, stored);
+    await this.#remember(file, stored);
     return stored;
+  }
+
+  /** What was just written need not be read. It exists: that it cannot be looked at now must not say otherwise. */
+  async #remember(name: string, point: StoredRestorePoint): Promise<void> {
+    const file = await this.#backend.stat(name).catch(() => undefined);
+    if (file !== undefined) this.#known.set(name, { file, point });
+  }
+
+  #noteMaps(file: string, { disks }: StoredRestorePoint): void {
+    for (const { map } of disks) this.#fileOf.set(map, file);
   }
 
   async #find(id: RestorePointId, signal: AbortSignal): Promise<string> {
@@ -135,6 +160,10 @@ export function unknownPoint(id: RestorePointId): TidemarkError {
   return new TidemarkError(errorCodes.restorePointNotFound, `There is no restore point ${id} in this repository.`, {
     hint: '`tidemark restore-point list` shows all restore points.',
   });
+}
+
+function rootKey({ root }: StoredMap): string {
+  return root.type === 'inline' ? root.pages : root.id;
 }
 
 function isId(text: string): boolean {

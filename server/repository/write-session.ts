@@ -166,9 +166,7 @@ export class LeasedWriteSession implements WriteSession {
     if (sizeBytes !== geometry.sizeBytes || chunkBytes !== geometry.chunkBytes) {
       throw new TidemarkError(errorCodes.internal, 'The map to build on is of a disk of another shape.');
     }
-    const wanted = rootKey(base.stored);
-    const { points } = await this.#home.points.list(signal);
-    if (!points.some((point) => point.disks.some((disk) => rootKey(disk.map) === wanted))) {
+    if (!(await this.#home.points.hasMap(base.stored, signal))) {
       throw new TidemarkError(
         errorCodes.restorePointNotFound,
         'The restore point that the backup builds on was deleted meanwhile.',
@@ -209,10 +207,6 @@ export class LeasedWriteSession implements WriteSession {
       );
     }
   }
-}
-
-function rootKey({ root }: StoredMap): string {
-  return root.type === 'inline' ? root.pages : root.id;
 }
 
 function idKey(ids: Uint8Array, position: number): string {

@@ -25,10 +25,13 @@ export class TestStorage implements StorageBackend {
   /** Called before each change: a place for others to act at that moment. */
   onChange: ((what: string) => Promise<void>) | undefined;
   readonly #files: Map<string, File>;
+  /** The names in each folder, so that listing one does not look at all. */
+  readonly #folders = new Map<string, Set<string>>();
 
   /** With the files of another storage. */
   constructor(from?: TestStorage) {
-    this.#files = new Map(from === undefined ? [] : from.#files);
+    this.#files = new Map();
+    for (const [name, file] of from === undefined ? [] : from.#files) this.#put(name, file);
     this.aheadMs = from?.aheadMs ?? 0;
   }
 
@@ -37,13 +40,13 @@ export class TestStorage implements StorageBackend {
     const file = this.#get(name);
     const bytes = Buffer.from(file.bytes);
     bytes[position] = (bytes[position] ?? 0) ^ (1 << bit);
-    this.#files.set(name, { ...file, bytes });
+    this.#put(name, { ...file, bytes });
   }
 
   /** Puts a file there (or cuts it) behind the back of everybody; undefined removes it. */
   set(name: string, bytes: Buffer | undefined): void {
-    if (bytes === undefined) this.#files.delete(name);
-    else this.#files.set(name, { bytes, modifiedMs: this.#now() });
+    if (bytes === undefined) this.#remove(name);
+    else this.#put(name, { bytes, modifiedMs: this.#now() });
   }
 
   bytes(name: string): Buffer {
@@ -62,12 +65,12 @@ export class TestStorage implements StorageBackend {
       if (options.ifAbsent === true && this.#files.has(name)) {
         throw new TidemarkError(errorCodes.repositoryExists, `${name} exists.`);
       }
-      this.#files.set(name, { bytes: Buffer.concat(parts), modifiedMs: this.#now() });
+      this.#put(name, { bytes: Buffer.concat(parts), modifiedMs: this.#now() });
     });
   }
 
   async delete(name: string): Promise<void> {
-    await this.#change(`delete ${name}`, () => this.#files.delete(name));
+    await this.#change(`delete ${name}`, () => this.#remove(name));
   }
 
   async get(name: string, options: GetOptions = {}): Promise<Uint8Array> {
@@ -106,9 +109,11 @@ export class TestStorage implements StorageBackend {
 
   *#list(prefix: string, wanted: (name: string) => boolean): Generator<StoredFile> {
     this.#live();
-    for (const name of [...this.#files.keys()].sort()) {
+    const below = [...this.#folders.keys()].filter((folder) => prefix === '' || folder.startsWith(`${prefix}/`));
+    const inside = [...new Set([prefix, ...below])].flatMap((folder) => [...(this.#folders.get(folder) ?? [])]);
+    for (const name of inside.sort()) {
       const file = this.#files.get(name);
-      if (file === undefined || !wanted(name) || (prefix !== '' && !name.startsWith(`${prefix}/`))) continue;
+      if (file === undefined || !wanted(name)) continue;
       yield { name, bytes: file.bytes.length, modifiedMs: file.modifiedMs };
     }
   }
@@ -125,6 +130,18 @@ export class TestStorage implements StorageBackend {
     throw new Died(what);
   }
 
+  #put(name: string, file: File): void {
+    this.#files.set(name, file);
+    const names = this.#folders.get(folderOf(name));
+    if (names === undefined) this.#folders.set(folderOf(name), new Set([name]));
+    else names.add(name);
+  }
+
+  #remove(name: string): void {
+    this.#files.delete(name);
+    this.#folders.get(folderOf(name))?.delete(name);
+  }
+
   #live(): void {
     if (this.changes >= this.dieAt) throw new Died();
   }
@@ -139,4 +156,8 @@ export class TestStorage implements StorageBackend {
     if (file !== undefined) return file;
     throw new TidemarkError(errorCodes.repositoryFileMissing, `${name} is missing.`);
   }
+}
+
+function folderOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf('/')));
 }
