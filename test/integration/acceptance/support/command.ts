@@ -42,12 +42,12 @@ export async function tidemark(args: readonly string[], env: Readonly<Record<str
 }
 
 /** Waits for the end of a process and collects what it prints. One that does not end is killed. */
-export async function ended(child: ChildProcess): Promise<Ended> {
+export async function ended(child: ChildProcess, patienceMs = longestMs): Promise<Ended> {
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout?.on('data', (data: Buffer) => out.push(data));
   child.stderr?.on('data', (data: Buffer) => err.push(data));
-  const timer = setTimeout(() => child.kill('SIGKILL'), longestMs);
+  const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs);
   try {
     return await new Promise((resolve, reject) => {
       child.once('error', reject);

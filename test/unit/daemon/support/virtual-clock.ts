@@ -16,8 +16,12 @@ export class VirtualClock implements Clock {
   #start: number;
   readonly #timers = new Set<Timer>();
 
-  constructor(start: string) {
+  readonly #turns: number;
+
+  /** After each timer so many turns of the event loop are waited for. */
+  constructor(start: string, turns = 12) {
     this.#start = Date.parse(start);
+    this.#turns = turns;
   }
 
   now(): number {
@@ -44,10 +48,10 @@ export class VirtualClock implements Clock {
       this.#timers.delete(next);
       this.#passed = Math.max(this.#passed, next.at);
       next.callback();
-      await settled();
+      await settled(this.#turns);
     }
     this.#passed = end;
-    await settled();
+    await settled(this.#turns);
   }
 
   /** Lets time pass until the wall clock shows `time`. */
@@ -57,6 +61,6 @@ export class VirtualClock implements Clock {
 }
 
 /** Everything that needs no time has happened. */
-export async function settled(): Promise<void> {
-  for (let turns = 0; turns < 12; turns++) await turn();
+export async function settled(turns = 12): Promise<void> {
+  for (let done = 0; done < turns; done++) await turn();
 }
