@@ -26,8 +26,15 @@ class Children {
     return [...this.#runs.values()].filter((run) => !hasEnded(run));
   }
 
+  /** The last attempt of each VM, where that has ended. Ids of runs are in the order in which they began. */
   get finishedBackups(): readonly RunInfo[] {
-    return [...this.#runs.values()].filter((run) => run.request.kind === 'backup' && hasEnded(run));
+    const last = new Map<string, RunInfo>();
+    for (const run of this.#runs.values()) {
+      if (run.request.kind !== 'backup') continue;
+      const { vm } = run.request;
+      if (run.id > (last.get(vm)?.id ?? '')) last.set(vm, run);
+    }
+    return [...last.values()].filter(hasEnded);
   }
 }
 
@@ -74,8 +81,7 @@ class DrawnPolicyProgress implements ProgressView {
     const words = [
       printable(run.title),
       `${good}${totalOf(run)} done`,
-      // A backup that failed may be tried again.
-      ...(bad > 0 ? [`${bad} failed`] : []),
+      ...(bad > 0 ? [`${bad} failed${active.length === 0 && !hasEnded(run) ? ' and may be tried again' : ''}`] : []),
       ...(rate > 0 ? [`${formatBytes(rate)}/s`] : []),
     ];
     const head = words.join(', ').slice(0, columns - 1);

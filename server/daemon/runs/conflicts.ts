@@ -85,7 +85,7 @@ const dryRun = (request: { readonly dryRun: boolean }): string => (request.dryRu
 const triggers = { manual: '', schedule: ' (by schedule)', missed: ' (a run that was missed)' } as const;
 
 const titles: Titles = {
-  backup: ({ host, vm, repository }) => `${host === undefined ? '' : `${host}/`}${vm} → ${repository}`,
+  backup: ({ host, vm, vmName = vm, repository }) => `${host === undefined ? '' : `${host}/`}${vmName} → ${repository}`,
   'restore-disk': ({ restorePoint, disk, target }) => `${restorePoint} ${disk} → ${target}`.slice(0, 1024),
   'restore-vm': ({ restorePoint, host, name }) => `${restorePoint} → ${host}${name === undefined ? '' : `/${name}`}`,
   verify: ({ repository, readData, restorePoints, newOnly }) => {

@@ -10,6 +10,8 @@ export const backupRequest = object({
   host: optional(id.nameText),
   /** A VM's name or id. */
   vm: string({ maxLength: 256 }),
+  /** What to call the VM until the host has said its name; for people. */
+  vmName: optional(string({ maxLength: 256 })),
   repository: id.nameText,
   type: oneOf('full', 'incremental'),
   consistency: oneOf('application', 'crash', 'application-or-crash'),

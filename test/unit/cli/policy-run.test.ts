@@ -63,6 +63,10 @@ test('On a terminal the run of a policy has a bar for each VM that is being back
   view.child?.(child('3', 'sql03', 1, { ...done, state: 'failed' }));
   assert.equal(terminal.screen()[0], 'Policy nightly, 1 of 3 VMs done, 1 failed, 1 KiB/s');
   assert.match(terminal.screen()[1] ?? '', /^hv01\/sql02 /);
+  view.child?.(child('2', 'sql02', 6, done));
+  assert.equal(terminal.screen()[0], 'Policy nightly, 2 of 3 VMs done, 1 failed and may be tried again');
+  view.child?.(child('4', 'sql03', 1, done));
+  assert.equal(terminal.screen()[0], 'Policy nightly, 3 of 3 VMs done');
   view.end();
   assert.equal(terminal.screen().join(''), '');
 });

@@ -159,13 +159,14 @@ class PolicyRun {
     }
   }
 
-  #backupOf({ host, id }: Target): BackupRequest {
+  #backupOf({ host, id, name: vmName }: Target): BackupRequest {
     const { policy, name } = this.#record;
     const { threads, bandwidth } = policy.export ?? {};
     return {
       kind: 'backup',
       host,
       vm: id,
+      vmName,
       repository: policy.repository,
       type: this.#request.type ?? 'incremental',
       consistency: policy.consistency ?? 'application-or-crash',
@@ -184,7 +185,9 @@ class PolicyRun {
       this.#request.trigger === 'manual' ||
       policy.window === undefined ||
       isOpen(policy.window, policyTimezone(policy), at);
-    if (!mayStart(clock.now() + delay)) return false;
+    const at = clock.now() + delay;
+    if (!mayStart(at)) return false;
+    this.#context.log('info', `Attempt ${attempt} begins at ${new Date(at).toISOString()}.`);
     await waitFor(clock, delay, this.#context.signal);
     // The clock may have been set meanwhile.
     return mayStart(clock.now());

@@ -40,6 +40,7 @@ describe('the run of a policy', () => {
       kind: 'backup',
       host: 'hv01',
       vm: site.idOfVm('sql01'),
+      vmName: 'sql01',
       repository: 'main',
       type: 'incremental',
       consistency: 'crash',
