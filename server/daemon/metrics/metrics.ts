@@ -27,6 +27,14 @@ export interface MetricsSources {
   readonly log: Logger;
 }
 
+/** What is kept of the last run of a policy: the whole of it may be large. */
+interface LastEnd {
+  readonly atMs: number;
+  readonly result: RunResult;
+  readonly durationMs: number | undefined;
+  readonly vms: Readonly<Record<'succeeded' | 'failed' | 'skipped' | 'cancelled', number>>;
+}
+
 /** Series of one metric at most: monitoring systems keep each for long. */
 export const maxSeries = 20_000;
 /** A VM whose last backup is older is gone from the metrics, ms. */
@@ -38,7 +46,7 @@ const results: readonly RunResult[] = ['success', 'warning', 'failure'];
 /** Counts what happens, and looks up the rest when it is asked. */
 export class Metrics {
   readonly #sources: MetricsSources;
-  readonly #lastEnded = new Map<string, RunInfo | undefined>();
+  readonly #lastEnded = new Map<string, LastEnd | undefined>();
   readonly #runs = new Counter('tidemark_runs_total', 'Runs that ended since the daemon started.', maxSeries);
   readonly #policyRuns = new Counter(
     'tidemark_policy_runs_total',
@@ -78,7 +86,7 @@ export class Metrics {
     if (duration !== undefined) this.#durations.observe({ kind: request.kind }, duration / 1000);
     if (request.kind === 'policy') {
       this.#policyRuns.add({ policy: request.policy, result: resultOf(run) }, 1);
-      this.#lastEnded.set(request.policy, run);
+      this.#lastEnded.set(request.policy, lastEndOf(run));
     }
     if (request.kind === 'backup') this.#backupEnded(run, request.policy ?? '', request.repository);
   }
@@ -139,11 +147,13 @@ export class Metrics {
   }
 
   #lastSuccesses(): Metric {
-    const since = this.#sources.now() - forgottenAfterMs;
-    const samples = this.#sources.store.successes(since, maxSeries).map(({ atMs, vmId, ...names }) => ({
-      labels: { ...names, vm_id: vmId },
-      value: atMs / 1000,
-    }));
+    const { store, now, policies } = this.#sources;
+    // Of a policy that was deleted nobody expects backups any more.
+    const applied = new Set(['', ...policies.list().map(({ name }) => name)]);
+    const samples = store
+      .successes(now() - forgottenAfterMs, maxSeries)
+      .filter(({ policy }) => applied.has(policy))
+      .map(({ atMs, vmId, ...names }) => ({ labels: { ...names, vm_id: vmId }, value: atMs / 1000 }));
     return {
       name: 'tidemark_vm_last_success_timestamp_seconds',
       help: 'Of which moment the last successful backup of a VM is. The policy is empty for backups by hand.',
@@ -159,11 +169,11 @@ export class Metrics {
       return next === undefined ? [] : [{ labels: { policy }, value: Date.parse(next.at) / 1000 }];
     });
     const ended = names.flatMap((policy) => {
-      const run = this.#lastOf(policy);
-      return run === undefined ? [] : [{ policy, run }];
+      const end = this.#lastOf(policy);
+      return end === undefined ? [] : [{ policy, end }];
     });
-    const of = (samplesOf: (policy: string, run: RunInfo) => readonly Sample[]): readonly Sample[] =>
-      ended.flatMap(({ policy, run }) => samplesOf(policy, run));
+    const of = (samplesOf: (policy: string, end: LastEnd) => readonly Sample[]): readonly Sample[] =>
+      ended.flatMap(({ policy, end }) => samplesOf(policy, end));
     return [
       {
         name: 'tidemark_policy_next_run_timestamp_seconds',
@@ -175,45 +185,53 @@ export class Metrics {
         name: 'tidemark_policy_last_run_timestamp_seconds',
         help: 'When the last run of a policy ended.',
         type: 'gauge',
-        samples: of((policy, { finishedAt = '' }) => [{ labels: { policy }, value: Date.parse(finishedAt) / 1000 }]),
+        samples: of((policy, { atMs }) => [{ labels: { policy }, value: atMs / 1000 }]),
       },
       {
         name: 'tidemark_policy_last_run_result',
         help: 'How the last run of a policy ended: 1 for its result.',
         type: 'gauge',
-        samples: of((policy, run) =>
-          results.map((result) => ({ labels: { policy, result }, value: resultOf(run) === result ? 1 : 0 })),
+        samples: of((policy, end) =>
+          results.map((result) => ({ labels: { policy, result }, value: end.result === result ? 1 : 0 })),
         ),
       },
       {
         name: 'tidemark_policy_last_run_duration_seconds',
         help: 'How long the last run of a policy took.',
         type: 'gauge',
-        samples: of((policy, run) => {
-          const duration = durationOf(run);
-          return duration === undefined ? [] : [{ labels: { policy }, value: duration / 1000 }];
-        }),
+        samples: of((policy, { durationMs }) =>
+          durationMs === undefined ? [] : [{ labels: { policy }, value: durationMs / 1000 }],
+        ),
       },
       {
         name: 'tidemark_policy_last_run_vms',
         help: 'VMs of the last run of a policy, by what became of them.',
         type: 'gauge',
-        samples: of((policy, run) => {
-          const { succeeded, failed, skipped, cancelled } = totalsOf(policyOutcome(run)?.vms ?? []);
-          return Object.entries({ succeeded, failed, skipped, cancelled }).map(([result, value]) => ({
-            labels: { policy, result },
-            value,
-          }));
-        }),
+        samples: of((policy, { vms }) =>
+          Object.entries(vms).map(([result, value]) => ({ labels: { policy, result }, value })),
+        ),
       },
     ];
   }
 
   /** From the history once; from then on it is told of ends. */
-  #lastOf(policy: string): RunInfo | undefined {
-    if (!this.#lastEnded.has(policy)) this.#lastEnded.set(policy, this.#sources.lastEnded(policy));
+  #lastOf(policy: string): LastEnd | undefined {
+    if (!this.#lastEnded.has(policy)) {
+      const run = this.#sources.lastEnded(policy);
+      this.#lastEnded.set(policy, run === undefined ? undefined : lastEndOf(run));
+    }
     return this.#lastEnded.get(policy);
   }
+}
+
+function lastEndOf(run: RunInfo): LastEnd {
+  const { succeeded, failed, skipped, cancelled } = totalsOf(policyOutcome(run)?.vms ?? []);
+  return {
+    atMs: Date.parse(run.finishedAt ?? run.queuedAt),
+    result: resultOf(run),
+    durationMs: durationOf(run),
+    vms: { succeeded, failed, skipped, cancelled },
+  };
 }
 
 function gauge(name: string, help: string, value: number): Metric {

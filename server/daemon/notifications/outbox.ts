@@ -13,6 +13,9 @@ const longestDelayMs = Math.max(...retryDelaysMs);
 /** Messages on their way at a time. */
 const atATime = 4;
 
+/** How often what the history has forgotten is forgotten here as well: each time so many runs were told. */
+const trimEvery = 256;
+
 /** What an outbox needs. */
 export interface OutboxOptions {
   readonly store: NotificationStore;
@@ -32,6 +35,7 @@ export class Outbox {
   readonly #taken = new Set<string>();
   readonly #working = new Set<Promise<void>>();
   #timer: Disposable | undefined;
+  #added = 0;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -45,7 +49,10 @@ export class Outbox {
 
   /** Takes in messages about a run, durably, and begins to deliver them. */
   add(run: RunId, messages: readonly NewNotification[]): void {
-    this.#options.store.add(run, messages, this.#options.clock.now());
+    const { store, clock } = this.#options;
+    store.add(run, messages, clock.now());
+    this.#added += 1;
+    if (this.#added % trimEvery === 0) store.trim();
     this.#pump();
   }
 

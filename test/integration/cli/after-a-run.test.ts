@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { Server } from 'node:net';
@@ -151,6 +152,39 @@ notify:
   assert.doesNotMatch(log + page.stdout, /hunter22|correct horse/);
   await site.run(['daemon', 'smtp', 'remove']);
   await site.fails(['daemon', 'smtp', 'test', 'ops@example.com'], 'notificationFailed');
+});
+
+test('A daemon that dies in a run of a policy tells at its next start that the run was interrupted', async (t) => {
+  const told: ReturnType<typeof document>[] = [];
+  const receiver = createServer((request, response) => {
+    whole(request, 'utf8', (text) => {
+      told.push(json(text, document, 'document'));
+      response.writeHead(200).end();
+    });
+  });
+  const hook = `http://127.0.0.1:${await open(t, receiver)}/hook`;
+  const site = await Site.withVm(t, '4MiB');
+  const policy = site.newFile('backup.yaml');
+  const text = `name: nightly\nrepository: main\nselect: [{ host: hv01, vms: [web] }]\nnotify: { webhook: '${hook}' }\n`;
+  await writeFile(policy, text);
+  await site.run(['policy', 'apply', policy, '--yes']);
+  await site.run(['daemon', 'stop']);
+  const daemon = await site.startDaemon({ failpoint: 'backup.7-durable' });
+  const died = daemon.exitCode === null ? once(daemon, 'exit') : Promise.resolve();
+  await tidemark(['backup', 'run', 'nightly', '--data', site.data]);
+  await died;
+  assert.equal(told.length, 0);
+  await site.run(['daemon', 'start']);
+  const runs = await site.ask(['run', 'list'], array(runInfo));
+  const interrupted = runs.find(({ request }) => request.kind === 'policy');
+  await until('it is told', async () => {
+    const { notifications } = await site.ask(['run', 'report', interrupted?.id ?? ''], runReport);
+    return notifications.length === 1 && notifications[0]?.state === 'delivered';
+  });
+  assert.deepEqual(
+    told.map(({ result, run }) => [result, run?.state, run?.id]),
+    [['failure', 'interrupted', interrupted?.id]],
+  );
 });
 
 test('A daemon that cannot offer the metrics it was told to offer does not start; one that only finds them in its environment does', async (t) => {

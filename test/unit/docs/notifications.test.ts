@@ -66,7 +66,7 @@ test('the page tells when messages are tried again, and every metric there is', 
     store: {
       putSuccess: () => undefined,
       trim: () => undefined,
-      successes: () => [{ vmId: failedVm.vmId, vm: 'a', host: 'b', policy: 'c', repository: 'd', atMs: 0 }],
+      successes: () => [{ vmId: failedVm.vmId, vm: 'a', host: 'b', policy: 'nightly-sql', repository: 'd', atMs: 0 }],
     },
     lastEnded: () => policyRun([failedVm]),
     policies: { list: () => [applied] },

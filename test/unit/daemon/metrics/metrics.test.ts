@@ -227,6 +227,12 @@ describe('the metrics of a daemon', () => {
     assert.match(lines[0] ?? '', /vm="new-name"/);
   });
 
+  it('do not tell of backups whose policy was deleted', () => {
+    metrics.runEnded(backupRun('sql01', 1));
+    policies.delete('nightly-sql', 'anna@laptop');
+    assert.doesNotMatch(metrics.text(), /tidemark_vm_last_success|nightly-sql.*last_run/);
+  });
+
   it('do not fail a run when the database does', () => {
     store.metrics.putSuccess = () => {
       throw new Error('disk full');

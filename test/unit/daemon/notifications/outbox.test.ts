@@ -10,6 +10,7 @@ import { openSqliteStore } from '../../../../server/daemon/store/sqlite.ts';
 import type { Store } from '../../../../server/daemon/store/store.ts';
 import type { NewNotification, WaitingNotification } from '../../../../server/daemon/store/notification-store.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../../../server/protocol/errors.ts';
+import { runId as parseRunId } from '../../../../server/protocol/ids.ts';
 import { HandClock, policyRun, runId, settled } from './sample.ts';
 
 const minute = 60_000;
@@ -204,6 +205,18 @@ describe('the outbox', () => {
     await clock.advance(24 * 60 * minute);
     assert.equal(sent.length, 1);
     assert.match(lines.join('\n'), /cannot be recorded/);
+  });
+
+  it('forgets what was said of runs that the history has forgotten, and keeps what waits', async () => {
+    send = ({ id }) => (id === 'b' ? refusing() : Promise.resolve());
+    outbox.add(runId, [message('a'), message('b')]);
+    await settled();
+    // The newest run of a policy is never forgotten.
+    store.insertRun({ ...policyRun([]), id: parseRunId('01JNKTVZ00AAAAAAAAAAAAAAAB', 'id') }, undefined);
+    store.trimRuns(0);
+    const left = store.notifications.ofRun(runId, 10).length;
+    await restart();
+    assert.deepEqual([left, states()], [2, [['waiting', 1, 'TM7006']]]);
   });
 
   it('never writes the secret of an address to the log', async () => {
