@@ -62,8 +62,8 @@ class CronTimes {
   readonly #minutes: readonly number[];
   /** No day of any calendar is one of its days. */
   #never = false;
-  /** The last day that was looked at whose clocks are changed. */
-  #changing: { readonly day: number; readonly times: readonly number[] } | undefined;
+  /** Times of the days around a change of the clocks that were looked at last. */
+  readonly #changing = new Map<number, readonly number[]>();
 
   constructor(cron: string, timezone: string) {
     this.#fields = cronFields(cron);
@@ -132,17 +132,21 @@ class CronTimes {
   }
 
   #timesOf(day: number): readonly number[] {
-    if (this.#changing?.day !== day) {
-      const times = this.#minutes.flatMap((minute) => {
-        const local = day * dayMs + minute * minuteMs;
-        return this.#fields.fixedTime ? [instantOf(this.#timezone, local)] : instantsOf(this.#timezone, local);
-      });
-      this.#changing = { day, times: times.toSorted((a, b) => a - b) };
-    }
-    return this.#changing.times;
+    const found = this.#changing.get(day);
+    if (found !== undefined) return found;
+    const times = this.#minutes.flatMap((minute) => {
+      const local = day * dayMs + minute * minuteMs;
+      return this.#fields.fixedTime ? [instantOf(this.#timezone, local)] : instantsOf(this.#timezone, local);
+    });
+    times.sort((a, b) => a - b);
+    if (this.#changing.size >= maxChanging) this.#changing.clear();
+    this.#changing.set(day, times);
+    return times;
   }
 }
 
+/** A change concerns five days. */
+const maxChanging = 8;
 /** No calendar goes much further; days since 1970. */
 const lastDay = 99_000_000;
 

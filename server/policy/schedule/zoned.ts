@@ -12,10 +12,17 @@ const maxBlocks = 16_384;
 /** `Intl` takes no other times; a day is left for the arithmetic around them. */
 const lastTime = 8_640_000_000_000_000 - 2 * dayMs;
 
+/** The offset within a block: `before` until `at`, `after` from then on. */
+interface Block {
+  readonly before: number;
+  readonly at: number;
+  readonly after: number;
+}
+
 interface Zone {
   readonly format: Intl.DateTimeFormat;
-  /** By block number: the offset in all of the block, or undefined when it changes within. */
-  readonly blocks: Map<number, number | undefined>;
+  /** By number. */
+  readonly blocks: Map<number, Block>;
 }
 
 const zones = new Map<string, Zone>();
@@ -75,14 +82,34 @@ function measureOffset(zone: Zone, at: number): number {
 export function offsetAt(timezone: string, at: number): number {
   const zone = zoneOf(timezone);
   const time = Math.min(Math.max(Number.isNaN(at) ? 0 : at, -lastTime), lastTime);
-  const block = Math.floor(time / blockMs);
-  if (!zone.blocks.has(block)) {
+  const number = Math.floor(time / blockMs);
+  let block = zone.blocks.get(number);
+  if (block === undefined) {
     if (zone.blocks.size >= maxBlocks) zone.blocks.clear();
-    const first = measureOffset(zone, block * blockMs);
-    const last = measureOffset(zone, (block + 1) * blockMs - 1);
-    zone.blocks.set(block, first === last ? first : undefined);
+    block = measureBlock(zone, number * blockMs);
+    zone.blocks.set(number, block);
   }
-  return zone.blocks.get(block) ?? measureOffset(zone, time);
+  return time < block.at ? block.before : block.after;
+}
+
+function measureBlock(zone: Zone, start: number): Block {
+  const before = measureOffset(zone, start);
+  const after = measureOffset(zone, start + blockMs - 1);
+  if (before === after) return { before, at: Infinity, after };
+  const at = firstFrom(start, start + blockMs - 1, (moment) => measureOffset(zone, moment) !== before);
+  return { before, at, after };
+}
+
+/** The first moment of (low, high] that is as asked, when all from there to `high` are. */
+function firstFrom(low: number, high: number, isSo: (at: number) => boolean): number {
+  let earlier = low;
+  let later = high;
+  while (later - earlier > 1) {
+    const middle = Math.floor((earlier + later) / 2);
+    if (isSo(middle)) later = middle;
+    else earlier = middle;
+  }
+  return later;
 }
 
 /** What the zone's clocks show at a moment, as ms since 1970. */
@@ -165,23 +192,14 @@ export function offsetChanges(timezone: string, from: number, to: number): reado
   while (low < to) {
     const high = Math.min(low + dayMs, to);
     const after = offsetAt(timezone, high);
-    if (after !== before) changes.push({ at: changeBetween(timezone, low, high, before), before, after });
+    if (after !== before) {
+      const old = before;
+      changes.push({ at: firstFrom(low, high, (at) => offsetAt(timezone, at) !== old), before, after });
+    }
     low = high;
     before = after;
   }
   return changes;
-}
-
-/** The first moment of (low, high] whose offset is not `before`. */
-function changeBetween(timezone: string, low: number, high: number, before: number): number {
-  let earlier = low;
-  let later = high;
-  while (later - earlier > 1) {
-    const middle = Math.floor((earlier + later) / 2);
-    if (offsetAt(timezone, middle) === before) earlier = middle;
-    else later = middle;
-  }
-  return later;
 }
 
 /** Spans of the calendar; weeks are those of ISO 8601, from Monday on. */
