@@ -12,6 +12,7 @@ import {
 } from 'vscode-languageclient/node';
 import type { ErrorHandler } from 'vscode-languageclient/node';
 
+import { policyCommands } from '../../server/protocol/policy-language.ts';
 import type { LanguageClientSetup, PolicyLanguageClient } from './language-client-api.ts';
 
 /** So many errors of the connection in a row are no accident. */
@@ -44,6 +45,8 @@ export function createLanguageClient(setup: LanguageClientSetup): PolicyLanguage
       traceOutputChannel: output,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       diagnosticCollectionName: 'tidemark',
+      // Hovers link to VMs; nothing else in them may run anything.
+      markdown: { isTrusted: { enabledCommands: [policyCommands.revealVm] } },
       initializationOptions: setup.options,
       initializationFailedHandler: () => false,
       errorHandler,

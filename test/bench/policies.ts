@@ -23,7 +23,7 @@ const world = { hosts: Number(values.hosts), vms: Number(values.vms), policies: 
 interface Line {
   readonly what: string;
   readonly times: readonly number[];
-  /** The slowest may take so long, ms. */
+  /** 95 of 100 may take so long, ms: a machine that others use too stops now and then. */
   readonly limitMs?: number;
 }
 
@@ -77,14 +77,13 @@ const lines: readonly Line[] = [
 ];
 
 console.log(`${world.policies} policies, ${world.hosts} hosts, ${world.vms} VMs\n`);
-console.log('| what | times | median ms | slowest ms | limit ms | met |\n| :-- | --: | --: | --: | --: | :-- |');
+console.log('| what | times | median ms | 95 % within ms | slowest ms | limit ms | met |');
+console.log('| :-- | --: | --: | --: | --: | --: | :-- |');
 for (const { what, times, limitMs } of lines) {
   const sorted = times.toSorted((a, b) => a - b);
-  const slowest = sorted.at(-1) ?? 0;
-  const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
-  const met = limitMs === undefined ? '' : slowest <= limitMs ? 'yes' : 'no';
+  const within = (share: number): number => sorted[Math.floor((sorted.length - 1) * share)] ?? 0;
+  const met = limitMs === undefined ? '' : within(0.95) <= limitMs ? 'yes' : 'no';
   if (met === 'no') process.exitCode = 1;
-  console.log(
-    `| ${what} | ${times.length} | ${median.toFixed(1)} | ${slowest.toFixed(1)} | ${limitMs ?? ''} | ${met} |`,
-  );
+  const figures = [within(0.5), within(0.95), within(1)].map((ms) => ms.toFixed(0));
+  console.log(`| ${[what, times.length, ...figures, limitMs ?? '', met].join(' | ')} |`);
 }
