@@ -3,7 +3,7 @@ import type { Logger } from '../base/log.ts';
 import type { VmBackups } from '../protocol/daemon.ts';
 import { TidemarkError } from '../protocol/errors.ts';
 import type { ErrorReport } from '../protocol/errors.ts';
-import type { RestorePointId } from '../protocol/ids.ts';
+import type { OwnerId, RestorePointId } from '../protocol/ids.ts';
 import type { RestorePointInfo } from '../protocol/model.ts';
 import type { Repository, RestorePointPin, StoredRestorePoint } from '../repository/index.ts';
 import { daysOf } from './calendar.ts';
@@ -48,12 +48,28 @@ export class RestorePointListing {
   /** Oldest first. */
   readonly points: readonly RestorePointInfo[];
   readonly damaged: readonly DamagedRestorePoint[];
+  readonly #madeBy: (point: RestorePointInfo) => OwnerId | undefined;
   readonly #days = new Map<string, readonly string[]>();
 
-  constructor(repository: string, points: readonly RestorePointInfo[], damaged: readonly DamagedRestorePoint[]) {
+  /** `madeBy` tells which daemon made a restore point of this listing. */
+  constructor(
+    repository: string,
+    points: readonly RestorePointInfo[],
+    damaged: readonly DamagedRestorePoint[],
+    madeBy: (point: RestorePointInfo) => OwnerId | undefined,
+  ) {
     this.repository = repository;
     this.points = points;
     this.damaged = damaged;
+    this.#madeBy = madeBy;
+  }
+
+  /** The restore points that a policy made, with the daemon that did. */
+  madeFor(policy: string): readonly (RestorePointInfo & { readonly owner: OwnerId })[] {
+    return this.points.flatMap((point) => {
+      const owner = point.policy === policy ? this.#madeBy(point) : undefined;
+      return owner === undefined ? [] : [{ ...point, owner }];
+    });
   }
 
   /** Those that fit, oldest first. Throws `TM1001` for an unknown time zone. */
@@ -115,6 +131,7 @@ export class RestorePointReader {
     StoredRestorePoint,
     { readonly info: RestorePointInfo; readonly pin: RestorePointPin | undefined }
   >();
+  readonly #owners = new WeakMap<RestorePointInfo, OwnerId>();
 
   constructor(log: Logger) {
     this.#log = log;
@@ -133,6 +150,7 @@ export class RestorePointReader {
       name,
       infos,
       damaged.map(({ file, error }) => ({ repository: name, file, error: TidemarkError.from(error).report() })),
+      (info) => this.#owners.get(info),
     );
   }
 
@@ -141,6 +159,7 @@ export class RestorePointReader {
     if (known?.info.repository === name && samePin(known.pin, pin)) return known.info;
     const info = restorePointInfo(point, name, pin);
     this.#converted.set(point, { info, pin });
+    this.#owners.set(info, point.owner);
     return info;
   }
 }

@@ -177,6 +177,7 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     log,
   });
   return {
+    owner,
     changes,
     hosts,
     inventory,

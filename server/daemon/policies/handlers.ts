@@ -1,6 +1,7 @@
 /** What each request about policies does. */
 import * as protocol from '../../protocol/daemon.ts';
 import type { AppliedPolicy, PolicyPlan } from '../../protocol/daemon.ts';
+import type { OwnerId } from '../../protocol/ids.ts';
 import type { RepositoryRegistry } from '../repositories.ts';
 import type { RestorePoints } from '../restore-points.ts';
 import type { RunManager } from '../runs/manager.ts';
@@ -27,6 +28,8 @@ export interface PolicyServices {
   readonly runs: RunManager;
   readonly restorePoints: RestorePoints;
   readonly repositories: RepositoryRegistry;
+  /** The mark of this daemon. */
+  readonly owner: OwnerId;
   /** The time that policies go by, ms since 1970. */
   readonly now: () => number;
 }

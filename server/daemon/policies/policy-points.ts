@@ -1,9 +1,10 @@
 /** The restore points that a policy made, as plans and previews show them. */
 import { throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
-import type { RestorePointId } from '../../protocol/ids.ts';
+import type { OwnerId, RestorePointId } from '../../protocol/ids.ts';
 import type { RestorePointInfo } from '../../protocol/model.ts';
 import type { RepositoryRegistry } from '../repositories.ts';
 import type { RestorePoints } from '../restore-points.ts';
+import { ownSeries } from './retention.ts';
 import { isKnownDamaged } from '../runs/restore-point-health.ts';
 
 /** What there is. */
@@ -19,6 +20,8 @@ export interface PolicyPoints {
 export interface PointSources {
   readonly restorePoints: Pick<RestorePoints, 'listing'>;
   readonly repositories: Pick<RepositoryRegistry, 'open'>;
+  /** This daemon. */
+  readonly owner: OwnerId;
 }
 
 /** Unreadable files that a warning names. */
@@ -28,11 +31,12 @@ const namedFiles = 3;
 export async function policyPoints(
   policy: string,
   repository: string,
-  { restorePoints, repositories }: PointSources,
+  { restorePoints, repositories, owner }: PointSources,
   signal: AbortSignal,
 ): Promise<PolicyPoints> {
-  const { points, damaged: unreadable } = await restorePoints.listing(repository, signal);
-  const own = points.filter((point) => point.policy === policy);
+  const listing = await restorePoints.listing(repository, signal);
+  const made = listing.madeFor(policy);
+  const own = ownSeries(made, owner);
   const opened = await repositories.open(repository, signal);
   const damaged = new Set<RestorePointId>();
   if (opened.hasKnownDamage) {
@@ -41,7 +45,11 @@ export async function policyPoints(
       if (wanted.has(point.id) && (await isKnownDamaged(point, opened, signal))) damaged.add(point.id);
     }
   }
-  return { points: own, damaged, warnings: unreadableWarning(repository, unreadable) };
+  return {
+    points: own,
+    damaged,
+    warnings: [...foreignWarning(policy, made.length - own.length), ...unreadableWarning(repository, listing.damaged)],
+  };
 }
 
 /** As `policyPoints`; that a repository cannot be read is a warning. */
@@ -59,6 +67,11 @@ export async function policyPointsOrWarning(
     const warning = `What the retention would do is not known, since the restore points cannot be read: ${message}`;
     return { points: [], damaged: new Set(), warnings: [warning] };
   }
+}
+
+function foreignWarning(policy: string, count: number): readonly string[] {
+  if (count === 0) return [];
+  return [`${count} restore points of another daemon's policy ${policy} are in the repository too and are left alone.`];
 }
 
 function unreadableWarning(repository: string, unreadable: readonly { readonly file: string }[]): readonly string[] {

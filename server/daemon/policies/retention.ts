@@ -2,6 +2,7 @@
 import { decideRetention, policyTimezone } from '../../policy/index.ts';
 import type { Policy } from '../../policy/index.ts';
 import type { RetentionDecision } from '../../protocol/daemon.ts';
+import type { OwnerId, VmId } from '../../protocol/ids.ts';
 import type { RestorePointInfo } from '../../protocol/model.ts';
 
 /** What is to be known of a restore point. */
@@ -22,6 +23,19 @@ export interface PointDecision<P extends RetainablePoint> {
   readonly keep: boolean;
   /** For people; at least one. */
   readonly reasons: readonly string[];
+}
+
+/**
+ * The restore points of those VMs of which this daemon (`owner`) made at least one for the policy. Another daemon may store in the same
+ * repository under a policy of the same name: what it made is not ours to delete. A daemon that was set up anew takes over a VM's restore points with
+ * its first backup of it.
+ */
+export function ownSeries<P extends { readonly vmId: VmId; readonly owner: OwnerId }>(
+  points: readonly P[],
+  owner: OwnerId,
+): readonly P[] {
+  const vms = new Set(points.flatMap((point) => (point.owner === owner ? [point.vmId] : [])));
+  return points.filter(({ vmId }) => vms.has(vmId));
 }
 
 /** Reasons of `retentionDecision` in protocol/daemon. */

@@ -1,10 +1,10 @@
 /** Which restore points of a repository a prune keeps and which it deletes. */
 import { throwIfAborted } from '../../protocol/errors.ts';
 import type { PruneRequest, RetentionDecision } from '../../protocol/daemon.ts';
-import type { RestorePointId } from '../../protocol/ids.ts';
+import type { OwnerId, RestorePointId } from '../../protocol/ids.ts';
 import type { Repository, StoredRestorePoint } from '../../repository/index.ts';
 import type { ActivePolicy } from '../policies/api.ts';
-import { decideVm, retentionDecision } from '../policies/retention.ts';
+import { decideVm, ownSeries, retentionDecision } from '../policies/retention.ts';
 import type { PointDecision } from '../policies/retention.ts';
 import type { RunContext } from './context.ts';
 import { isKnownDamaged, isWhole } from './restore-point-health.ts';
@@ -30,6 +30,8 @@ export interface PruneSource {
   readonly repository: Repository;
   readonly points: readonly StoredRestorePoint[];
   readonly pins: ReadonlyMap<RestorePointId, unknown>;
+  /** This daemon. */
+  readonly owner: OwnerId;
   readonly context: Pick<RunContext, 'signal' | 'log' | 'warn'>;
 }
 
@@ -77,7 +79,16 @@ export async function planByPolicies(
   const remove: Removal[] = [];
   const decisions: RetentionDecision[] = [];
   for (const policy of policies) {
-    for (const newestFirst of byVm(byPolicy.get(policy.name) ?? [])) {
+    const made = byPolicy.get(policy.name) ?? [];
+    const own = ownSeries(made, source.owner);
+    if (own.length < made.length) {
+      const count = made.length - own.length;
+      source.context.log(
+        'info',
+        `Retention of ${policy.name}: ${count} restore points of another daemon are left alone.`,
+      );
+    }
+    for (const newestFirst of byVm(own)) {
       const decided = await decideSafely(policy, newestFirst, source, now);
       for (const decision of decided) {
         decisions.push(retentionDecision(decision));

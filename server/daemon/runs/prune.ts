@@ -37,7 +37,7 @@ export async function executePrune(
     context.warn(`Restore point file ${file} cannot be read and was left alone: ${TidemarkError.from(error).message}`);
   }
   const pins = await repository.pins(signal);
-  const plan = await planOf(request, { repository, points, pins, context }, services);
+  const plan = await planOf(request, { repository, points, pins, owner: services.owner, context }, services);
   const removed: StoredRestorePoint[] = [];
   const spared: StoredRestorePoint[] = [];
   for (const removal of plan.remove) {

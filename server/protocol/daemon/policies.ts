@@ -5,6 +5,7 @@ import { timestamp } from '../model.ts';
 import { array, boolean, integer, object, oneOf, optional, string } from '../parse.ts';
 import {
   appliedPolicy,
+  personName,
   policyFinding,
   policyPlan,
   policyText,
@@ -15,7 +16,7 @@ import { runInfo } from './run-model.ts';
 
 const nothing = object({});
 /** Who asks, for the history: `anna@laptop`. */
-const by = string({ maxLength: 256 });
+const by = personName;
 /** True when this very text was applied already: nothing has changed. */
 const unchanged = optional(boolean);
 const source = optional(string({ maxLength: 4096 }));

@@ -8,6 +8,9 @@ import { runState } from './run-state.ts';
 /** Largest text of a policy, in UTF-16 units. */
 export const policyText = string({ maxLength: 256 * 1024 });
 
+/** Who does something, as their client says: `anna@laptop`. */
+export const personName = string({ maxLength: 256, pattern: /^\P{Cc}+$/u, what: 'a name without control characters' });
+
 export const policyVersion = object({
   /** Counted from 1, on after a deletion. */
   version: integer(1),

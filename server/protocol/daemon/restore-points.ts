@@ -3,6 +3,7 @@ import * as id from '../ids.ts';
 import { request } from '../message.ts';
 import * as model from '../model.ts';
 import { array, boolean, integer, object, optional, string } from '../parse.ts';
+import { personName } from './policy-model.ts';
 
 const nothing = object({});
 
@@ -80,7 +81,7 @@ export const pinRestorePoint = request(
     repository: optional(id.nameText),
     pinned: boolean,
     /** Who asks: `anna@laptop`. */
-    by: string({ maxLength: 256 }),
+    by: personName,
     note: optional(string({ maxLength: 1024 })),
   }),
   object({ restorePoint: model.restorePointInfo }),

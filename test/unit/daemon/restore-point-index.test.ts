@@ -162,15 +162,22 @@ describe('restore points in memory', () => {
   });
 
   it('tell how often a VM was backed up, and how long ago in full, over all repositories', () => {
-    const here = new RestorePointListing('main', [point(0), point(3), point(6)], []);
-    const there = new RestorePointListing('other', [point(9, { type: 'full' }, 'other'), point(12, {}, 'other')], []);
+    const here = new RestorePointListing('main', [point(0), point(3), point(6)], [], () => undefined);
+    const there = new RestorePointListing(
+      'other',
+      [point(9, { type: 'full' }, 'other'), point(12, {}, 'other')],
+      [],
+      () => undefined,
+    );
     const backups = backupsByVm([here, there]).get(point(0).vmId);
     assert.equal(backups?.restorePoints, 5);
     assert.equal(backups?.last.repository, 'other');
     assert.equal(backups?.lastFull?.createdAt, point(9).createdAt);
     assert.equal(backups?.incrementalsSinceFull, 1);
     assert.equal(backups?.oldestAt, point(0).createdAt);
-    const noFull = backupsByVm([new RestorePointListing('main', [point(3), point(6)], [])]).get(point(0).vmId);
+    const noFull = backupsByVm([new RestorePointListing('main', [point(3), point(6)], [], () => undefined)]).get(
+      point(0).vmId,
+    );
     assert.deepEqual([noFull?.lastFull, noFull?.incrementalsSinceFull], [undefined, 2]);
   });
 

@@ -11,6 +11,7 @@ import { parsePolicy } from '../../../../server/policy/index.ts';
 import { policyPlan } from '../../../../server/protocol/daemon.ts';
 import type { PolicyPlan } from '../../../../server/protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../../../server/protocol/errors.ts';
+import { ownerId } from '../../../../server/protocol/ids.ts';
 import { restorePointInfo } from '../../../../server/protocol/model.ts';
 import type { RestorePointInfo } from '../../../../server/protocol/model.ts';
 import { policyInventory } from '../../../../server/protocol/policy-inventory.ts';
@@ -18,6 +19,8 @@ import type { PolicyInventory } from '../../../../server/protocol/policy-invento
 import type { Repository } from '../../../../server/repository/index.ts';
 
 const { signal } = new AbortController();
+const owner = ownerId('0'.repeat(32), '');
+const other = ownerId('1'.repeat(32), '');
 const now = Date.UTC(2026, 2, 10, 12);
 const dayMs = 86_400_000;
 const vmId = (number: number): string => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
@@ -201,9 +204,13 @@ describe('the restore points of a policy', () => {
     const error = new TidemarkError(errorCodes.restorePointCorrupt, 'torn').report();
     const torn = ['a', 'b', 'c', 'd'].map((file) => ({ repository: 'main', file: `points/${file}`, error }));
     return {
-      restorePoints: { listing: async () => new RestorePointListing('main', points, torn) },
+      restorePoints: {
+        listing: async () =>
+          new RestorePointListing('main', points, torn, (point) => (point.host === 'far' ? other : owner)),
+      },
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a stand-in with what is used
       repositories: { open: async () => repository as unknown as Repository },
+      owner,
     };
   };
 
@@ -215,6 +222,18 @@ describe('the restore points of a policy', () => {
       ['nightly'],
     );
     assert.match(warnings.join(), /points\/a, points\/b, points\/c and 1 more/);
+  });
+
+  it('are left alone when another daemon made all of a VM', async () => {
+    const elsewhere = { host: 'far', vmId: vmId(1), vmName: 'sql02' };
+    const points = [...pointsOf([3], { host: 'far' }), ...pointsOf([2]), ...pointsOf([3, 2, 1], elsewhere)];
+    const { points: own, warnings } = await policyPoints('nightly', 'main', sources(points, {}), signal);
+    // This daemon goes on with what another one began.
+    assert.deepEqual(
+      own.map(({ id }) => id),
+      points.slice(0, 2).map(({ id }) => id),
+    );
+    assert.match(warnings.join(), /3 restore points of another daemon's policy nightly/);
   });
 
   it('are looked at one by one only when damage is known', async () => {

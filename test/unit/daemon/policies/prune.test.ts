@@ -9,10 +9,10 @@ import { executePrune } from '../../../../server/daemon/runs/prune.ts';
 import { parsePolicy } from '../../../../server/policy/index.ts';
 import type { PruneRequest, RunOutcome } from '../../../../server/protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../../../server/protocol/errors.ts';
-import { restorePointId } from '../../../../server/protocol/ids.ts';
-import type { RestorePointId } from '../../../../server/protocol/ids.ts';
+import { ownerId, restorePointId } from '../../../../server/protocol/ids.ts';
+import type { OwnerId, RestorePointId } from '../../../../server/protocol/ids.ts';
 import type { Repository } from '../../../../server/repository/index.ts';
-import { FakeBackup } from '../support/fake-backup.ts';
+import { FakeBackup, owner } from '../support/fake-backup.ts';
 
 const dayMs = 86_400_000;
 const begin = Date.UTC(2026, 0, 1, 2);
@@ -23,11 +23,12 @@ interface Point {
   readonly vmId: string;
   readonly policy?: string;
   readonly createdAt: string;
+  readonly owner: OwnerId;
 }
 
 function point(day: number, vmId: string, policy?: string, createdMs = begin + day * dayMs): Point {
   const id = restorePointId(ulid(begin + day * dayMs), 'id');
-  return { id, vmId, createdAt: new Date(createdMs).toISOString(), ...(policy === undefined ? {} : { policy }) };
+  return { id, vmId, owner, createdAt: new Date(createdMs).toISOString(), ...(policy === undefined ? {} : { policy }) };
 }
 
 function applied(name: string, retention: string, repository = 'main'): ActivePolicy {
@@ -171,6 +172,18 @@ describe('a prune by the retention of the policies', () => {
     assert.deepEqual(outcome.kept, ofVm2.slice(1));
     await prune();
     assert.equal(deleted.length, 2);
+  });
+
+  it('leaves alone what another daemon made under the same name, and goes on with what it began', async () => {
+    const other = ownerId('1'.repeat(32), '');
+    policies = [applied('a', 'retention: { keepLast: 1 }\n')];
+    const foreign = [...daily(3, 'vm1', 'a'), ...daily(3, 'vm2', 'a')].map((one) => ({ ...one, owner: other }));
+    points = [...foreign, point(5, 'vm1', 'a')];
+    const outcome = await prune();
+    assert.deepEqual(
+      outcome.removed,
+      foreign.slice(0, 3).map(({ id }) => id),
+    );
   });
 
   it('does what is asked of one policy only, and refuses one that is not applied', async () => {
