@@ -345,7 +345,7 @@ export const policyFields = {
       ),
       webhook: optional(
         text({
-          description: 'A JSON document is sent to this address (`POST`); docs/policies.md describes it.',
+          description: 'A JSON document is sent to this address (`POST`); docs/notifications.md describes it.',
           maxLength: 2048,
           pattern: /^[Hh][Tt][Tt][Pp][Ss]?:\/\//,
           what: 'an address that begins with https:// or http://',
