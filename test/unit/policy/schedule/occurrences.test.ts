@@ -128,6 +128,27 @@ const vectors: readonly Vector[] = [
     expected: ['2026-01-09T00:00Z', '2026-01-13T00:00Z', '2026-01-16T00:00Z'],
   },
   {
+    name: 'the weekday nearest to a day stays in its month',
+    cron: '0 0 1W,31W * *',
+    timezone: 'UTC',
+    after: '2026-05-02T00:00',
+    expected: ['2026-05-29T00:00Z', '2026-06-01T00:00Z', '2026-07-01T00:00Z', '2026-07-31T00:00Z', '2026-08-03T00:00Z'],
+  },
+  {
+    name: 'the last weekday of the month',
+    cron: '0 0 LW * *',
+    timezone: 'UTC',
+    after: '2026-01-01T00:00',
+    expected: ['2026-01-30T00:00Z', '2026-02-27T00:00Z', '2026-03-31T00:00Z'],
+  },
+  {
+    name: 'clocks that go back over midnight, to a day that was over',
+    cron: '*/30 * * * *',
+    timezone: 'America/St_Johns',
+    after: '2010-11-07T01:45',
+    expected: ['2010-11-07T02:00Z', '2010-11-07T02:30Z', '2010-11-07T03:00Z', '2010-11-07T03:30Z'],
+  },
+  {
     name: '@daily',
     cron: '@daily',
     timezone: 'Europe/Warsaw',
