@@ -1,4 +1,5 @@
 /** Pins: `pins/<ulid>.pin`, sealed JSON, one for each restore point that is not to be deleted. Format: docs/repository-format.md. */
+import { forEachLimited } from '../base/concurrency.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
 import { restorePointId } from '../protocol/ids.ts';
 import type { RestorePointId } from '../protocol/ids.ts';
@@ -11,6 +12,8 @@ import type { FileSealer } from './sealed-file.ts';
 
 const folder = 'pins';
 const fileName = /^pins\/([0-7][0-9A-HJKMNP-TV-Z]{25})\.pin$/;
+/** Files read at a time. */
+const readsAtATime = 16;
 /** A note is at most 1024 characters. */
 const maxFileBytes = 64 * 1024;
 
@@ -46,6 +49,7 @@ export class PinStore {
    */
   async list(signal: AbortSignal): Promise<ReadonlyMap<RestorePointId, RestorePointPin>> {
     const known = new Map<RestorePointId, KnownPin>();
+    const unread: { readonly id: RestorePointId; readonly file: StoredFile }[] = [];
     for await (const file of this.#backend.list(folder, signal)) {
       const id = pinnedBy(file.name);
       if (id === undefined) {
@@ -54,9 +58,13 @@ export class PinStore {
       }
       const before = this.#known.get(id);
       const same = before?.file.bytes === file.bytes && before.file.modifiedMs === file.modifiedMs;
-      const pin = before !== undefined && same ? before.pin : await this.#read(file, signal);
-      if (pin !== undefined) known.set(id, { file, pin });
+      if (before !== undefined && same) known.set(id, { file, pin: before.pin });
+      else unread.push({ id, file });
     }
+    await forEachLimited(unread, readsAtATime, async ({ id, file }) => {
+      const pin = await this.#read(file, signal);
+      if (pin !== undefined) known.set(id, { file, pin });
+    });
     this.#known = known;
     return new Map([...known].map(([id, { pin }]) => [id, pin]));
   }

@@ -19,8 +19,9 @@ export interface ActivePolicy extends PolicyRecord {
 
 /** The applied policies. */
 export interface Policies {
+  /** Those that can be carried out, by name. */
   list(): readonly ActivePolicy[];
-  /** Throws `TM7002`. */
+  /** Throws `TM7002`, and `TM7001` for one that this version cannot read. */
   get(name: string): ActivePolicy;
   /** A version that is or was applied, also of a deleted policy. Throws `TM7002`. */
   version(name: string, version: number): PolicyRecord;
