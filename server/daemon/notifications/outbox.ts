@@ -4,14 +4,19 @@ import { cancelledError, TidemarkError } from '../../protocol/errors.ts';
 import type { RunId } from '../../protocol/ids.ts';
 import { longestTimerMs } from '../schedule/clock.ts';
 import type { Clock } from '../schedule/clock.ts';
-import type { NewNotification, NotificationStore, WaitingNotification } from '../store/notification-store.ts';
+import type {
+  NewNotification,
+  NotificationStore,
+  PassedOver,
+  WaitingNotification,
+} from '../store/notification-store.ts';
 
 /** Waits between the attempts, ms. After the last one a message is given up. */
 export const retryDelaysMs: readonly number[] = [1, 5, 15, 60, 240].map((minutes) => minutes * 60_000);
 const longestDelayMs = Math.max(...retryDelaysMs);
 
-/** Messages on their way at a time. */
-const atATime = 4;
+/** Messages on their way at a time: one to each webhook, and one mail, so that a receiver that hangs holds up its own only. */
+const atATime = 8;
 
 /** How often what the history has forgotten is forgotten here as well: each time so many runs were told. */
 const trimEvery = 256;
@@ -31,9 +36,9 @@ export interface OutboxOptions {
 export class Outbox {
   readonly #options: OutboxOptions;
   readonly #lifetime = new AbortController();
-  /** On their way, and those whose end could not be recorded: this process leaves them alone. */
-  readonly #taken = new Set<string>();
-  readonly #working = new Set<Promise<void>>();
+  /** What became of them could not be recorded: this process leaves them alone. */
+  readonly #unrecorded = new Set<string>();
+  readonly #working = new Map<WaitingNotification, Promise<void>>();
   #timer: Disposable | undefined;
   #added = 0;
 
@@ -65,7 +70,7 @@ export class Outbox {
   async close(): Promise<void> {
     this.#lifetime.abort(cancelledError());
     this.#timer?.[Symbol.dispose]();
-    await Promise.all(this.#working);
+    await Promise.all(this.#working.values());
   }
 
   #pump(): void {
@@ -83,19 +88,26 @@ export class Outbox {
   #startDue(): void {
     const { store, clock } = this.#options;
     const now = clock.now();
-    const due = store.due(now, now + longestDelayMs, atATime + this.#taken.size);
-    for (const message of due) {
-      if (this.#working.size >= atATime) break;
-      if (this.#taken.has(message.id)) continue;
-      this.#taken.add(message.id);
+    while (this.#working.size < atATime) {
+      const message = store.due(now, now + longestDelayMs, this.#passedOver());
+      if (message === undefined) break;
       const work = this.#deliver(message).finally(() => {
-        this.#working.delete(work);
+        this.#working.delete(message);
         this.#pump();
       });
-      this.#working.add(work);
+      this.#working.set(message, work);
     }
     const next = store.nextDueMs(now);
     if (next !== undefined) this.#wakeIn(next - now);
+  }
+
+  #passedOver(): PassedOver {
+    const working = [...this.#working.keys()];
+    return {
+      ids: [...this.#unrecorded],
+      webhooks: working.flatMap(({ channel, target }) => (channel === 'webhook' ? [target] : [])),
+      mails: working.some(({ channel }) => channel === 'email'),
+    };
   }
 
   /** The clock may be set, and a machine may sleep: nobody waits longer than a little. */
@@ -115,8 +127,8 @@ export class Outbox {
     if (failure !== undefined && this.#lifetime.signal.aborted) return;
     try {
       this.#record(message, failure);
-      this.#taken.delete(message.id);
     } catch (error) {
+      this.#unrecorded.add(message.id);
       this.#options.log.log('error', `What became of a message about run ${message.run} cannot be recorded`, error);
     }
   }

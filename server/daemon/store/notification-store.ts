@@ -30,14 +30,22 @@ export interface StoredNotification extends Omit<NotificationInfo, 'target'> {
   readonly target: string;
 }
 
+/** What `due` leaves out. */
+export interface PassedOver {
+  readonly ids: readonly string[];
+  /** Addresses of webhooks. */
+  readonly webhooks: readonly string[];
+  readonly mails: boolean;
+}
+
 /** The outbox, and the mail server. Times are ms since 1970. */
 export interface NotificationStore {
   /** Takes in what is to be said of the end of a run, all or nothing, and marks the run; a run that is marked already is left alone. */
   add(run: RunId, messages: readonly NewNotification[], nowMs: number): void;
   /** Ended runs of policies whose end nobody has looked at yet: the daemon ended before it could. */
   untold(): readonly RunId[];
-  /** Those due at `nowMs`, longest due first; also those due after `latestMs`, which a clock that was wrong has put there. */
-  due(nowMs: number, latestMs: number, limit: number): readonly WaitingNotification[];
+  /** The one longest due at `nowMs`, also one due after `latestMs`, which a clock that was wrong has put there; undefined when there is none. */
+  due(nowMs: number, latestMs: number, without: PassedOver): WaitingNotification | undefined;
   /** How many wait. */
   waiting(): number;
   /** When the next one that is not due at `nowMs` will be; undefined when there is none. */

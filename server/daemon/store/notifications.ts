@@ -13,6 +13,7 @@ import { integer, json, nullable, object, oneOf, string } from '../../protocol/p
 import type {
   NewNotification,
   NotificationStore,
+  PassedOver,
   StoredNotification,
   WaitingNotification,
 } from './notification-store.ts';
@@ -76,16 +77,19 @@ export class SqliteNotificationStore implements NotificationStore {
       .map((row) => runRow(row, 'runs').id);
   }
 
-  due(nowMs: number, latestMs: number, limit: number): readonly WaitingNotification[] {
-    return this.#database
+  due(nowMs: number, latestMs: number, { ids, webhooks, mails }: PassedOver): WaitingNotification | undefined {
+    const row = this.#database
       .prepare(
-        "SELECT * FROM notifications WHERE state = 'waiting' AND (next_attempt_ms <= ? OR next_attempt_ms > ?) ORDER BY next_attempt_ms, number LIMIT ?",
+        `SELECT * FROM notifications
+          WHERE state = 'waiting' AND (next_attempt_ms <= ? OR next_attempt_ms > ?)
+            AND id NOT IN (SELECT value FROM json_each(?))
+            AND CASE channel WHEN 'email' THEN ? ELSE target NOT IN (SELECT value FROM json_each(?)) END
+          ORDER BY next_attempt_ms, number LIMIT 1`,
       )
-      .all(nowMs, latestMs, limit)
-      .map((row) => {
-        const { next_attempt_ms: nextAttemptMs, ...rest } = waitingRow(row, 'notifications');
-        return { ...rest, nextAttemptMs };
-      });
+      .get(nowMs, latestMs, JSON.stringify(ids), mails ? 0 : 1, JSON.stringify(webhooks));
+    if (row === undefined) return undefined;
+    const { next_attempt_ms: nextAttemptMs, ...rest } = waitingRow(row, 'notifications');
+    return { ...rest, nextAttemptMs };
   }
 
   waiting(): number {
