@@ -25,6 +25,8 @@ export function complete(document: PolicyDocument, position: Position, context: 
   ];
   const { shown, cut } = mostFitting(offers, bare(cursor.typed));
   const range = rangeIn(document, cursor.word);
+  // Editors take no completion that goes over several lines, such as a text in quotes can.
+  if (range.start.line !== range.end.line) return { isIncomplete: false, items: [] };
   const items = shown.map((offer, index) => itemOf(offer, index, { range, cursor }));
   return { isIncomplete: cut, items };
 }

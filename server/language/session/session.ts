@@ -77,19 +77,26 @@ export class Session {
   }
 
   #others(document: PolicyDocument, applied: readonly AppliedPolicy[]): readonly OtherPolicy[] {
+    const files = this.#sources.files();
+    const listed = new Set(files.map((file) => file.uri));
+    const counts = (uri: string): boolean => listed.has(uri) || ownScheme.test(uri);
     const { uri } = document.text;
-    const open = this.#sources.open().map((text) => this.document(text));
+    if (!counts(uri)) return [];
+    const open = this.#sources.open().flatMap((text) => (counts(text.uri) ? [this.document(text)] : []));
     const opened = new Set(open.map(({ text }) => text.uri));
-    const files: readonly OtherPolicy[] = [
+    const all: readonly OtherPolicy[] = [
       ...open.map(({ text, source }) => ({ uri: text.uri, draft: source.draft, source })),
-      ...this.#sources.files().filter((file) => !opened.has(file.uri)),
+      ...files.filter((file) => !opened.has(file.uri)),
     ];
     // What is applied from a file is that file's policy, not another one.
-    const named = new Set(files.map(({ draft }) => draft.name));
+    const named = new Set(all.map(({ draft }) => draft.name));
     const appliedOnly = applied.filter(({ name }) => !named.has(name));
     return [
-      ...files.filter((file) => file.uri !== uri),
+      ...all.filter((file) => file.uri !== uri),
       ...appliedOnly.map(({ name, repository }) => ({ draft: { name, repository } })),
     ];
   }
 }
+
+/** Documents of other schemes, such as the old side of a comparison, are copies of policies and no policies of their own, unless the editor lists them. */
+const ownScheme = /^(?:file|untitled):/;

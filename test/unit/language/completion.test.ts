@@ -80,6 +80,10 @@ describe('completion of keys', () => {
       assert.deepEqual(labels(text.replace('|-', '>-')), [], text);
   });
 
+  it('offers nothing for a text in quotes that goes over several lines', () => {
+    assert.deepEqual(labels('schedule:\n  - cron: "0 2\n      * *|"\n'), []);
+  });
+
   it('asks again for the value behind a key', () => {
     assert.equal(
       offered('ver|').find(({ label }) => label === 'verify')?.command?.command,

@@ -84,6 +84,12 @@ describe('any text', () => {
         const document = documentOf(text);
         const position = document.text.positionAt(Math.floor(part * text.length));
         for (const feature of Object.values(features)) feature(document, position);
+        for (const { textEdit } of complete(document, position, context).items) {
+          assert.ok(textEdit !== undefined && 'range' in textEdit);
+          const { start, end } = textEdit.range;
+          assert.ok(start.line === position.line && end.line === position.line);
+          assert.ok(start.character <= position.character && position.character <= end.character);
+        }
       }),
       { numRuns: 600 },
     );
@@ -153,7 +159,8 @@ describe('time', () => {
     for (const [name, text] of Object.entries(longFiles())) {
       for (const part of [0, 0.5, 1]) {
         for (const [feature, run] of Object.entries(features)) {
-          const took = Math.min(...[0, 1, 2].map(() => timeOf(text, part, run)));
+          let took = timeOf(text, part, run);
+          for (let again = 0; took >= 100 && again < 3; again++) took = Math.min(took, timeOf(text, part, run));
           assert.ok(took < 100, `${feature} in ${name} at ${part} took ${took.toFixed(0)} ms`);
         }
       }

@@ -129,6 +129,15 @@ describe('the language server and its editor', () => {
     assert.ok(!editor.codes(b).includes('TM7208'));
   });
 
+  it('takes the old side of a comparison for a copy, not for another policy', async () => {
+    using editor = await started();
+    const old = 'git:/p/a.backup.yaml?HEAD';
+    await editor.open(a, policy('x'));
+    await editor.open(old, policy('x'));
+    await editor.checked();
+    assert.ok(!editor.codes(a).includes('TM7208') && !editor.codes(old).includes('TM7208'));
+  });
+
   it('renames, says what stays applied, and refuses a bad name with a sentence', async () => {
     using editor = new FakeEditor();
     editor.inventory = { inventory: sampleInventory(), applied: [applied({ name: 'x' })], trusted: true };
