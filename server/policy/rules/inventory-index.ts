@@ -15,9 +15,9 @@ export interface IndexedVm {
 /** What an inventory has, by name. Case does not count. */
 export class InventoryIndex {
   readonly vms: readonly IndexedVm[];
-  readonly byId: ReadonlyMap<string, InventoryVm>;
   readonly hostNames: NameList;
   readonly repositoryNames: NameList;
+  readonly #byId: ReadonlyMap<string, readonly IndexedVm[]>;
   readonly #byName: ReadonlyMap<string, readonly IndexedVm[]>;
   readonly #byHost: ReadonlyMap<string, readonly IndexedVm[]>;
   readonly #hosts: readonly { readonly name: string; readonly host: InventoryHost }[];
@@ -27,7 +27,7 @@ export class InventoryIndex {
 
   constructor(inventory: PolicyInventory) {
     this.vms = inventory.vms.map((vm) => ({ vm, name: vm.name.toUpperCase(), host: vm.host.toUpperCase() }));
-    this.byId = new Map(inventory.vms.toReversed().map((vm) => [vm.id, vm]));
+    this.#byId = Map.groupBy(this.vms, ({ vm }) => vm.id);
     this.#byName = Map.groupBy(this.vms, ({ name }) => name);
     this.#byHost = Map.groupBy(this.vms, ({ host }) => host);
     this.#hosts = inventory.hosts.map((host) => ({ name: host.name.toUpperCase(), host }));
@@ -70,6 +70,11 @@ export class InventoryIndex {
   /** VMs of one name, on whichever host. */
   vmsNamed(name: string): readonly IndexedVm[] {
     return this.#byName.get(name.toUpperCase()) ?? [];
+  }
+
+  /** VMs of one id: several while a VM moves from one host to another. */
+  vmsWithId(id: string): readonly IndexedVm[] {
+    return this.#byId.get(id.toUpperCase()) ?? [];
   }
 
   /** The names of the VMs on the hosts that a name or pattern means. */

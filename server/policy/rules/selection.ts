@@ -87,8 +87,7 @@ function candidatesOf(entry: SelectEntry, index: InventoryIndex) {
       for (const indexed of onHosts) if (matches(indexed)) add(indexed);
       return count;
     }
-    const vm = index.byId.get(pattern.toUpperCase());
-    if (vm !== undefined) add({ vm, name: vm.name.toUpperCase(), host: vm.host.toUpperCase() });
+    for (const indexed of index.vmsWithId(pattern)) add(indexed);
     for (const indexed of index.vmsNamed(pattern)) if (matchesGlob(entry.host, indexed.host)) add(indexed);
     return count;
   });

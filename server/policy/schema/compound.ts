@@ -5,7 +5,7 @@ import type { Node, Pair, YAMLMap } from 'yaml';
 import { diagnosticCodes } from '../diagnostic.ts';
 import { nameOf } from './scalar.ts';
 import { writtenText } from './write.ts';
-import { kindOf } from './schema.ts';
+import { kindOf, placeOf } from './schema.ts';
 import type { Check, Field, JsonSchema, ListSchema, MappingSchema, PolicyPath, Schema } from './schema.ts';
 
 /** A list of at least one item. */
@@ -162,10 +162,10 @@ function mappingJson(description: string, fields: ReadonlyMap<string, Field<unkn
 
 /** A single value where a list is wanted: in brackets it is one. */
 function asList(node: Node | null | undefined) {
-  if (!isScalar(node) || node.value === null || node.range === undefined || node.range === null) return [];
-  const [start, end] = node.range;
+  const range = placeOf(node);
+  if (!isScalar(node) || range === undefined) return [];
   const text = typeof node.value === 'string' ? writtenText(node.value) : node.source;
-  return [{ title: 'Make it a list', edits: [{ range: { start, end }, text: `[${text ?? ''}]` }], preferred: true }];
+  return [{ title: 'Make it a list', edits: [{ range, text: `[${text ?? ''}]` }], preferred: true }];
 }
 
 /** Values and keys of a parsed document are nodes; an absent one is null. */

@@ -4,7 +4,7 @@ import type { Node } from 'yaml';
 
 import { diagnosticCodes } from '../diagnostic.ts';
 import type { DiagnosticCode, Fix } from '../diagnostic.ts';
-import { kindOf } from './schema.ts';
+import { kindOf, placeOf } from './schema.ts';
 import { writtenText } from './write.ts';
 import type { Check, JsonSchema, NameKind, PolicyPath, ScalarSchema, ValueExample } from './schema.ts';
 
@@ -144,18 +144,12 @@ export function wholeNumber(
 /** The text of a scalar. A number or a truth value without quotes, such as the VM name `2024`, is told how to write it. */
 function textOf(node: Node | null | undefined, path: PolicyPath, check: Check, what: string): string | undefined {
   if (isScalar(node) && typeof node.value === 'string') return node.value;
-  const source = isScalar(node) && node.value !== null ? node.source : undefined;
-  const range = node?.range;
+  const source = isScalar(node) ? node.source : undefined;
+  const range = placeOf(node);
   const fixes =
-    source === undefined || range === undefined || range === null
+    source === undefined || range === undefined
       ? []
-      : [
-          {
-            title: `Put it in quotes: "${source}"`,
-            edits: [{ range: { start: range[0], end: range[1] }, text: JSON.stringify(source) }],
-            preferred: true,
-          },
-        ];
+      : [{ title: `Put it in quotes: "${source}"`, edits: [{ range, text: JSON.stringify(source) }], preferred: true }];
   const message = `${nameOf(path)} must be ${what}, not ${kindOf(node)}.`;
   check.report(node, path, { code: diagnosticCodes.wrongType, message, fixes });
   return undefined;
@@ -169,9 +163,9 @@ function isText(value: string): boolean {
 /** A number in quotes is a text. */
 function withoutQuotes(node: Node | null | undefined, min: number, max: number): readonly Fix[] {
   const digits = isScalar(node) && typeof node.value === 'string' && /^\d{1,9}$/.test(node.value) ? node.value : '';
-  const range = node?.range;
-  if (digits === '' || Number(digits) < min || Number(digits) > max || range === undefined || range === null) return [];
-  const edits = [{ range: { start: range[0], end: range[1] }, text: `${Number(digits)}` }];
+  const range = placeOf(node);
+  if (digits === '' || Number(digits) < min || Number(digits) > max || range === undefined) return [];
+  const edits = [{ range, text: `${Number(digits)}` }];
   return [{ title: 'Write it without quotes', edits, preferred: true }];
 }
 

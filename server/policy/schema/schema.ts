@@ -5,7 +5,7 @@
 import { isMap, isScalar, isSeq } from 'yaml';
 import type { Node, Pair } from 'yaml';
 
-import type { DiagnosticCode, Fix, Severity } from '../diagnostic.ts';
+import type { DiagnosticCode, Fix, Severity, TextRange } from '../diagnostic.ts';
 
 /** The place of a value: keys of mappings and indexes of lists. */
 export type PolicyPath = readonly (string | number)[];
@@ -85,6 +85,14 @@ export interface MappingSchema<T> extends SchemaBase<T> {
 }
 
 export type Schema<T> = ScalarSchema<T> | ListSchema<T> | MappingSchema<T>;
+
+/** Where a scalar is that can be replaced by another text: one that is not laid out over lines. */
+export function placeOf(node: Node | null | undefined): TextRange | undefined {
+  if (!isScalar(node) || node.value === null || node.type === 'BLOCK_LITERAL' || node.type === 'BLOCK_FOLDED')
+    return undefined;
+  const { range } = node;
+  return range === undefined || range === null ? undefined : { start: range[0], end: range[1] };
+}
 
 /** What YAML calls a value, for people. */
 export function kindOf(node: Node | null | undefined): string {
