@@ -16,7 +16,8 @@ export type { DaemonOptions } from './daemon.ts';
 /** After the end, how long something that cannot be closed (a host that hangs) may keep the process, ms. */
 const lingerMs = 3000;
 
-const parts: DaemonParts = {
+/** The parts that a daemon works with; tests give it another clock. */
+export const daemonParts: DaemonParts = {
   executors: {
     backup: executeBackup,
     'restore-disk': executeRestoreDisk,
@@ -38,7 +39,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const onSignal = (): void => stop.abort();
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   try {
-    await serveDaemon({ ...options, signal: AbortSignal.any([options.signal, stop.signal]) }, parts);
+    await serveDaemon({ ...options, signal: AbortSignal.any([options.signal, stop.signal]) }, daemonParts);
   } finally {
     process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
     // Fires only when something else keeps the process alive.

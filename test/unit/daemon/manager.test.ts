@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { redact, silentLogger } from '../../../server/base/log.ts';
 import type { BackupRequest, GcRequest, RunInfo, RunOutcome, RunRequest } from '../../../server/protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../../server/protocol/errors.ts';
-import { ownerId } from '../../../server/protocol/ids.ts';
+import { ownerId, vmId } from '../../../server/protocol/ids.ts';
+import { FailedWithOutcome } from '../../../server/daemon/runs/context.ts';
 import type { RunContext, RunHost, RunServices } from '../../../server/daemon/runs/context.ts';
 import { RunManager } from '../../../server/daemon/runs/manager.ts';
 import { recoverRuns } from '../../../server/daemon/runs/recovery.ts';
@@ -209,6 +210,72 @@ describe('run manager', () => {
     await endOf(exclusive.id);
     await sleep(0);
     assert.equal(manager.get(after.id).state, 'running');
+  });
+
+  it('makes two backups on one host at a time and four runs in all, besides runs of policies', async () => {
+    const policies = ['p1', 'p2', 'p3', 'p4', 'p5'].map((policy) =>
+      manager.start({ kind: 'policy', policy, trigger: 'manual' }, undefined),
+    );
+    const begun = (): readonly string[] =>
+      stage.contexts.map(({ id }) => manager.get(id).title).filter((title) => title.startsWith('hv'));
+    assert.equal(stage.contexts.length, policies.length, 'runs of policies take no place');
+    const runs = ['a', 'b', 'c'].map((name) => manager.start(backup(name), undefined));
+    for (const name of ['d', 'e']) manager.start(backup(name, { host: 'hv02' }), undefined);
+    assert.deepEqual(begun(), ['hv01/a → main', 'hv01/b → main', 'hv02/d → main', 'hv02/e → main']);
+    manager.start(gc({ repository: 'other' }), undefined);
+    const [a] = runs;
+    assert(a);
+    stage.succeed(a.id);
+    await endOf(a.id);
+    assert.deepEqual(begun().at(-1), 'hv01/c → main');
+    assert.equal(stage.contexts.length, policies.length + 5, 'the collection waits for a place');
+  });
+
+  it('knows of which run another is part, and keeps what a run has to show that failed', async () => {
+    const parent = manager.start({ kind: 'policy', policy: 'nightly', trigger: 'schedule' }, undefined);
+    assert.equal(parent.title, 'Policy nightly (by schedule)');
+    const child = manager.start(backup('a'), undefined, parent.id);
+    assert.equal(child.parent, parent.id);
+    const outcome: RunOutcome = { kind: 'policy', policy: 'nightly', version: 1, vms: [] };
+    const failure = new TidemarkError(errorCodes.policyRunFailed, '1 of 2 VMs failed.');
+    stage.fail(parent.id, new FailedWithOutcome(failure, outcome));
+    const ended = await endOf(parent.id);
+    assert.equal(ended.state, 'failed');
+    assert.equal(ended.error?.code, errorCodes.policyRunFailed);
+    assert.deepEqual(store.run(parent.id)?.outcome, outcome);
+    assert.deepEqual(
+      store.childrenOf(parent.id, 10).map(({ id }) => id),
+      [child.id],
+    );
+    stage.succeed(child.id);
+    await endOf(child.id);
+  });
+
+  it('lets the retention of some VMs go on beside backups of others, and wait for backups of these', async () => {
+    const other = 'AAAAAAAA-2222-3333-4444-555555555555';
+    const prune = {
+      kind: 'prune',
+      repository: 'main',
+      policy: 'nightly',
+      vms: [vmId(other, '')],
+      dryRun: false,
+    } as const;
+    manager.start(backup(vm), undefined);
+    const beside = manager.start(prune, undefined);
+    assert.equal(beside.state, 'running');
+    const blocked = manager.start(backup(other), undefined);
+    assert.equal(blocked.state, 'queued', 'its base could be what is deleted');
+    stage.succeed(beside.id);
+    await endOf(beside.id);
+    assert.equal(manager.get(blocked.id).state, 'running');
+    const named = manager.start(backup('sql09', { host: 'hv02' }), undefined);
+    const again = manager.start(prune, undefined);
+    stage.succeed(blocked.id);
+    await endOf(blocked.id);
+    assert.equal(manager.get(again.id).state, 'queued', 'which VM a name means is not known for sure');
+    stage.succeed(named.id);
+    await endOf(named.id);
+    assert.equal(manager.get(again.id).state, 'running');
   });
 
   it('takes a thousand runs and no more, and again when some have ended', () => {
