@@ -11,6 +11,7 @@ import { rendezvousPaths } from '../base/rendezvous.ts';
 import { daemonProtocol } from '../protocol/daemon.ts';
 import { TidemarkError } from '../protocol/errors.ts';
 import { acquireDaemonLock } from './daemon-lock.ts';
+import { watchFolder } from './folder-watch.ts';
 import { registerHandlers } from './handlers.ts';
 import type { DaemonServices } from './handlers.ts';
 import { watchIdle } from './idle-watch.ts';
@@ -47,6 +48,8 @@ export interface DaemonOptions {
   readonly remote?: RemoteAccess | undefined;
   /** Ends the daemon when for so long no client was connected, no run was active and no policy had a schedule, ms; absent: it stays. */
   readonly exitWhenIdleMs?: number | undefined;
+  /** How often to look whether the data directory is still there, ms; 30 s when absent. */
+  readonly folderLookMs?: number | undefined;
   /** How to start this program again: the executable and its first arguments, before the command. Needed for the simulator. */
   readonly program?: readonly string[] | undefined;
 }
@@ -141,6 +144,7 @@ class Daemon {
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     const idle = exitWhenIdleMs === undefined ? undefined : this.#watchIdle(exitWhenIdleMs, services);
+    using _folder = await this.#watchFolder();
     this.#options.onReady?.();
     const reason = await this.#stopRequested.promise;
     signal.removeEventListener('abort', onAbort);
@@ -209,6 +213,14 @@ class Daemon {
         services.notifier.waiting > 0,
       touched: () => this.#clients,
       onIdle: () => this.#stopRequested.resolve('idle'),
+    });
+  }
+
+  async #watchFolder(): Promise<Disposable> {
+    const { dataDirectory, folderLookMs = 30_000 } = this.#options;
+    return watchFolder(dataDirectory, folderLookMs, () => {
+      this.#log.log('error', `The data directory ${dataDirectory} is gone: nothing can be recorded any more`);
+      this.#stopRequested.resolve('signal');
     });
   }
 
