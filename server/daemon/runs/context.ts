@@ -75,7 +75,7 @@ export interface RunServices {
   /** The applied policies. */
   readonly policies: Pick<Policies, 'get' | 'list'>;
   /** The time that policies go by, ms since 1970. */
-  now(): number;
+  readonly now: () => number;
   /** Removes what a crash left of this VM (or of all VMs) on the host: see `cleanUpHost`. Call it before a run on that host. */
   cleanUp(host: RunHost, vmId: VmId | undefined, connection: AgentConnection, signal: AbortSignal): Promise<void>;
 }

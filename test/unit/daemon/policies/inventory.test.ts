@@ -66,12 +66,13 @@ describe('the inventory that policies are checked against', () => {
       },
     };
     const repositories = { entries: () => [{ name: 'main', location: '/backup', id: 'x' }] };
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- stand-ins with what is used
+    /* oxlint-disable typescript/no-unsafe-type-assertion -- stand-ins with what is used */
     reader = new PolicyInventoryReader(
       hosts as unknown as HostRegistry,
       inventory as unknown as Inventory,
       repositories as unknown as RepositoryRegistry,
     );
+    /* oxlint-enable typescript/no-unsafe-type-assertion */
   });
 
   it('says what is known of hosts, VMs and repositories, without waiting for a host', async () => {

@@ -125,7 +125,7 @@ describe('a prune by the retention of the policies', () => {
     const outcome = await prune();
     // The last two, and the newest of January.
     const kept = [ofA[30], ofA[38], ofA[39], ofB[2]].map((one) => one?.id);
-    assert.deepEqual(outcome.kept.toSorted(), kept.toSorted());
+    assert.deepEqual(new Set(outcome.kept), new Set(kept));
     assert.deepEqual(new Set(outcome.removed), new Set(deleted));
     assert.equal(outcome.removed.length, 39);
     const reasons = new Map(outcome.decisions?.map((one) => [one.restorePoint, one.reasons.join(', ')]));
