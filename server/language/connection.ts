@@ -42,7 +42,7 @@ import { prepareRename, rename } from './rename.ts';
 import { Asked } from './session/asked.ts';
 import { Checks, nodeTimers } from './session/checks.ts';
 import type { Timers } from './session/checks.ts';
-import { nothingKnown, Session } from './session/session.ts';
+import { newerKnowledge, nothingKnown, Session } from './session/session.ts';
 import type { EditorKnowledge } from './session/session.ts';
 import { filePolicies } from './session/workspace-policies.ts';
 import type { FilePolicy } from './session/workspace-policies.ts';
@@ -188,7 +188,7 @@ class PolicyServer {
   async #askInventory(): Promise<EditorKnowledge> {
     const answer: unknown = await this.#connection.sendRequest(getPolicyInventory.method, {});
     const { inventory, applied, trusted } = getPolicyInventory.result(answer, '');
-    return { inventory, applied, trusted };
+    return newerKnowledge(this.#knowledge.answer, { inventory, applied, trusted });
   }
 
   async #askFiles(): Promise<readonly FilePolicy[]> {

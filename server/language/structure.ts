@@ -5,7 +5,7 @@ import { isMap, isScalar, isSeq } from 'yaml';
 import type { Node, Pair } from 'yaml';
 
 import type { TextRange } from '../policy/index.ts';
-import { rangeIn } from './document.ts';
+import { isTooLarge, rangeIn } from './document.ts';
 import type { PolicyDocument } from './document.ts';
 import { tokensOf } from './syntax/tokens.ts';
 import { cronWords } from './words/cron.ts';
@@ -59,6 +59,7 @@ function scalarText(node: unknown): string {
 
 /** Keys whose values go over several lines, and blocks of comments. */
 export function foldingRanges(document: PolicyDocument): FoldingRange[] {
+  if (isTooLarge(document)) return [];
   const folds: FoldingRange[] = [];
   const add = (range: TextRange, kind?: FoldingRangeKind): void => {
     const { start, end } = rangeIn(document, trimmed(document, range));

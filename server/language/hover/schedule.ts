@@ -1,5 +1,5 @@
 /** Hovers over cron expressions and time zones. */
-import { entryTimezone } from '../../policy/index.ts';
+import { policyTimezone } from '../../policy/index.ts';
 import type { PolicySource } from '../../policy/index.ts';
 import { occurrences } from '../../policy/schedule/occurrences.ts';
 import { isTimezone } from '../../policy/units.ts';
@@ -11,19 +11,23 @@ import { momentText } from '../words/time.ts';
 
 const shownTimes = 5;
 
-/** An expression in words and when it fires next, by the clocks of its zone. Undefined when it is no valid entry. */
+/** An expression in words and when it fires next, by the clocks of its zone. Undefined for a text that is none. */
 export function cronHover(source: PolicySource, path: PolicyPath, cron: string, now: number): string | undefined {
-  const [, index] = path;
-  const entry = typeof index === 'number' ? source.draft.schedule?.[index] : undefined;
-  if (entry === undefined) return undefined;
-  const timezone = entryTimezone(source.draft, entry);
-  const times = occurrences({ cron: entry.cron, timezone }, { after: now, limit: shownTimes });
   const words = cronWords(cron);
-  const head = words === undefined ? '' : `**${words.slice(0, 1).toUpperCase()}${words.slice(1)}**\n\n`;
+  if (words === undefined) return undefined;
+  const timezone = zoneAt(source, path);
+  const times = occurrences({ cron, timezone }, { after: now, limit: shownTimes });
+  const head = `**${words.slice(0, 1).toUpperCase()}${words.slice(1)}**\n\n`;
   if (times.length === 0) return `${head}It never fires.`;
   const window = source.draft.window === undefined ? '' : '\n\nRuns wait until the window is open.';
   const list = times.map((at) => `- ${escaped(momentText(at, timezone))}`).join('\n');
   return `${head}The next times, in ${escaped(timezone)}:\n\n${list}${window}`;
+}
+
+/** The zone of the entry that a path leads into, also while another entry is wrong. */
+function zoneAt(source: PolicySource, path: PolicyPath): string {
+  const own = source.writtenAt([...path.slice(0, -1), 'timezone']);
+  return own !== undefined && isTimezone(own) ? own : policyTimezone(source.draft);
 }
 
 /** What its clocks show now; undefined when there is no such zone. */

@@ -1,6 +1,9 @@
 /** An answer of the editor, kept until the editor says that there is another one. */
 
-/** Asks once per change, however often the change is told. Failures are given to `failed`, and the answer before stays. */
+/**
+ * Asks once per change, however often the change is told. Failures are given to `failed`, and the answer before stays; `changed` is called when
+ * there is another one.
+ */
 export class Asked<T> {
   readonly #ask: () => Promise<T>;
   readonly #changed: () => void;
@@ -39,7 +42,9 @@ export class Asked<T> {
     while (this.#stale) {
       this.#stale = false;
       try {
-        this.#answer = await this.#ask();
+        const answer = await this.#ask();
+        if (answer === this.#answer) continue;
+        this.#answer = answer;
         this.#changed();
       } catch (error) {
         this.#failed(error);

@@ -1,4 +1,6 @@
 /** What one window's server knows: the open files, and what the editor answered. */
+import { isDeepStrictEqual } from 'node:util';
+
 import type { TextDocument } from 'vscode-languageserver-textdocument';
 
 import { checkPolicy } from '../../policy/index.ts';
@@ -19,6 +21,19 @@ export interface EditorKnowledge {
 
 /** Before the editor has answered. */
 export const nothingKnown: EditorKnowledge = { inventory: undefined, applied: [], trusted: false };
+
+/**
+ * What is known after another answer. What is the same stays the same object: trees change often and seldom in what matters here, and the
+ * checks keep what they worked out from an inventory.
+ */
+export function newerKnowledge(
+  before: EditorKnowledge,
+  { inventory, applied, trusted }: EditorKnowledge,
+): EditorKnowledge {
+  const kept = isDeepStrictEqual(inventory, before.inventory) ? before.inventory : inventory;
+  const same = kept === before.inventory && trusted === before.trusted && isDeepStrictEqual(applied, before.applied);
+  return same ? before : { inventory: kept, applied, trusted };
+}
 
 /** Where a session gets what it does not keep itself. */
 export interface SessionSources {

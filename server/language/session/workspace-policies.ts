@@ -8,13 +8,15 @@ export interface PolicyFileText {
   readonly text: string;
 }
 
-/** The policies of files. Those of `before` whose text is the same are taken over. */
+/** The policies of files. Those of `before` whose text is the same are taken over; `before` itself when all are. */
 export function filePolicies(files: readonly PolicyFileText[], before: readonly FilePolicy[]): readonly FilePolicy[] {
   const known = new Map(before.map((policy) => [policy.uri, policy]));
-  return files.map(({ uri, text }) => {
+  const policies = files.map(({ uri, text }) => {
     const same = known.get(uri);
     return same?.text === text ? same : new FilePolicy(uri, text);
   });
+  const same = policies.length === before.length && policies.every((policy, index) => policy === before[index]);
+  return same ? before : policies;
 }
 
 /** A policy of a file that is not open. */

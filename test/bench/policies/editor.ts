@@ -20,6 +20,7 @@ import {
   listPolicyFiles,
   policyInventoryDidChange,
 } from '../../../server/protocol/policy-language.ts';
+import type { PolicyInventory } from '../../../server/protocol/policy-inventory.ts';
 import { inventoryOf, policyText } from './world.ts';
 import type { PolicyWorld } from './world.ts';
 
@@ -32,14 +33,19 @@ export class BenchEditor implements AsyncDisposable {
   readonly #ended: Promise<unknown>;
   readonly #published = new Map<string, () => void>();
   #version = 0;
+  #inventory: PolicyInventory;
 
   private constructor(world: PolicyWorld) {
     this.#child = fork(bundle, ['--node-ipc'], { execArgv: [] });
     this.#ended = new Promise((resolve) => this.#child.once('exit', resolve));
     this.connection = createProtocolConnection(new IPCMessageReader(this.#child), new IPCMessageWriter(this.#child));
-    const inventory = { inventory: inventoryOf(world), applied: [], trusted: true };
+    this.#inventory = inventoryOf(world);
     const files = Array.from({ length: world.policies }, (_, n) => ({ uri: policyUri(n), text: policyText(n, world) }));
-    this.connection.onRequest(getPolicyInventory.method, () => inventory);
+    this.connection.onRequest(getPolicyInventory.method, () => ({
+      inventory: this.#inventory,
+      applied: [],
+      trusted: true,
+    }));
     this.connection.onRequest(listPolicyFiles.method, () => ({ files }));
     this.connection.onNotification(PublishDiagnosticsNotification.type, ({ uri, version = 0 }) =>
       this.#published.get(`${uri} ${version}`)?.(),
@@ -82,9 +88,12 @@ export class BenchEditor implements AsyncDisposable {
     return performance.now() - started;
   }
 
-  /** Tells that the inventory changed. Gives how long it took until an open file was checked anew, ms. */
+  /** One VM was backed up: tells that the inventory changed. Gives how long it took until an open file was checked anew, ms. */
   async changeInventory(uri: string): Promise<number> {
     const checked = this.checked(uri);
+    const [first, ...others] = this.#inventory.vms;
+    const lastBackupAt = new Date().toISOString();
+    if (first !== undefined) this.#inventory = { ...this.#inventory, vms: [{ ...first, lastBackupAt }, ...others] };
     const started = performance.now();
     await this.connection.sendNotification(policyInventoryDidChange.method, {});
     await checked;

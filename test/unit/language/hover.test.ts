@@ -45,6 +45,15 @@ describe('hover', () => {
     );
   });
 
+  it('says the same while another entry is wrong, and that runs wait for the window', () => {
+    const text =
+      'schedule:\n  - cron: "nonsense"\n  - cron: "30 |3 * * *"\n    timezone: Asia/Tokyo\nwindow: { from: "02:00", to: "03:00" }\n';
+    assert.match(
+      said(text) ?? '',
+      /every day at 03:30[^]*Asia\/Tokyo[^]*2026-11-29 03:30[^]*wait until the window is open/i,
+    );
+  });
+
   it('says that an expression never fires, and nothing of times for one that is none', () => {
     assert.match(said('schedule:\n  - cron: "0 2 31 2 |*"\n') ?? '', /It never fires/);
     assert.doesNotMatch(said('schedule:\n  - cron: "0 2 31 |"\n') ?? '', /next times/);

@@ -99,6 +99,23 @@ describe('the language server and its editor', () => {
     assert.ok(questions >= 1 && questions <= 3, `${questions} questions`);
   });
 
+  it('checks nothing again when the answer is the same', async () => {
+    using editor = await started();
+    editor.files = [{ uri: 'file:///p/c.backup.yaml', text: policy('c') }];
+    await editor.connection.sendNotification('tidemark/language/filesDidChange', {});
+    await editor.open(a, policy('x'));
+    await editor.checked();
+    editor.inventory = structuredClone(editor.inventory);
+    await editor.connection.sendNotification('tidemark/language/inventoryDidChange', {});
+    await editor.connection.sendNotification('tidemark/language/filesDidChange', {});
+    await editor.settled();
+    assert.equal(editor.timers.waiting, 0);
+    editor.inventory = { inventory: sampleInventory(), applied: [applied()], trusted: true };
+    await editor.connection.sendNotification('tidemark/language/inventoryDidChange', {});
+    await editor.settled();
+    assert.equal(editor.timers.waiting, 1);
+  });
+
   it('finds a name that is there twice: in files, in open files, and no more when one is closed', async () => {
     using editor = await started();
     editor.files = [{ uri: 'file:///p/c.backup.yaml', text: policy('x') }];
