@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { fork, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -232,6 +232,12 @@ describe('policies of a daemon', { timeout: 180_000 }, () => {
     const last = Math.max(...children.map(({ finishedAt = '' }) => Date.parse(finishedAt)));
     assert.ok(Date.parse(run.finishedAt ?? '') - last < 1000, 'within a second of its backups');
     assert.deepEqual((await client.request(protocol.listRestorePoints, {})).restorePoints, []);
+    const files = readdirSync(join(site.fixture.directory, 'repository'), { recursive: true, encoding: 'utf8' });
+    assert.deepEqual(
+      files.filter((file) => file.endsWith('.tmp')),
+      [],
+      'workers that waited for their turn have tidied up too',
+    );
   });
 
   it('catches up after a daemon that was killed in the middle of a run', async () => {
