@@ -1,4 +1,6 @@
 /** `tidemark.policy.create`: a policy file from a template, in a folder of the workspace. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import * as vscode from 'vscode';
 
 import { errorCodes, TidemarkError } from '../../server/protocol/errors.ts';
@@ -10,6 +12,9 @@ import { policyFromTemplate, policyNameProblem, policyTemplates } from './flows/
 import type { PolicyTemplate } from './flows/policy-templates.ts';
 import type { CommandHandler } from './registry.ts';
 
+/** How long the names may take when everything else is answered, ms. */
+const patienceMs = 2000;
+
 export function createPolicy(app: App): CommandHandler<'tidemark.policy.create'> {
   return async () => {
     const title = vscode.l10n.t('New Policy');
@@ -17,7 +22,9 @@ export function createPolicy(app: App): CommandHandler<'tidemark.policy.create'>
     const [firstFolder] = vscode.workspace.workspaceFolders ?? [];
     if (nightly === undefined || firstFolder === undefined) throw noFolder();
     // Names to begin with; who has no daemon gets examples.
-    if (mayAsk(app.daemon)) void Promise.all([app.stores.hosts.load(), app.stores.repositories.load()]);
+    const names = mayAsk(app.daemon)
+      ? Promise.all([app.stores.hosts.load(), app.stores.repositories.load()])
+      : undefined;
     let template = nightly;
     let folder = firstFolder;
     let name = '';
@@ -35,6 +42,7 @@ export function createPolicy(app: App): CommandHandler<'tidemark.policy.create'>
         name = await askName(app, { title, back, folder, proposed: template.name });
       },
     ]);
+    await Promise.race([names, sleep(patienceMs, undefined, { ref: false })]);
     await writePolicy(app, fileOf(folder, name), template.id, name);
   };
 }

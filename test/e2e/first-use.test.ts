@@ -48,7 +48,7 @@ describe('a new user', () => {
       [hosts, 'No Hyper-V hosts yet', 'Add Host'],
       [runs, 'Nothing has run yet', 'Back Up a VM'],
       [repositories, 'No repository yet', 'Create Repository'],
-      [policies, 'No policy in this workspace', 'Create Policy'],
+      [policies, 'No policy yet', 'New Policy'],
     ] as const) {
       const welcome = await sideBar.welcome(view);
       await welcome.getByText(text).waitFor();

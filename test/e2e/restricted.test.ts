@@ -12,7 +12,7 @@ import { until } from '../support/vscode/until.ts';
 
 const hosts = viewName('tidemark.hosts');
 const policies = viewName('tidemark.policies');
-const runPolicy = commandTitle('tidemark.policy.backUp');
+const applyPolicy = commandTitle('tidemark.policy.apply');
 const restrictedMode = 'Restricted Mode';
 
 /** A folder from somewhere: with a policy, and with settings that would run a program of its choice. */
@@ -49,14 +49,20 @@ describe('in a workspace that is not trusted', () => {
     assert.ok(daemon?.command.includes(session.daemonData), daemon?.command);
   });
 
-  step('policies are shown, with the reason why they are not run', async ({ sideBar, quickInput }) => {
+  step('policies are shown and checked, with the reason why they are not applied', async (window) => {
+    const { sideBar, quickInput, editor } = window;
     await sideBar.row(policies, 'nightly');
     const pane = await sideBar.view(policies);
     await pane.getByText('not trusted').first().waitFor();
     const row = await sideBar.row(policies, 'nightly');
     await row.hover();
-    assert.equal(await row.locator(`.action-label[aria-label^="${runPolicy}"]`).count(), 0);
-    assert.ok(!(await quickInput.offers(paletteTitle('tidemark.policy.backUp'))));
+    assert.equal(await row.locator(`.action-label[aria-label^="${applyPolicy}"]`).count(), 0);
+    for (const command of ['tidemark.policy.apply', 'tidemark.policy.backUp'])
+      assert.ok(!(await quickInput.offers(paletteTitle(command))), command);
+    await row.click();
+    await editor.squiggles('error').first().waitFor();
+    await editor.lens('Not applied').waitFor();
+    assert.equal(await editor.lens(/Apply|Run now/).count(), 0, 'no lens offers to do anything');
   });
 
   step('trust makes the policies usable, and the folder still cannot name a program', async (window) => {
@@ -65,7 +71,7 @@ describe('in a workspace that is not trusted', () => {
     await window.statusItem(restrictedMode).waitFor({ state: 'hidden' });
     const row = await window.sideBar.row(policies, 'nightly');
     await row.hover();
-    await row.locator(`.action-label[aria-label^="${runPolicy}"]`).waitFor();
+    await row.locator(`.action-label[aria-label^="${applyPolicy}"]`).waitFor();
     assert.equal(session.server.daemons().length, 1);
   });
 

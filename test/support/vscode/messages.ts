@@ -38,24 +38,25 @@ export class Messages {
     await toast.locator('.monaco-button', { hasText: button }).click();
   }
 
-  get #box(): Locator {
+  /** The box of a modal dialog. */
+  get box(): Locator {
     return this.#page.locator('.monaco-dialog-box');
   }
 
   /** The modal dialog that is open. */
   async dialog(): Promise<ModalDialog> {
-    await this.#box.waitFor();
-    const detail = this.#box.locator('.dialog-message-detail');
+    await this.box.waitFor();
+    const detail = this.box.locator('.dialog-message-detail');
     return {
-      message: (await this.#box.locator('.dialog-message-text, .dialog-message').first().innerText()).trim(),
+      message: (await this.box.locator('.dialog-message-text, .dialog-message').first().innerText()).trim(),
       detail: (await detail.count()) === 0 ? '' : (await detail.innerText()).trim(),
-      buttons: trimmed(await this.#box.locator('.dialog-buttons .monaco-button:visible').allInnerTexts()),
+      buttons: trimmed(await this.box.locator('.dialog-buttons .monaco-button:visible').allInnerTexts()),
     };
   }
 
   /** Presses a button of the modal dialog. */
   async answerDialog(button: string): Promise<void> {
-    await this.#box.locator('.monaco-button', { hasText: button }).first().click();
-    await this.#box.waitFor({ state: 'detached' });
+    await this.box.locator('.monaco-button', { hasText: button }).first().click();
+    await this.box.waitFor({ state: 'detached' });
   }
 }

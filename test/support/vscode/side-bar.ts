@@ -112,12 +112,17 @@ export class SideBar {
     return found.toSorted((a, b) => a.top - b.top).map(({ level, text }) => '  '.repeat(level - 1) + text);
   }
 
-  /** The first row of a tree whose label begins with this. */
+  /** The first row of a tree whose label begins with this, once it is there. */
   async row(view: string, label: string | RegExp): Promise<Locator> {
-    const name = this.#page.locator('.label-name', { hasText: typeof label === 'string' ? beginning(label) : label });
-    const row = (await this.view(view)).locator('.monaco-list-row').filter({ has: name }).first();
+    const row = await this.treeRow(view, label);
     await row.waitFor();
     return row;
+  }
+
+  /** The same, whether it is there or not. */
+  async treeRow(view: string, label: string | RegExp): Promise<Locator> {
+    const name = this.#page.locator('.label-name', { hasText: typeof label === 'string' ? beginning(label) : label });
+    return (await this.view(view)).locator('.monaco-list-row').filter({ has: name }).first();
   }
 
   /** Opens a row, which may be open already. */

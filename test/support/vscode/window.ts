@@ -4,6 +4,7 @@ import type { FrameLocator, Locator, Page } from 'playwright-core';
 import { Messages } from './messages.ts';
 import { QuickInput } from './quick-input.ts';
 import { SideBar } from './side-bar.ts';
+import { TextEditor } from './text-editor.ts';
 
 /** Parts of the status bar that exist only in a browser. */
 const noise = '[id="status.workbench.keyboardLayout"], [id="status.forwardedPorts"] { display: none !important }';
@@ -28,6 +29,7 @@ export class WorkbenchWindow {
   readonly quickInput: QuickInput;
   readonly sideBar: SideBar;
   readonly messages: Messages;
+  readonly editor: TextEditor;
   /** Errors in the console that are not those of every run. */
   readonly problems: readonly string[];
 
@@ -37,6 +39,7 @@ export class WorkbenchWindow {
     this.quickInput = new QuickInput(page);
     this.sideBar = new SideBar(page);
     this.messages = new Messages(page);
+    this.editor = new TextEditor(page);
   }
 
   /** The workbench is drawn and connected. */
