@@ -273,8 +273,7 @@ function tabFix(text: string, at: number): readonly Fix[] {
 
 /** The column in which a line below `above` most likely begins: that of its key, or two more when it opens a block. */
 function columnBelow(above: string, isItem: boolean): number {
-  const [, indent = '', dash = '', rest = ''] = /^([ \t]*)((?:- *)?)(.*)$/.exec(above) ?? [];
-  const own = indent.length + dash.length;
-  if (/:[ \t]*(?:#.*)?$/.test(rest)) return own + 2;
-  return isItem && dash !== '' ? indent.length : own;
+  const before = /^[ \t]*(?:-[ \t]+)*/.exec(above)?.[0] ?? '';
+  if (/:[ \t]*(?:#.*)?$/.test(above)) return before.length + 2;
+  return isItem && before.includes('-') ? before.lastIndexOf('-') : before.length;
 }

@@ -72,3 +72,28 @@ test('Messages are sentences that fit into an editor', () => {
     }
   }
 });
+
+/** Fixture, code, and the places that the finding points to: file and text. */
+const pointers: readonly (readonly [string, string, readonly string[]])[] = [
+  ['duplicate-key', diagnosticCodes.duplicateKey, ['verify']],
+  ['window-never-open', diagnosticCodes.windowNeverOpen, ['{ from: "22:00", to: "06:00" }']],
+  ['schedule-twice', diagnosticCodes.scheduleTwice, ['"0 12 * * *"']],
+  ['duplicate-name', diagnosticCodes.duplicatePolicyName, ['web.yaml web']],
+  ['vm-in-two-policies', diagnosticCodes.vmInTwoPolicies, ['nightly.yaml web-*']],
+  ['vm-in-two-policies-applied', diagnosticCodes.vmInTwoPolicies, []],
+];
+
+for (const [name, code, places] of pointers) {
+  test(`${name}: ${code} points to the other place`, () => {
+    const fixture = all.find((each) => each.name === name);
+    assert.ok(fixture);
+    const found = checkPolicy(parsePolicy(fixture.text), fixture.context).find((each) => each.code === code);
+    const shown = (found?.related ?? []).map(({ uri, range }) => {
+      const other = fixture.context.others.find((each) => each.uri === uri && uri !== undefined);
+      const text = (other?.source?.text ?? fixture.text).slice(range.start, range.end);
+      return other === undefined ? text : `${other.uri?.split('/').at(-1) ?? ''} ${text}`;
+    });
+    assert.deepEqual(shown, places);
+    for (const { message } of found?.related ?? []) assert.match(message, /\.$/);
+  });
+}
