@@ -15,7 +15,6 @@ export class Layout {
   readonly #levels: Level[] = [];
   /** Where the dash of this line goes, when what follows it is on the same line. */
   #dash: number | undefined;
-  #value = false;
 
   /** How far what belongs to the innermost key or dash is moved. */
   get shift(): number {
@@ -30,21 +29,16 @@ export class Layout {
 
   /** Where a word goes that is not in brackets. Only keys, dashes, and words that begin a line matter. */
   place(token: Token): number {
-    if (token.first) {
-      this.#dash = undefined;
-      this.#value = false;
-    }
+    if (token.first) this.#dash = undefined;
     switch (token.kind) {
       case 'dash':
         return this.#level('list', token.column);
       case 'key':
         return this.#level('map', token.column);
-      case 'colon':
-        this.#value = true;
-        return token.column;
       case 'marker':
         this.#levels.length = 0;
         return 0;
+      case 'colon':
       case 'scalar':
       case 'block':
       case 'open':
@@ -66,7 +60,6 @@ export class Layout {
   copy(): Layout {
     const copy = new Layout();
     copy.#levels.push(...this.#levels);
-    copy.#value = this.#value;
     return copy;
   }
 
