@@ -144,11 +144,12 @@ class Daemon {
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     const idle = exitWhenIdleMs === undefined ? undefined : this.#watchIdle(exitWhenIdleMs, services);
-    using _folder = await this.#watchFolder();
+    const folder = await this.#watchFolder();
     this.#options.onReady?.();
     const reason = await this.#stopRequested.promise;
     signal.removeEventListener('abort', onAbort);
     idle?.[Symbol.dispose]();
+    folder[Symbol.dispose]();
 
     this.#log.log('info', `Daemon stops (${reason})`);
     services.schedule[Symbol.dispose]();

@@ -14,13 +14,17 @@ async function temporary(): Promise<string> {
 async function told(directory: string, change: () => Promise<void>): Promise<number> {
   let calls = 0;
   const gone = Promise.withResolvers<void>();
-  using _watch = await watchFolder(directory, 5, () => {
+  const watch = await watchFolder(directory, 5, () => {
     calls += 1;
     gone.resolve();
   });
-  await change();
-  await gone.promise;
-  return calls;
+  try {
+    await change();
+    await gone.promise;
+    return calls;
+  } finally {
+    watch[Symbol.dispose]();
+  }
 }
 
 describe('watch of the data directory', () => {
@@ -43,10 +47,11 @@ describe('watch of the data directory', () => {
   test('says nothing while the directory is there', async () => {
     const directory = await temporary();
     let calls = 0;
-    using _watch = await watchFolder(directory, 1, () => (calls += 1));
+    const watch = await watchFolder(directory, 1, () => (calls += 1));
     // Another directory that goes is seen by its own watch: by then this one had many looks.
     const other = await temporary();
     await told(other, () => rm(other, { recursive: true }));
+    watch[Symbol.dispose]();
     assert.equal(calls, 0);
     await rm(directory, { recursive: true });
   });
