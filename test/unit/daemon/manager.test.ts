@@ -239,9 +239,9 @@ describe('run manager', () => {
     const outcome: RunOutcome = { kind: 'policy', policy: 'nightly', version: 1, vms: [] };
     const failure = new TidemarkError(errorCodes.policyRunFailed, '1 of 2 VMs failed.');
     stage.fail(parent.id, new FailedWithOutcome(failure, outcome));
-    const ended = await endOf(parent.id);
-    assert.equal(ended.state, 'failed');
-    assert.equal(ended.error?.code, errorCodes.policyRunFailed);
+    const end = await endOf(parent.id);
+    assert.equal(end.state, 'failed');
+    assert.equal(end.error?.code, errorCodes.policyRunFailed);
     assert.deepEqual(store.run(parent.id)?.outcome, outcome);
     assert.deepEqual(
       store.childrenOf(parent.id, 10).map(({ id }) => id),

@@ -40,9 +40,7 @@ async function simulate({ hours, ...options }: YearTask): Promise<YearResult> {
   return {
     made: site.made.map(({ id, vm, at }) => [id, vm, at] as const),
     left: points.map(({ id }) => id),
-    states: Object.fromEntries(
-      [...Map.groupBy(site.ended, ({ state }) => state)].map(([state, runs]) => [state, runs.length]),
-    ),
+    states: Object.fromEntries(site.states),
     deletedPacks,
     problems: [...damaged, ...verified.problems],
     verifiedPoints: verified.restorePoints,

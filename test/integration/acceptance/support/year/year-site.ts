@@ -54,7 +54,8 @@ export class YearSite implements AsyncDisposable {
   readonly clock: VirtualClock;
   readonly repository: Repository;
   readonly made: Made[] = [];
-  readonly ended: RunInfo[] = [];
+  /** How runs of the policy ended, and how often. */
+  readonly states = new Map<RunInfo['state'], number>();
   readonly #options: YearOptions;
   readonly #storage: TestStorage;
   readonly #directory: string;
@@ -114,7 +115,7 @@ export class YearSite implements AsyncDisposable {
       identifyVm: (_host, vm) => vm,
       redact: (text) => text,
       onEnd: (run) => {
-        if (run.request.kind === 'policy') this.ended.push(run);
+        if (run.request.kind === 'policy') this.states.set(run.state, (this.states.get(run.state) ?? 0) + 1);
       },
     });
     this.#scheduler = new Scheduler({
