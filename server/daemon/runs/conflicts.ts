@@ -46,6 +46,11 @@ export function sameVm(a: RunRequest, b: RunRequest, identify: VmIdentity): bool
   return sameHost && a.vm.toUpperCase() === b.vm.toUpperCase();
 }
 
+/** Whether both are runs of one policy. */
+export function isSamePolicy(a: RunRequest, b: RunRequest): boolean {
+  return a.kind === 'policy' && b.kind === 'policy' && a.policy === b.policy;
+}
+
 /** Whether `later` has to wait until `earlier` has ended. */
 export function mustWait(later: RunRequest, earlier: RunRequest): boolean {
   // The run of a policy works through runs of its own, which wait for themselves.

@@ -9,11 +9,11 @@ import type { Store } from '../store/store.ts';
 import { abortable } from '../deadline.ts';
 import { ActiveRun } from './active-run.ts';
 import type { RunEnd } from './active-run.ts';
-import { mustWait, repositoryOf, RunSlots, sameVm } from './conflicts.ts';
+import { isSamePolicy, mustWait, repositoryOf, RunSlots, sameVm } from './conflicts.ts';
 import type { VmIdentity } from './conflicts.ts';
 import type { JournalEntry, RunContext, RunExecutor, RunServices } from './context.ts';
 import { disownPartialFile, removePartialFiles } from './partial-files.ts';
-import { failureOf, stoppingError, vmTaken } from './run-ends.ts';
+import { failureOf, policyTaken, stoppingError, vmTaken } from './run-ends.ts';
 import { isFinished } from './state.ts';
 
 /** One executor for each kind of request. */
@@ -63,7 +63,7 @@ export class RunManager {
 
   /**
    * Queues a run, or returns the run that was started with the same key. `parent` is the run that it is part of. Throws `TM5102` when the
-   * VM is in a run already, `TM5005` when too many wait.
+   * VM is in a run already, `TM7005` when a run of the policy is active, `TM5005` when too many wait.
    */
   start(request: RunRequest, key: string | undefined, parent?: RunId): RunInfo {
     const known = key === undefined ? undefined : this.#options.store.runByKey(key);
@@ -72,6 +72,8 @@ export class RunManager {
     this.#refuseUnknownNames(request);
     const taken = this.#sameVm(request);
     if (taken !== undefined) throw vmTaken(taken);
+    const samePolicy = [...this.#active.values()].find((other) => isSamePolicy(request, other.request));
+    if (samePolicy !== undefined) throw policyTaken(samePolicy);
     if (this.#active.size >= maxActive) {
       throw new TidemarkError(errorCodes.daemonBusy, `${this.#active.size} runs are waiting or active already.`, {
         hint: 'Wait for some to end, or cancel them (`tidemark run list`).',

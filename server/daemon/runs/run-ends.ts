@@ -30,6 +30,13 @@ export function vmTaken(other: ActiveRun): TidemarkError {
   );
 }
 
+/** The error of a run of a policy that another run of the policy is in the way of. */
+export function policyTaken(other: ActiveRun): TidemarkError {
+  return new TidemarkError(errorCodes.policyActive, `Run ${other.id} (${other.title}) is active.`, {
+    hint: `Follow it with: tidemark run watch ${other.id}`,
+  });
+}
+
 /** Why runs end when the daemon does: they count as interrupted. */
 export function stoppingError(): TidemarkError {
   return new TidemarkError(errorCodes.runInterrupted, 'The daemon is stopping.', {

@@ -83,7 +83,7 @@ export const resumePolicy = request(
   object({ policy: appliedPolicy }),
 );
 
-/** Starts a run of the policy now, whatever its schedule and window say. The same `key` returns the run that was started with it. Throws `TM7002`. */
+/** Starts a run of the policy now, whatever its schedule and window say. The same `key` returns the run that was started with it. Throws `TM7002`, and `TM7005` when one is active. */
 export const runPolicy = request(
   'tidemark/policy/run',
   object({

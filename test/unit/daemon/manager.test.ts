@@ -231,6 +231,17 @@ describe('run manager', () => {
     assert.equal(stage.contexts.length, policies.length + 5, 'the collection waits for a place');
   });
 
+  it('refuses a second run of a policy while one is active, but for the one with the same key', async () => {
+    const request = { kind: 'policy', policy: 'nightly', trigger: 'manual' } as const;
+    const first = manager.start(request, 'key-1');
+    assert.equal(manager.start(request, 'key-1').id, first.id);
+    assert.throws(() => manager.start(request, 'key-2'), { code: errorCodes.policyActive });
+    manager.start({ ...request, policy: 'other' }, undefined);
+    stage.succeed(first.id);
+    await endOf(first.id);
+    assert.notEqual(manager.start(request, undefined).id, first.id);
+  });
+
   it('knows of which run another is part, and keeps what a run has to show that failed', async () => {
     const parent = manager.start({ kind: 'policy', policy: 'nightly', trigger: 'schedule' }, undefined);
     assert.equal(parent.title, 'Policy nightly (by schedule)');
