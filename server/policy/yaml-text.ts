@@ -30,11 +30,8 @@ export function readYaml(text: string, report: Report): Document.Parsed | undefi
     error(diagnosticCodes.fileTooLarge, `A policy has at most ${maxPolicyBytes / 1024} KiB.`, 0, firstLine(text, 0));
     return undefined;
   }
-  const replaced = unreadable(text);
-  if (replaced >= 0) {
-    const message = 'This character was not readable: the file is not UTF-8. Save it with the encoding UTF-8.';
-    error(diagnosticCodes.notText, message, replaced, replaced + 1);
-  }
+  const noText = unreadable(text);
+  if (noText !== undefined) error(diagnosticCodes.notText, noText.message, noText.at, noText.at + 1);
   const deep = tooDeep(text);
   if (deep !== undefined) {
     error(diagnosticCodes.yamlFeature, 'Nothing in a policy is nested so deep.', deep, deep + 1);
@@ -197,10 +194,17 @@ function starEnd(text: string, start: number): number {
   return start + Math.max(1, own.trimEnd().length);
 }
 
-/** Where a character is that no file in UTF-8 has, or that stands for one that could not be read; -1 when all is well. */
-function unreadable(text: string): number {
+/** The first character that no text in UTF-8 has: one that could not be read, half of one, or one that nobody sees and YAML does not take. */
+function unreadable(text: string): { readonly at: number; readonly message: string } | undefined {
   const replaced = text.indexOf('\uFFFD');
-  return replaced >= 0 || text.isWellFormed() ? replaced : text.search(/\p{Cs}/u);
+  const half = text.isWellFormed() ? -1 : text.search(/\p{Cs}/u);
+  const found = [replaced, half].filter((at) => at >= 0);
+  if (found.length > 0) {
+    const message = 'This character was not readable: the file is not UTF-8. Save it with the encoding UTF-8.';
+    return { at: Math.min(...found), message };
+  }
+  const control = text.search(/[^\P{Cc}\t\r\n\u0085]|\r(?!\n)/u);
+  return control < 0 ? undefined : { at: control, message: 'A character that cannot be seen is here. Remove it.' };
 }
 
 /** Where brackets or indentation nest too deep. Counts brackets in texts and comments too: no policy comes near. */

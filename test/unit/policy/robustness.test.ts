@@ -139,6 +139,7 @@ test('No text makes the parser or a rule throw, and everything found is within t
 });
 
 const notYaml: ReadonlySet<string> = new Set([
+  diagnosticCodes.notText,
   diagnosticCodes.yamlSyntax,
   diagnosticCodes.yamlFeature,
   diagnosticCodes.severalDocuments,
@@ -269,6 +270,14 @@ test('Bytes that are not UTF-8 are refused; half a character in an editor is mar
   const [found] = parsePolicy(text).diagnostics;
   assert.equal(found?.code, diagnosticCodes.notText);
   assert.deepEqual(found?.range, { start: 10, end: 11 });
+});
+
+test('Characters that nobody sees, and ends of lines that only some programs take for such, are marked', () => {
+  for (const character of ['\0', '\u0007', '\u001B', '\u007F', '\r']) {
+    const [found, ...more] = parsePolicy(`name: a\n# ${character}x\n`).diagnostics;
+    assert.deepEqual([found?.code, found?.range, more], [diagnosticCodes.notText, { start: 10, end: 11 }, []]);
+  }
+  assert.deepEqual(parsePolicy(contractExample.replaceAll('\n', '\r\n').replaceAll('  #', '\t#')).diagnostics, []);
 });
 
 test('Keys such as __proto__ are unknown keys and nothing more', () => {
