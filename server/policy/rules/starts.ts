@@ -14,8 +14,8 @@ const nearMinutes = 15;
 const horizonMs = 35 * dayMs;
 /** Runs are looked for so many at a time: more than one a day in a month. */
 const batch = 40;
-/** Of an hourly run, more than a week. */
-const maxRuns = 200;
+/** Of an hourly run, all. What runs more often meets whatever else runs within days. */
+const maxRuns = 900;
 
 /** The first moment from `now` on, in the next weeks, at which a run of `own` starts while one of `other` starts or has just started. */
 export function firstTogether(own: PolicyDraft, other: PolicyDraft, now: number): number | undefined {
