@@ -51,6 +51,8 @@ export class OpenCore implements RepositoryCore {
   readonly #damage: RecordStore<DamageRecord>;
   /** Held from reading or writing records to marking what they say: what is older must not take back what is newer. */
   readonly #marking = new Mutex();
+  /** The records that the index has the marks of; undefined before the first time, and after a mark was added by itself. */
+  #marked: string | undefined;
   /** The index that a rescan was made for already: a second one would find no more. */
   #rescanned: ChunkIndex | undefined;
 
@@ -173,6 +175,7 @@ export class OpenCore implements RepositoryCore {
   async putCondemned(record: CondemnedRecord, signal: AbortSignal): Promise<string> {
     return this.#marking.run(async () => {
       const file = await this.#condemned.put(record, signal);
+      this.#marked = undefined;
       this.#indexStore.addMarks((marks) => marks.condemn(record.packs));
       return file;
     });
@@ -185,6 +188,7 @@ export class OpenCore implements RepositoryCore {
   async putDamage(record: DamageRecord, signal: AbortSignal): Promise<string> {
     return this.#marking.run(async () => {
       const file = await this.#damage.put(record, signal);
+      this.#marked = undefined;
       this.#indexStore.addMarks((marks) => marks.damage(record.blobs));
       return file;
     });
@@ -194,13 +198,18 @@ export class OpenCore implements RepositoryCore {
     await this.backend.delete(file, signal);
   }
 
-  /** Marks condemned packs and damaged blobs in the index, and nothing else. */
+  /** Marks condemned packs and damaged blobs in the index, and nothing else. Records never change: when there are the same as before, nothing is to do. */
   async #mark(signal: AbortSignal): Promise<void> {
     await this.#marking.run(async () => {
+      const condemned = await this.#condemned.list(signal);
+      const damage = await this.#damage.list(signal);
+      const files = [...condemned, ...damage].map(({ file }) => file).join();
+      if (files === this.#marked) return;
       const marks = new IndexMarks();
-      for (const { record } of await this.#condemned.list(signal)) marks.condemn(record.packs);
-      for (const { record } of await this.#damage.list(signal)) marks.damage(record.blobs);
+      for (const { record } of condemned) marks.condemn(record.packs);
+      for (const { record } of damage) marks.damage(record.blobs);
       this.#indexStore.mark(marks);
+      this.#marked = files;
     });
   }
 

@@ -9,7 +9,7 @@ import { ended } from './support/command.ts';
 
 const childFile = fileURLToPath(new URL('./support/year/year-child.ts', import.meta.url));
 const timezone = 'Europe/Warsaw';
-const rules = { last: 3, hourly: 24, daily: 14, weekly: 6, monthly: 5, yearly: 2 };
+const rules = { last: 3, hourly: 12, daily: 7, weekly: 5, monthly: 6, yearly: 2 };
 const policy = `schedule:
   - cron: "0 * * * *"
     timezone: ${timezone}

@@ -27,6 +27,8 @@ export class TestStorage implements StorageBackend {
   readonly #files: Map<string, File>;
   /** The names in each folder, so that listing one does not look at all. */
   readonly #folders = new Map<string, Set<string>>();
+  /** The folders in each top folder, itself among them. */
+  readonly #below = new Map<string, Set<string>>();
 
   /** With the files of another storage. */
   constructor(from?: TestStorage) {
@@ -109,8 +111,7 @@ export class TestStorage implements StorageBackend {
 
   *#list(prefix: string, wanted: (name: string) => boolean): Generator<StoredFile> {
     this.#live();
-    const below = [...this.#folders.keys()].filter((folder) => prefix === '' || folder.startsWith(`${prefix}/`));
-    const inside = [...new Set([prefix, ...below])].flatMap((folder) => [...(this.#folders.get(folder) ?? [])]);
+    const inside = [...this.#foldersIn(prefix)].flatMap((folder) => [...(this.#folders.get(folder) ?? [])]);
     for (const name of inside.sort()) {
       const file = this.#files.get(name);
       if (file === undefined || !wanted(name)) continue;
@@ -130,11 +131,17 @@ export class TestStorage implements StorageBackend {
     throw new Died(what);
   }
 
+  #foldersIn(prefix: string): Iterable<string> {
+    if (prefix === '') return this.#folders.keys();
+    const near = [...(this.#below.get(topOf(prefix)) ?? [])];
+    return near.filter((folder) => folder === prefix || folder.startsWith(`${prefix}/`));
+  }
+
   #put(name: string, file: File): void {
     this.#files.set(name, file);
-    const names = this.#folders.get(folderOf(name));
-    if (names === undefined) this.#folders.set(folderOf(name), new Set([name]));
-    else names.add(name);
+    const folder = folderOf(name);
+    added(this.#folders, folder).add(name);
+    added(this.#below, topOf(folder)).add(folder);
   }
 
   #remove(name: string): void {
@@ -160,4 +167,16 @@ export class TestStorage implements StorageBackend {
 
 function folderOf(name: string): string {
   return name.slice(0, Math.max(0, name.lastIndexOf('/')));
+}
+
+function topOf(name: string): string {
+  return name.split('/', 1)[0] ?? '';
+}
+
+function added(sets: Map<string, Set<string>>, key: string): Set<string> {
+  const known = sets.get(key);
+  if (known !== undefined) return known;
+  const made = new Set<string>();
+  sets.set(key, made);
+  return made;
 }
