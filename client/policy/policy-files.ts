@@ -53,13 +53,19 @@ export class PolicyFiles implements vscode.Disposable {
   /** Searches and reads everything again. */
   async reload(): Promise<void> {
     this.#contents.clear();
-    await this.search();
+    await this.#searchAnew();
   }
 
   /** Searches again, and reads what was not read. Whoever asks while a search runs waits for the same one. */
   async search(): Promise<void> {
     this.#searching ??= this.#find().finally(() => (this.#searching = undefined));
     await this.#searching;
+  }
+
+  /** A search that began earlier may have read what has changed since. */
+  async #searchAnew(): Promise<void> {
+    await this.#searching;
+    await this.search();
   }
 
   dispose(): void {
@@ -73,7 +79,7 @@ export class PolicyFiles implements vscode.Disposable {
     const later = (uri?: vscode.Uri): void => {
       if (uri !== undefined) this.#contents.delete(uri.toString());
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => void this.search(), settleMs);
+      this.#timer = setTimeout(() => void this.#searchAnew(), settleMs);
     };
     this.#owned.push(
       watcher,

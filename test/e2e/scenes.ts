@@ -40,14 +40,55 @@ export interface Scene {
 const sideBarWidth = 560;
 const sideBarOnly = (height: number): PictureOptions['size'] => ({ width: sideBarWidth + 60, height });
 
+const policyTexts = {
+  'nightly-sql': `name: nightly-sql
+description: SQL servers, every night
+repository: demo
+select:
+  - host: hv02
+    vms: [sql*]
+consistency: application-or-crash
+schedule:
+  - cron: "0 2 * * MON-SAT"
+    timezone: Europe/Warsaw
+    type: incremental
+  - cron: "0 2 * * SUN"
+    timezone: Europe/Warsaw
+    type: full
+window: { from: "22:00", to: "06:00" }
+retention: { keepLast: 3, keepDaily: 14, keepWeekly: 8, keepMonthly: 12, keepYearly: 3 }
+verify: after-backup
+`,
+  'web-hourly': `name: web-hourly
+description: Web servers, every hour
+repository: demo
+select:
+  - host: hv02
+    vms: [web01, wbe02]
+schedule:
+  - cron: "0 2 31 2 *"
+    timezone: Europe/Warsaw
+retention: { keepLast: 0 }
+notify: { on: [failure], webhok: https://ops.example/hook }
+`,
+  'weekly-archive': `name: weekly-archive
+repository: demo
+select:
+  - host: hv02
+    vms: ["*"]
+schedule:
+  - cron: "0 3 * * SUN"
+    timezone: Europe/Warsaw
+    type: full
+retention: { keepWeekly: 52 }
+`,
+} as const;
+
 /** Puts the files into the workspace that the pictures show. */
 export function prepareWorkspace(workspace: string): void {
   mkdirSync(join(workspace, 'policies'));
-  for (const name of ['nightly-sql', 'weekly-archive'])
-    writeFileSync(
-      join(workspace, `policies/${name}.backup.yaml`),
-      `name: ${name}\nrepository: main\nselect:\n  - host: hv01\n    vms: [sql-*]\n`,
-    );
+  for (const [name, text] of Object.entries(policyTexts))
+    writeFileSync(join(workspace, `policies/${name}.backup.yaml`), text);
 }
 
 export const scenes: readonly Scene[] = [
@@ -138,10 +179,49 @@ export const scenes: readonly Scene[] = [
     },
   },
   {
+    name: 'policy-editor',
+    size: { width: 1400, height: 520 },
+    set: async ({ window }) => {
+      await only(window, policies);
+      await (await window.sideBar.row(policies, 'web-hourly')).click();
+      await window.editor.squiggles('error').first().waitFor();
+      await window.editor.lens(/VM/).waitFor();
+    },
+  },
+  {
+    name: 'policy-plan',
+    size: { width: 1400, height: 760 },
+    set: async ({ window }) => {
+      await window.command('View: Close All Editors');
+      await (await window.sideBar.row(policies, 'nightly-sql')).click();
+      const page = window.page.locator('.tab', { hasText: 'Plan of nightly-sql' });
+      await window.editor.clickLens('Plan', page);
+      await (await window.webview()).getByRole('cell', { name: 'sql01' }).first().waitFor();
+    },
+  },
+  {
     name: 'policies',
     size: sideBarOnly(400),
     set: async ({ window }) => {
-      await window.sideBar.row(policies, 'nightly-sql');
+      const { sideBar, messages, editor } = window;
+      for (const name of ['nightly-sql', 'weekly-archive']) {
+        await sideBar.inlineAction(policies, name, title('tidemark.policy.apply'));
+        await messages.answerDialog('Apply');
+        await messages.toast(`${name} is applied`).waitFor();
+      }
+      await sideBar.inlineAction(policies, 'nightly-sql', title('tidemark.policy.backUp'));
+      const row = async (): Promise<string> =>
+        (await sideBar.rows(policies)).find((one) => one.startsWith('nightly-sql')) ?? '';
+      await until(row, (text) => text.includes('last run succeeded'), 60_000);
+      await (await sideBar.row(policies, 'weekly-archive')).click();
+      await editor.shows('keepWeekly: 52');
+      await editor.select('keepWeekly: 52');
+      await editor.type('keepWeekly: 26');
+      await editor.save();
+      await window.command('View: Close All Editors');
+      await sideBar.expand(policies, 'nightly-sql');
+      await sideBar.expand(policies, 'VMs');
+      await sideBar.expand(policies, 'History');
       await only(window, policies);
     },
   },

@@ -46,7 +46,7 @@ export function summaryLines(plan: PolicyPlan): readonly string[] {
     l10n.t('{0} taken in: {1} new, {2} as before, {3} dropped', vmsText(kept + fresh), fresh, kept, dropped),
     next === undefined
       ? l10n.t('no run by schedule')
-      : l10n.t('next run {0}, {1}', timeText(next.at), typeText(next.type)),
+      : l10n.t('next run {0}, {1}', zonedText(next.at, plan.timezone), typeText(next.type)),
     ...(removed === 0 ? [] : [l10n.t('{0} would be removed by the retention', pointsText(removed))]),
     ...(notes === 0 ? [] : [warningsText(notes)]),
   ];
@@ -123,18 +123,28 @@ function runsSection({ nextRuns, timezone }: PolicyPlan): string {
   const title = l10n.t('Next runs');
   if (nextRuns.length === 0)
     return section(title, escaped(l10n.t('None: it has no schedule. It runs when somebody starts it.')));
-  const zone = timezone === undefined ? undefined : escaped(l10n.t('The policy counts its hours in {0}.', timezone));
-  const head = [l10n.t('When, in the time of this machine'), l10n.t('Type')];
+  const head = [l10n.t('When'), l10n.t('Type')];
   return section(
     title,
-    blocks(
-      rows(
-        head,
-        nextRuns.map(({ at, type }) => [timeText(at), typeText(type)]),
-      ),
-      zone,
+    rows(
+      head,
+      nextRuns.map(({ at, type }) => [zonedText(at, timezone), typeText(type)]),
     ),
   );
+}
+
+/** A moment where the policy counts its hours, with the zone; in that of this machine when the zone is not known here. */
+function zonedText(at: string, timezone: string | undefined): string {
+  if (timezone === undefined) return timeText(at);
+  try {
+    // Sweden writes times as we do: 2026-01-31 07:05.
+    const format = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'short', timeZone: timezone });
+    return `${format.format(new Date(at))} ${timezone}`;
+  } catch (error) {
+    // The daemon's machine may know newer zones.
+    if (error instanceof RangeError) return timeText(at);
+    throw error;
+  }
 }
 
 /** What goes first; then what stays. */

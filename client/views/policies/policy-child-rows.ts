@@ -70,7 +70,8 @@ export function policyVersionsRow(versions: Cached<readonly PolicyVersion[]>): R
 /** The line of a version. */
 export function policyVersionRow({ policyName, version, current, entry }: PolicyVersionNode, now: number): Row {
   const deleted = entry.change === 'deleted';
-  const facts = [versionChange(entry), ageText(entry.at, now), entry.by];
+  const what = current && entry.change === 'applied' ? '' : versionChange(entry);
+  const facts = [what, ageText(entry.at, now), entry.by];
   const label = l10n.t('Version {0}', version);
   return {
     label,

@@ -48,12 +48,15 @@ const plan = policyPlan({
 test('the lines before a policy is applied say what matters', () => {
   const [vms, next, removed, notes] = summaryLines(plan);
   assert.equal(vms, '2 VMs taken in: 1 new, 1 as before, 1 dropped');
-  assert.match(next ?? '', /^next run 2026-02-01 .*, full$/);
+  assert.equal(next, 'next run 2026-02-01 02:00 Europe/Warsaw, full', 'where the policy counts its hours');
   assert.equal(removed, '1 restore point would be removed by the retention');
   assert.equal(notes, '2 warnings');
   const detail = applyDetail(plan);
   for (const part of ['retention.keepDaily: 7 → 14', 'verify: weekly (added)', '⚠ Host hv09 does not answer.'])
     assert.ok(detail.includes(part), detail);
+  for (const timezone of ['UTC', 'Asia/Kathmandu'])
+    assert.match(summaryLines({ ...plan, timezone })[1] ?? '', new RegExp(`${timezone}, full$`));
+  assert.match(summaryLines({ ...plan, timezone: 'Mars/Olympus' })[1] ?? '', /^next run 2026-[\d: -]+, full$/);
   assert.equal(summaryLines(policyPlan())[1], 'no run by schedule');
 });
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import type { RunInfo } from '../../../../server/protocol/daemon.ts';
+import type { PolicyRunVm, RunInfo } from '../../../../server/protocol/daemon.ts';
 import { loading, ready, unread } from '../../../../client/stores/cached.ts';
 import type { Cached } from '../../../../client/stores/cached.ts';
 import { RunsModel } from '../../../../client/views/runs/runs-model.ts';
 import type { RunsNode } from '../../../../client/views/runs/runs-nodes.ts';
 import { ShownTree } from '../../../../client/views/tree/shown-tree.ts';
 import { sampleRun } from '../support/samples.ts';
-import { allNodes, gib, hoursAgo, labels, noon, pointOf } from './support/world.ts';
+import { allNodes, gib, hoursAgo, labels, noon, pointOf, vmIdOf } from './support/world.ts';
 
 /** A model of the runs that a test changes. */
 function made(runs: readonly RunInfo[]) {
@@ -217,4 +217,119 @@ test('without a daemon the runs stay, marked with their time', () => {
   known.connected = true;
   known.runs = loading(unread([]));
   assert.deepEqual(labels(model), ['Reading runs…']);
+});
+
+/** The run of a policy over three VMs. */
+function policyRun(n: number, state: 'running' | 'succeeded' | 'failed', vms: readonly PolicyRunVm[] = []): RunInfo {
+  const request = { kind: 'policy', policy: 'nightly', trigger: 'schedule' } as const;
+  const base = state === 'running' ? sampleRun(n, 'running') : ended(n, state, 1);
+  const outcome = { kind: 'policy', policy: 'nightly', version: 1, vms } as const;
+  return { ...base, request, title: 'Policy nightly', ...(vms.length === 0 ? {} : { outcome }) };
+}
+
+const partOf = (parent: RunInfo, n: number, title: string, state: 'succeeded' | 'failed' = 'succeeded'): RunInfo => ({
+  ...ended(n, state, 1),
+  parent: parent.id,
+  title,
+});
+
+const ranVm = (n: number, vm: string, more: Partial<PolicyRunVm>): PolicyRunVm => ({
+  host: 'hv01',
+  vmId: vmIdOf(n),
+  vm,
+  result: 'succeeded',
+  attempts: 1,
+  warnings: [],
+  readBytes: 0,
+  storedBytes: 0,
+  durationMs: 0,
+  ...more,
+});
+
+test('the runs of a policy are below the run of the policy, and nowhere else', () => {
+  const whole = policyRun(1, 'running');
+  const { model, find } = made([partOf(whole, 3, 'sql02'), partOf(whole, 2, 'sql01'), whole]);
+  const groups = model.children(undefined);
+  assert.deepEqual(
+    groups.map((group) => [model.row(group).label, ...labels(model, group)]),
+    [['Active', 'Policy nightly']],
+  );
+  assert.deepEqual(labels(model, find(`run/${whole.id}`)), ['sql01', 'sql02'], 'the first one first');
+});
+
+test('a run whose whole is not known is shown by itself', () => {
+  const whole = policyRun(1, 'running');
+  const { model } = made([partOf(whole, 2, 'sql01')]);
+  assert.deepEqual(
+    model.children(undefined).map((group) => labels(model, group)),
+    [['sql01']],
+  );
+});
+
+test('VMs of a policy whose runs are not known are told from its outcome: left out, with the reason', () => {
+  const known = partOf(policyRun(1, 'running'), 2, 'sql01');
+  const whole = policyRun(1, 'failed', [
+    ranVm(1, 'sql01', { run: known.id }),
+    ranVm(2, 'sql02', { result: 'skipped', reason: 'It was in another run.' }),
+    ranVm(3, 'sql03', {
+      result: 'failed',
+      run: sampleRun(9, 'failed').id,
+      error: { code: 'TM2001', message: 'Away.' },
+    }),
+  ]);
+  const { model, find } = made([known, whole]);
+  const nodes = model.children(find(`run/${whole.id}`));
+  assert.deepEqual(
+    nodes.map((node) => [model.row(node).label, model.row(node).icon?.name]),
+    [
+      ['sql01', 'pass'],
+      ['sql02', 'debug-step-over'],
+      ['sql03', 'error'],
+    ],
+  );
+  const [, skipped, failed] = nodes.map((node) => model.row(node));
+  assert.equal(skipped?.description, 'left out · hv01 · It was in another run.');
+  assert.equal(skipped?.command, undefined);
+  assert.deepEqual(failed?.command?.target, { runId: sampleRun(9, 'failed').id });
+});
+
+test('a run of a policy that left a VM out is told from one that is well', () => {
+  const row = (vms: readonly PolicyRunVm[]) => {
+    const whole = policyRun(1, 'succeeded', vms);
+    const { model, find } = made([whole]);
+    return model.row(find(`run/${whole.id}`));
+  };
+  assert.equal(row([ranVm(1, 'sql01', {})]).icon?.name, 'pass');
+  assert.match(row([ranVm(1, 'sql01', {})]).description ?? '', /1 of 1 VMs backed up/);
+  assert.equal(row([ranVm(1, 'sql01', { result: 'skipped' })]).icon?.name, 'warning');
+});
+
+test('a run of a policy that failed counts once, however many of its VMs did', () => {
+  const whole = policyRun(1, 'failed');
+  const { model } = made([partOf(whole, 3, 'sql02', 'failed'), partOf(whole, 2, 'sql01', 'failed'), whole]);
+  assert.equal(model.unseenFailures('').length, 1);
+});
+
+test('a filter finds the run of a policy by the VMs in it', () => {
+  const whole = policyRun(1, 'running');
+  const { model } = made([partOf(whole, 2, 'sql01'), whole]);
+  model.filter = 'sql01';
+  assert.deepEqual(
+    model.children(undefined).map((group) => labels(model, group)),
+    [['Policy nightly']],
+  );
+  model.filter = 'web01';
+  assert.deepEqual(model.children(undefined), []);
+});
+
+test('a policy of thousands of VMs is shown a page at a time', () => {
+  const whole = policyRun(
+    1,
+    'succeeded',
+    Array.from({ length: 3000 }, (_, n) => ranVm(n + 1, `vm${n}`, {})),
+  );
+  const { model, find } = made([whole]);
+  const nodes = model.children(find(`run/${whole.id}`));
+  assert.equal(nodes.length, 101);
+  assert.equal(nodes.at(-1)?.kind, 'more');
 });
