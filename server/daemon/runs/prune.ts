@@ -2,9 +2,11 @@
 import { failpoint } from '../../base/failpoint.ts';
 import type { PruneRequest, RunOutcome } from '../../protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
+import type { RestorePointId } from '../../protocol/ids.ts';
 import type { Repository, StoredRestorePoint } from '../../repository/index.ts';
 import type { ActivePolicy, Policies } from '../policies/api.ts';
 import { boundDecisions, maxDecisions } from '../policies/retention.ts';
+import { FailedWithOutcome } from './context.ts';
 import type { RunContext, RunServices } from './context.ts';
 import { planByCount, planByPolicies } from './prune-plan.ts';
 import type { PrunePlan, PruneSource, Removal } from './prune-plan.ts';
@@ -12,7 +14,8 @@ import type { PrunePlan, PruneSource, Removal } from './prune-plan.ts';
 /**
  * Keeps the newest `keepLast` restore points of each VM, or without it what the retention of the applied policies says. Restore points that
  * cannot be read are left alone. Throws `TM7002` when the policy that is asked for is not applied, and `TM1001` for a count together with
- * a policy, whose rules do not go by it.
+ * a policy, whose rules do not go by it, and for a policy that stores in another repository, whose rules are not meant for this one. What was
+ * deleted before it failed is in the outcome that comes with the error.
  */
 export async function executePrune(
   request: PruneRequest,
@@ -38,19 +41,31 @@ export async function executePrune(
   }
   const pins = await repository.pins(signal);
   const plan = await planOf(request, { repository, points, pins, owner: services.owner, context }, services);
-  const removed: StoredRestorePoint[] = [];
-  const spared: StoredRestorePoint[] = [];
-  for (const removal of plan.remove) {
-    throwIfAborted(signal);
-    const goes = await remove(removal, request, repository, context, services.policies);
-    (goes ? removed : spared).push(removal.point);
+  const removed = new Set<RestorePointId>();
+  try {
+    for (const removal of plan.remove) {
+      throwIfAborted(signal);
+      if (await remove(removal, request, repository, context, services.policies)) removed.add(removal.point.id);
+    }
+  } catch (error) {
+    throw new FailedWithOutcome(TidemarkError.from(error), outcomeOf(request, plan, removed, context));
   }
+  return outcomeOf(request, plan, removed, context);
+}
+
+function outcomeOf(
+  request: PruneRequest,
+  plan: PrunePlan,
+  removed: ReadonlySet<RestorePointId>,
+  context: RunContext,
+): RunOutcome {
+  const spared = plan.remove.flatMap(({ point }) => (removed.has(point.id) ? [] : [point.id]));
   // Runs of policies ask for their VMs, every hour perhaps, and each outcome is kept: of those, what stays needs no words.
   const decisions = request.vms === undefined ? plan.decisions : plan.decisions?.filter(({ keep }) => !keep);
   return {
     kind: 'prune',
-    kept: [...plan.keep, ...spared].map(({ id }) => id),
-    removed: removed.map(({ id }) => id),
+    kept: [...plan.keep.map(({ id }) => id), ...spared],
+    removed: [...removed],
     dryRun: request.dryRun,
     ...(decisions === undefined ? {} : { decisions: shownOf(decisions, context) }),
   };
@@ -61,8 +76,18 @@ async function planOf(request: PruneRequest, source: PruneSource, { policies, no
   const wanted =
     request.policy === undefined
       ? policies.list().filter(({ policy }) => policy.repository === request.repository)
-      : [policies.get(request.policy)];
+      : [storingHere(policies.get(request.policy), request.repository)];
   return planByPolicies(source, wanted, request.vms, now());
+}
+
+/** What a policy stored in another repository before is kept there: its rules count what it stores now. */
+function storingHere(policy: ActivePolicy, repository: string): ActivePolicy {
+  if (policy.policy.repository === repository) return policy;
+  throw new TidemarkError(
+    errorCodes.invalidInput,
+    `Policy ${policy.name} stores in repository ${policy.policy.repository}, not in ${repository}.`,
+    { hint: `What it made in ${repository} before stays until somebody deletes it.` },
+  );
 }
 
 /** Deletes one restore point, or says that it would. False when it stays after all. */

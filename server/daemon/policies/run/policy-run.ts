@@ -1,5 +1,5 @@
 /**
- * The run of a policy: a backup of each of its VMs, then its retention, then its verification, each as a run of its own. It goes on with the version
+ * The run of a policy: a backup of each of its VMs, then its verification, then its retention, each as a run of its own. It goes on with the version
  * that was applied when it began. That a VM fails stops no other.
  */
 import { policyTimezone } from '../../../policy/index.ts';
@@ -75,10 +75,11 @@ class PolicyRun {
     };
     try {
       const after = new AfterBackups(this.#record, this.#context, this.#services, this.#parts);
-      this.#context.phase('collecting');
-      outcome = { ...outcome, ...defined({ retention: await after.retention(outcome.vms) }) };
       this.#context.phase('verifying');
-      outcome = { ...outcome, ...defined({ verification: await after.verification(outcome.vms) }) };
+      const verification = await after.verification(outcome.vms);
+      outcome = { ...outcome, ...defined({ verification }) };
+      this.#context.phase('collecting');
+      outcome = { ...outcome, ...defined({ retention: await after.retention(outcome.vms, verification) }) };
     } catch (error) {
       throw new FailedWithOutcome(signal.aborted ? reasonOf(signal) : TidemarkError.from(error), outcome);
     }

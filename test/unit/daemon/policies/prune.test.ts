@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 
 import { ulid } from '../../../../server/base/ulid.ts';
 import type { ActivePolicy } from '../../../../server/daemon/policies/api.ts';
+import { FailedWithOutcome } from '../../../../server/daemon/runs/context.ts';
 import { executePrune } from '../../../../server/daemon/runs/prune.ts';
 import { parsePolicy } from '../../../../server/policy/index.ts';
 import type { PruneRequest, RunOutcome } from '../../../../server/protocol/daemon.ts';
@@ -192,6 +193,34 @@ describe('a prune by the retention of the policies', () => {
     await prune({ policy: 'b' });
     assert.deepEqual(deleted, [points[2]?.id]);
     await assert.rejects(prune({ policy: 'c' }), { code: errorCodes.policyNotFound });
+  });
+
+  it('refuses a policy that stores in another repository now: its rules are not meant for what it left here', async () => {
+    policies = [applied('a', 'retention: { keepLast: 1 }\n', 'other')];
+    points = daily(3, 'vm1', 'a');
+    await assert.rejects(prune({ policy: 'a' }), { code: errorCodes.invalidInput });
+    assert.deepEqual(deleted, []);
+  });
+
+  it('says what it deleted when it fails on its way', async () => {
+    policies = [applied('a', 'retention: { keepLast: 1 }\n')];
+    points = daily(4, 'vm1', 'a');
+    const ids = points.map(({ id }) => id);
+    fake.onCall = () => {
+      if (deleted.length === 2) fake.onCall = fails;
+    };
+    const fails = (): void => {
+      deleted.pop();
+      throw new TidemarkError(errorCodes.repositoryUnavailable, 'the disk is gone');
+    };
+    await assert.rejects(prune(), (error: unknown) => {
+      assert(error instanceof FailedWithOutcome);
+      assert.equal(error.code, errorCodes.repositoryUnavailable);
+      assert(error.outcome.kind === 'prune');
+      assert.deepEqual(error.outcome.removed, ids.slice(0, 2));
+      assert.deepEqual(error.outcome.kept, [ids[3], ids[2]]);
+      return true;
+    });
   });
 
   it('keeps what is pinned, which takes no place of the others', async () => {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { beforeEach, afterEach, describe, it } from 'node:test';
 
+import { FailedWithOutcome } from '../../../../server/daemon/runs/context.ts';
 import type { RunContext } from '../../../../server/daemon/runs/context.ts';
 import type { BackupRequest, RunInfo } from '../../../../server/protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../../../server/protocol/errors.ts';
 import type { ErrorCode } from '../../../../server/protocol/errors.ts';
+import { restorePointId } from '../../../../server/protocol/ids.ts';
 import { untilAborted } from '../../../integration/support/fake-parts.ts';
 import { PolicySite } from '../support/policy-site.ts';
 import { settled } from '../support/virtual-clock.ts';
@@ -284,6 +286,84 @@ describe('the run of a policy', () => {
       site.requests.map(({ kind }) => kind),
       ['backup'],
     );
+  });
+
+  it('verifies before it deletes, and deletes nothing of a VM of which damage was found', async () => {
+    site.addVm('hv01', 'dc01', 'sql01', 'web01');
+    site.apply('retention: {keepLast: 1}\nverify: after-backup');
+    await site.ended(site.start());
+    const kinds = site.requests.map(({ kind }) => kind);
+    assert.deepEqual(kinds, ['backup', 'backup', 'backup', 'verify', 'prune']);
+    site.problems = 1;
+    const old = restorePointId('01ARZ3NDEKTSV4RRFFQ69G5FAV', '');
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is looked at
+    site.points = [{ id: old, vmId: site.idOfVm('web01') }] as unknown as typeof site.points;
+    // A new one of dc01, and an old one of web01 that shares the damaged data.
+    site.damagedPoints = ({ restorePoints = [] }) => [...restorePoints.slice(0, 1), old];
+    const run = await site.ended(site.start());
+    assert.equal(run.state, 'failed');
+    const prune = site.requests.at(-1);
+    assert(prune?.kind === 'prune');
+    assert.deepEqual(prune.vms, [site.idOfVm('sql01')]);
+    assert.match(run.warnings.join(), /nothing of dc01 is deleted.*nothing of web01 is deleted/);
+  });
+
+  it('deletes nothing when it cannot be told whose restore points are damaged', async () => {
+    site.addVm('hv01', 'sql01', 'web01');
+    site.apply('retention: {keepLast: 1}\nverify: after-backup');
+    site.problems = 1;
+    site.damagedPoints = () => [restorePointId('01ARZ3NDEKTSV4RRFFQ69G5FAV', '')];
+    const run = await site.ended(site.start());
+    assert.equal(run.outcome.retention, undefined);
+    assert.equal(site.requests.at(-1)?.kind, 'verify');
+  });
+
+  it('deletes as always when damage hits no restore point', async () => {
+    site.addVm('hv01', 'sql01');
+    site.apply('retention: {keepLast: 1}\nverify: after-backup');
+    site.problems = 1;
+    await site.ended(site.start());
+    assert.equal(site.requests.at(-1)?.kind, 'prune');
+  });
+
+  it('deletes nothing when the verification could not be carried out, and says so', async () => {
+    site.addVm('hv01', 'sql01');
+    site.apply('retention: {keepLast: 1}\nverify: after-backup');
+    site.verify = fails(errorCodes.repositoryLocked);
+    const run = await site.ended(site.start());
+    assert.equal(run.state, 'succeeded');
+    assert.equal(run.outcome.verification?.error?.code, errorCodes.repositoryLocked);
+    assert.equal(run.outcome.retention, undefined);
+    assert.equal(site.requests.at(-1)?.kind, 'verify');
+    assert.match(run.warnings.join(), /nothing is deleted, since the verification was not carried out/);
+  });
+
+  it('deletes nothing in its repository when its policy stores in another one meanwhile', async () => {
+    site.addVm('hv01', 'sql01');
+    let release = (): void => undefined;
+    site.backups.set('sql01', () => new Promise((resolve) => (release = resolve)));
+    site.apply('retention: {keepLast: 9}');
+    const id = site.start();
+    await settled();
+    site.apply('retention: {keepLast: 1}', 'nightly', 'second');
+    release();
+    const run = await site.ended(id);
+    assert.equal(run.state, 'succeeded');
+    assert.equal(run.outcome.retention, undefined);
+    assert.equal(site.requests.at(-1)?.kind, 'backup');
+  });
+
+  it('says what a retention deleted that failed on its way', async () => {
+    site.addVm('hv01', 'sql01');
+    site.apply('retention: {keepLast: 1}');
+    const removed = [restorePointId('01ARZ3NDEKTSV4RRFFQ69G5FAV', '')];
+    const failure = new TidemarkError(errorCodes.repositoryUnavailable, 'The disk is gone.');
+    site.prune = async () => {
+      throw new FailedWithOutcome(failure, { kind: 'prune', kept: [], removed, dryRun: false });
+    };
+    const run = await site.ended(site.start());
+    assert.deepEqual(run.outcome.retention, { removed, kept: 0, error: failure.report() });
+    assert.match(run.warnings.join(), /not carried out to its end; 1 restore points are deleted/);
   });
 
   it('says what failed of the retention without calling the backups failed', async () => {

@@ -25,6 +25,7 @@ import type {
 } from '../../../../server/protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../../../server/protocol/errors.ts';
 import { ownerId, restorePointId, vmId } from '../../../../server/protocol/ids.ts';
+import type { RestorePointId } from '../../../../server/protocol/ids.ts';
 import { ulid } from '../../../../server/base/ulid.ts';
 import type { Repository, StoredRestorePoint } from '../../../../server/repository/index.ts';
 import { settled, VirtualClock } from './virtual-clock.ts';
@@ -57,6 +58,9 @@ export class PolicySite implements AsyncDisposable {
   readonly requests: (BackupRequest | PruneRequest | VerifyRequest)[] = [];
   prune: () => Promise<void> = async () => undefined;
   problems = 0;
+  /** What each problem that a verification finds hits. */
+  damagedPoints: (request: VerifyRequest) => readonly RestorePointId[] = () => [];
+  verify: () => Promise<void> = async () => undefined;
   readonly logged: string[] = [];
   readonly #directory = mkdtempSync(join(tmpdir(), 'tidemark-policies-'));
   readonly #numbers = new Map<string, number>();
@@ -161,8 +165,8 @@ export class PolicySite implements AsyncDisposable {
   }
 
   /** Applies a policy named `nightly` that takes in all VMs; `more` is YAML. */
-  apply(more = '', name = 'nightly'): void {
-    const text = `name: ${name}\nrepository: main\nselect:\n  - host: '*'\n    vms: ['*']\n${more}\n`;
+  apply(more = '', name = 'nightly', repository = 'main'): void {
+    const text = `name: ${name}\nrepository: ${repository}\nselect:\n  - host: '*'\n    vms: ['*']\n${more}\n`;
     const { policy, diagnostics } = parsePolicy(text);
     assert(policy !== undefined, JSON.stringify(diagnostics));
     this.policies.apply({ text, policy, by: 'test' });
@@ -245,8 +249,10 @@ export class PolicySite implements AsyncDisposable {
 
   async #verify(request: VerifyRequest): Promise<RunOutcome> {
     this.requests.push(request);
+    await this.verify();
     const error = new TidemarkError(errorCodes.blobCorrupt, 'It is damaged.').report();
-    const problems = Array.from({ length: this.problems }, () => ({ what: 'a pack', error, restorePoints: [] }));
+    const restorePoints = this.damagedPoints(request);
+    const problems = Array.from({ length: this.problems }, () => ({ what: 'a pack', error, restorePoints }));
     return { kind: 'verify', restorePoints: request.restorePoints?.length ?? 0, blobs: 0, readBytes: 0, problems };
   }
 
