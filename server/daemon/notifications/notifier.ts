@@ -37,6 +37,8 @@ export interface NotifierOptions {
 const defaultTimeouts = { webhookMs: 15_000, mailMs: 60_000 };
 /** What `notify.on` is when it is absent. */
 const defaultResults: readonly RunResult[] = ['failure', 'warning'];
+/** A path of a webhook that is as long may be a secret; a shorter one is part of too many other texts. */
+const minSecretPath = 24;
 /** Messages of one run in answers. */
 const maxOfRun = 1024;
 
@@ -145,7 +147,9 @@ export class Notifier {
   async #send({ id, channel, target, body }: NewNotification, signal: AbortSignal): Promise<void> {
     const { ca = trustedCertificates(), timeouts = defaultTimeouts, sender } = this.#options;
     if (channel === 'webhook') {
-      this.#options.secrets.keepOutOfLogs(parseWebhookUrl(target).search);
+      const { search, pathname } = parseWebhookUrl(target);
+      this.#options.secrets.keepOutOfLogs(search);
+      if (pathname.length >= minSecretPath) this.#options.secrets.keepOutOfLogs(pathname);
       const userAgent = `Tidemark/${sender.version}`;
       await postWebhook({ url: target, body, id, userAgent, timeoutMs: timeouts.webhookMs, ca, signal });
       return;

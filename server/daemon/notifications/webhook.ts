@@ -22,11 +22,11 @@ export interface WebhookPost {
   readonly signal: AbortSignal;
 }
 
-/** The address without what follows `?` or `#`: receivers have their secrets there. */
+/** Which server the address is of, and no more: receivers have their secrets behind `?`, and many in the path (chat services do). */
 export function shownWebhook(url: string): string {
   if (!URL.canParse(url)) return 'an address that is none';
-  const { protocol, host, pathname } = new URL(url);
-  return `${protocol}//${host}${pathname}`.slice(0, 2048);
+  const { protocol, host, pathname, search } = new URL(url);
+  return `${protocol}//${host}/${pathname + search === '/' ? '' : '…'}`.slice(0, 2048);
 }
 
 /** The parsed address. Throws `TM1001` for one that is not http or https, or holds a user or password. */

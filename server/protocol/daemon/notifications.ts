@@ -22,7 +22,7 @@ export type SmtpServer = Parsed<typeof smtpServer>;
 export const notificationState = oneOf('waiting', 'delivered', 'failed');
 export const notificationInfo = object({
   channel: oneOf('webhook', 'email'),
-  /** The address, without what follows a `?`. */
+  /** The address; of a webhook only the server, since the rest may be a secret. */
   target: string({ maxLength: 2048 }),
   state: notificationState,
   attempts: integer(),

@@ -157,7 +157,9 @@ describe('the notifier', () => {
   });
 
   it('says what became of messages without the secret of an address', async () => {
-    apply(`notify:\n  webhook: ${url}?token=hunter22\n  email: [ops@example.com, ops@example.com, boss@example.com]\n`);
+    apply(
+      `notify:\n  webhook: ${url}/services/T0123456/hunter2?token=hunter22\n  email: [ops@example.com, ops@example.com, boss@example.com]\n`,
+    );
     end(policyRun([failedVm]));
     for (let turn = 0; turn < 500 && notifier.waiting > 2; turn++)
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -165,13 +167,14 @@ describe('the notifier', () => {
     assert.deepEqual(
       infos.map(({ channel, target, state, attempts, error }) => [channel, target, state, attempts, error?.message]),
       [
-        ['webhook', url, 'delivered', 1, undefined],
+        ['webhook', `${new URL(url).origin}/…`, 'delivered', 1, undefined],
         ['email', 'ops@example.com', 'waiting', 1, 'No mail server is set up.'],
         ['email', 'boss@example.com', 'waiting', 1, 'No mail server is set up.'],
       ],
     );
     assert.doesNotMatch(JSON.stringify(infos) + lines.join('\n'), /hunter22/);
     assert.equal(secrets.redact('POST /hook?token=hunter22'), 'POST /hook<redacted>');
+    assert.equal(secrets.redact('POST /hook/services/T0123456/hunter2'), 'POST <redacted>');
   });
 
   it('keeps the password of the mail server only for the server and the user it was given for', async () => {

@@ -85,7 +85,7 @@ describe('a webhook', () => {
       const { url } = await receiver((_request, response) => response.writeHead(status).end('hunter22'));
       assert.match(
         await failureOf(post(url)),
-        new RegExp(`^TM7006 http://127.0.0.1:\\d+/hook answers with status ${status}\\.$`),
+        new RegExp(`^TM7006 http://127.0.0.1:\\d+/… answers with status ${status}\\.$`),
       );
     }
   });
@@ -178,7 +178,9 @@ describe('a webhook', () => {
   });
 
   it('is shown without what may be secret', () => {
-    assert.equal(shownWebhook('https://ops.example:8443/a/b?token=hunter22#hunter22'), 'https://ops.example:8443/a/b');
+    for (const secret of ['services/T0/hunter22', '?token=hunter22', 'a#hunter22', 'a/b?token=hunter22#hunter22'])
+      assert.equal(shownWebhook(`https://ops.example:8443/${secret}`), 'https://ops.example:8443/…');
+    assert.equal(shownWebhook('https://ops.example'), 'https://ops.example/');
     assert.equal(shownWebhook('nonsense hunter22'), 'an address that is none');
   });
 });
