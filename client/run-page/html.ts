@@ -41,7 +41,7 @@ export function runPageHtml(webview: vscode.Webview, extensionUri: vscode.Uri): 
 <section id="error" class="box" role="alert" hidden><p id="error-message"></p><p id="error-hint"></p></section>
 <dl id="facts"></dl>
 <ol id="phases" aria-label="${t(vscode.l10n.t('Phases'))}"></ol>
-<section id="progress" hidden><h2>${t(vscode.l10n.t('Disks'))}</h2><div id="total"></div><div id="disks"></div></section>
+<section id="progress" hidden><h2 id="parts"></h2><div id="total"></div><div id="disks"></div></section>
 <section id="throughput" hidden><h2>${t(vscode.l10n.t('Throughput'))}</h2>
 <figure><svg id="chart" role="img" viewBox="0 0 1000 160" preserveAspectRatio="none"></svg>
 <figcaption><span id="chart-top"></span><span id="chart-end"></span></figcaption></figure></section>

@@ -29,6 +29,8 @@ export interface RunPageState {
   readonly tone: 'quiet' | 'active' | 'good' | 'bad';
   readonly facts: readonly Fact[];
   readonly phases: readonly { readonly text: string; readonly state: PhaseState; readonly spoken: string }[];
+  /** What the bars are of: disks, or the VMs of a policy. */
+  readonly parts: string;
   readonly total?: Bar | undefined;
   readonly disks: readonly Bar[];
   readonly error?: { readonly message: string; readonly hint?: string | undefined; readonly code: string } | undefined;

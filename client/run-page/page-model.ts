@@ -1,6 +1,6 @@
 /** What the run page shows of a run, in words and figures. */
 import { formatBytes, formatDuration } from '../../server/base/format.ts';
-import type { RunInfo, RunPhase, RunSample } from '../../server/protocol/daemon.ts';
+import type { RunInfo, RunPhase, RunProgress, RunSample } from '../../server/protocol/daemon.ts';
 import { l10n } from '../base/l10n.ts';
 import { hasEnded } from '../stores/run-order.ts';
 import { amountText, durationText, kindText, outcomeText, phaseText, stateText } from '../views/runs/run-texts.ts';
@@ -19,6 +19,8 @@ const phasesOf: Readonly<Record<RunInfo['request']['kind'], readonly RunPhase[]>
   policy: ['connecting', 'transfer', 'collecting', 'verifying'],
 };
 
+type RunDiskProgress = RunProgress['disks'][number];
+
 /** The page of a run at `now`, ms since 1970. */
 export function runPageState(run: RunInfo, now: number): RunPageState {
   const { progress, error } = run;
@@ -31,13 +33,32 @@ export function runPageState(run: RunInfo, now: number): RunPageState {
     tone: tone(run),
     facts: facts(run, now),
     phases: phases(run),
-    ...(moves ? { total: bar(l10n.t('All disks'), progress.doneBytes, progress.totalBytes) } : {}),
-    disks: progress.disks.map(({ name, doneBytes, totalBytes }) => bar(name, doneBytes, totalBytes)),
+    parts: run.request.kind === 'policy' ? l10n.t('VMs') : l10n.t('Disks'),
+    ...(moves ? { total: bar(totalName(run), progress.doneBytes, progress.totalBytes) } : {}),
+    disks: shownParts(progress.disks).map((disk) => part(disk, run)),
     ...(error === undefined ? {} : { error: { message: error.message, hint: error.hint, code: error.code } }),
     warnings: run.warnings,
     canCancel: run.state === 'queued' || run.state === 'running',
     canRetry: run.state === 'failed' || run.state === 'interrupted' || run.state === 'cancelled',
   };
+}
+
+const totalName = ({ request }: RunInfo): string =>
+  request.kind === 'policy' ? l10n.t('All VMs') : l10n.t('All disks');
+
+/** More bars than these nobody watches: of more, those that move come first. */
+const maxBars = 100;
+
+function shownParts(disks: RunProgress['disks']): RunProgress['disks'] {
+  if (disks.length <= maxBars) return disks;
+  const moves = ({ doneBytes, totalBytes }: RunDiskProgress): boolean => doneBytes < totalBytes;
+  return [...disks.filter(moves), ...disks.filter((disk) => !moves(disk))].slice(0, maxBars);
+}
+
+/** What a VM of a policy has to read is not known before its own run has begun: until then it is not done, as a disk without changes is. */
+function part({ name, doneBytes, totalBytes }: RunDiskProgress, run: RunInfo): Bar {
+  const unknown = run.request.kind === 'policy' && totalBytes === 0 && !hasEnded(run);
+  return unknown ? { name, amount: l10n.t('nothing read yet') } : bar(name, doneBytes, totalBytes);
 }
 
 function bar(name: string, doneBytes: number, totalBytes: number): Bar {

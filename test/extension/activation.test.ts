@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import * as vscode from 'vscode';
 
@@ -17,6 +19,14 @@ describe('activation', () => {
       `note: activation: ${activationMs.toFixed(1)} ms, of which the processor ${activationCpuMs.toFixed(1)} ms`,
     );
     assert.ok(activationCpuMs < 100, `${activationCpuMs} ms`);
+  });
+
+  it('does not load the language client before a policy is open', async () => {
+    await activated();
+    const { extensionPath } = extension();
+    const loaded = Object.keys(createRequire(join(extensionPath, 'package.json')).cache);
+    assert.ok(loaded.some((file) => file.endsWith('extension.cjs')));
+    assert.ok(!loaded.some((file) => file.endsWith('policy-language-client.cjs')));
   });
 
   it('handles every command of the manifest', async () => {

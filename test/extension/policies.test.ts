@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, it, mock } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as vscode from 'vscode';
@@ -62,6 +63,21 @@ function at(document: vscode.TextDocument, marker: string): vscode.Position {
   const offset = document.getText().indexOf(marker);
   assert.ok(offset >= 0, `${marker} is in the text`);
   return document.positionAt(offset + marker.length);
+}
+
+/** The language servers that this extension host has started. */
+function serverProcesses(): readonly number[] {
+  const own = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
+  return own.map(Number).filter((pid) => {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      const parent = /^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+      return command.includes('policy-language.js') && Number(parent) === process.pid;
+    } catch {
+      // It ended meanwhile.
+      return false;
+    }
+  });
 }
 
 const labelOf = ({ label }: vscode.CompletionItem): string => (typeof label === 'string' ? label : label.label);
@@ -285,6 +301,20 @@ describe('policy files', () => {
     assert.deepEqual(errors, []);
     const { file } = await state('not-applied');
     assert.ok(file);
+  });
+
+  it('are checked again when the server ended by itself', async (t) => {
+    if (process.platform !== 'linux') {
+      t.skip('how to find the process is known for Linux only');
+      return;
+    }
+    const known = serverProcesses();
+    assert.equal(known.length, 1, 'one server for this window');
+    for (const pid of known) process.kill(pid, 'SIGKILL');
+    await eventually('another server', () => serverProcesses().some((pid) => !known.includes(pid)));
+    const document = await open('nam: x\n', 'again.backup.yaml');
+    await eventually('a diagnostic of the key', () => vscode.languages.getDiagnostics(document.uri).length > 0);
+    await vscode.workspace.fs.delete(document.uri);
   });
 
   it('are checked again after the server was started anew', async () => {

@@ -59,6 +59,7 @@ function showState(state: RunPageState): void {
     }),
   );
   html('progress').hidden = state.disks.length === 0;
+  setText(html('parts'), state.parts);
   showBars(html('total'), state.total === undefined || state.disks.length < 2 ? [] : [state.total]);
   showBars(html('disks'), state.disks);
   html('warnings').hidden = state.warnings.length === 0;

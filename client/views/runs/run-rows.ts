@@ -139,11 +139,19 @@ export function runTooltip(run: RunInfo, now: number): string {
   );
 }
 
-function diskTable({ progress: { disks } }: RunInfo): string {
+/** A policy may take in more VMs than a tooltip has room for. */
+const maxTooltipRows = 20;
+
+function diskTable({ request, progress: { disks } }: RunInfo): string {
   if (disks.length === 0) return '';
-  return table(
-    [l10n.t('Disk'), l10n.t('Done'), l10n.t('Of')],
-    disks.map(({ name, doneBytes, totalBytes }) => [name, formatBytes(doneBytes), formatBytes(totalBytes)]),
+  const shown = disks.slice(0, maxTooltipRows);
+  const more = disks.length - shown.length;
+  return blocks(
+    table(
+      [request.kind === 'policy' ? l10n.t('VM') : l10n.t('Disk'), l10n.t('Done'), l10n.t('Of')],
+      shown.map(({ name, doneBytes, totalBytes }) => [name, formatBytes(doneBytes), formatBytes(totalBytes)]),
+    ),
+    more > 0 ? escaped(l10n.t('and {0} more', more.toLocaleString())) : undefined,
   );
 }
 

@@ -123,10 +123,12 @@ export class RunsModel implements TreeModel<RunsNode> {
         nodes.push(messageNode(id, 'error', what, { key: `problem/${index}`, hint: error.message }));
       }
     }
+    // What the run of a policy reads are VMs, each of which has a run of its own.
+    if (run.request.kind === 'policy') return [...nodes, ...this.#parts(id, run)];
     for (const index of run.progress.disks.keys()) {
       nodes.push({ kind: 'runDisk', id: `${id}/disk/${index}`, runId, index });
     }
-    return run.request.kind === 'policy' ? [...nodes, ...this.#parts(id, run)] : nodes;
+    return nodes;
   }
 
   /** What the run of a policy consists of: its runs, and the VMs of which no run is known. */

@@ -26,7 +26,8 @@ export const runPhase = oneOf(
 export type RunPhase = Parsed<typeof runPhase>;
 
 export const runDiskProgress = object({
-  name: string({ maxLength: 128 }),
+  /** A disk's; of a VM of a policy `host/name`. */
+  name: string({ maxLength: 384 }),
   doneBytes: integer(),
   totalBytes: integer(),
 });
@@ -35,7 +36,8 @@ export const runProgress = object({
   phase: runPhase,
   /** Percent of the host's job (checkpoint, merge) while one runs. */
   jobPercent: optional(integer(0, 100)),
-  disks: array(runDiskProgress, 256),
+  /** The disks of a VM; of the run of a policy, its VMs. */
+  disks: array(runDiskProgress, 16_384),
   doneBytes: integer(),
   totalBytes: integer(),
   /** Mean of the last seconds, bytes per second. */

@@ -179,3 +179,39 @@ test('what the tools answer is capped and says how to narrow', () => {
   assert.ok(facts.length < 12_000);
   assert.throws(() => listVmsInput({ onlyOverdue: 'yes' }, 'input'));
 });
+
+/** The run of a policy over these VMs. */
+function policyRun(disks: RunInfo['progress']['disks']): RunInfo {
+  const run = transferring();
+  return {
+    ...run,
+    request: { kind: 'policy', policy: 'nightly', trigger: 'manual' },
+    progress: { ...run.progress, disks },
+  };
+}
+
+test('the page of the run of a policy shows its VMs, and one that has not begun is not done', () => {
+  const run = policyRun([
+    { name: 'hv01/sql01', doneBytes: mib, totalBytes: 2 * mib },
+    { name: 'hv01/sql02', doneBytes: 0, totalBytes: 0 },
+  ]);
+  const state = runPageState(run, now);
+  assert.deepEqual([state.parts, state.total?.name], ['VMs', 'All VMs']);
+  assert.deepEqual(
+    state.disks.map(({ percent, amount }) => [percent, amount]),
+    [
+      [50, '1 MiB of 2 MiB'],
+      [undefined, 'nothing read yet'],
+    ],
+  );
+  const ended = runPageState({ ...run, state: 'succeeded', finishedAt: '2026-03-01T12:00:00Z' }, now);
+  assert.equal(ended.disks[1]?.percent, 100, 'an incremental of a VM that did not change reads nothing');
+});
+
+test('of thousands of VMs the page has those that move', () => {
+  const disks = Array.from({ length: 5000 }, (_, n) => ({ name: `hv01/vm${n}`, doneBytes: 0, totalBytes: 0 }));
+  const moving = { name: 'hv01/moving', doneBytes: 1, totalBytes: mib };
+  const { disks: bars } = runPageState(policyRun([...disks, moving]), now);
+  assert.equal(bars.length, 100);
+  assert.equal(bars[0]?.name, 'hv01/moving');
+});
