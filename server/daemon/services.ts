@@ -118,13 +118,14 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     identifyVm: (host, vm) => inventory.identify(host, vm),
     redact: (text) => secrets.redact(redact(text)),
     onEnd: (run) => {
+      // Those that do not throw come first.
+      notifier.runEnded(run);
+      metrics.runEnded(run);
       // The run of a policy writes through runs of its own only.
       if (run.request.kind !== 'policy') restorePoints.invalidate(repositoryOf(run.request));
       const succeededAt = fullSuccess(run);
       if (run.request.kind === 'policy' && succeededAt !== undefined)
         policies.succeeded(run.request.policy, succeededAt);
-      notifier.runEnded(run);
-      metrics.runEnded(run);
       if (leavesSomethingOnHosts(run)) for (const host of hosts.list()) cleaner.request(host.name);
     },
   });

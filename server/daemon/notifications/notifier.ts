@@ -12,7 +12,7 @@ import { parseMail, runEndedMail, testMail } from './mail-text.ts';
 import { MailServer } from './mail-server.ts';
 import type { MailSecrets } from './mail-server.ts';
 import type { RunEnded, Sender } from './message.ts';
-import { Outbox } from './outbox.ts';
+import { Outbox, retryDelaysMs } from './outbox.ts';
 import { policyOutcome, resultOf } from './run-result.ts';
 import type { RunResult } from './run-result.ts';
 import { refuseMailAddress, sendMail } from './mail.ts';
@@ -39,6 +39,8 @@ const defaultTimeouts = { webhookMs: 15_000, mailMs: 60_000 };
 const defaultResults: readonly RunResult[] = ['failure', 'warning'];
 /** A path of a webhook that is as long may be a secret; a shorter one is part of too many other texts. */
 const minSecretPath = 24;
+/** Ended runs that are kept in memory. */
+const maxUntold = 256;
 /** Messages of one run in answers. */
 const maxOfRun = 1024;
 
@@ -47,6 +49,11 @@ export class Notifier {
   readonly mailServer: MailServer;
   readonly #options: NotifierOptions;
   readonly #outbox: Outbox;
+  /** Ended runs that the outbox has not taken yet. */
+  readonly #untold = new Map<RunId, RunInfo>();
+  /** How often in a row it did not take them all. */
+  #failures = 0;
+  #timer: Disposable | undefined;
 
   constructor(options: NotifierOptions) {
     this.#options = options;
@@ -66,22 +73,40 @@ export class Notifier {
     for (const id of store.notifications.untold()) {
       try {
         const run = store.run(id);
-        if (run !== undefined) this.runEnded(run);
+        if (run !== undefined) this.#untold.set(id, run);
       } catch (error) {
         log.log('error', `How run ${id} ended cannot be told`, error);
       }
     }
     this.#outbox.start();
+    this.#tell();
   }
 
   /** To be called when a run ended, however it ended. Does not throw. */
   runEnded(run: RunInfo): void {
     if (run.request.kind !== 'policy') return;
-    try {
-      this.#outbox.add(run.id, this.#messagesOf(run, run.request.policy));
-    } catch (error) {
-      this.#options.log.log('error', `How run ${run.id} ended cannot be told`, error);
+    // What is too much to keep here is in the history, where the next start of the daemon finds it.
+    if (this.#untold.size < maxUntold) this.#untold.set(run.id, run);
+    this.#tell();
+  }
+
+  /** What the outbox does not take, as with a disk that is full, is tried again later. */
+  #tell(): void {
+    const { clock, log } = this.#options;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    for (const [id, run] of this.#untold) {
+      try {
+        if (run.request.kind === 'policy') this.#outbox.add(id, this.#messagesOf(run, run.request.policy));
+        this.#untold.delete(id);
+      } catch (error) {
+        log.log('error', `How run ${id} ended cannot be told yet`, error);
+      }
     }
+    this.#failures = this.#untold.size === 0 ? 0 : this.#failures + 1;
+    if (this.#failures === 0) return;
+    const delay = retryDelaysMs[Math.min(this.#failures, retryDelaysMs.length) - 1] ?? 0;
+    this.#timer = clock.setTimer(delay, () => this.#tell());
   }
 
   /** How many messages are neither delivered nor given up. */
@@ -107,6 +132,7 @@ export class Notifier {
   }
 
   async close(): Promise<void> {
+    this.#timer?.[Symbol.dispose]();
     await this.#outbox.close();
   }
 

@@ -83,7 +83,7 @@ export class RunManager {
       store: this.#options.store,
       log: this.#options.log,
       redact: this.#options.redact,
-      onUpdate: (info) => this.#listeners.forEach((listener) => listener(info)),
+      onUpdate: (info) => this.#tell(info),
       onJournal: (from, entry) => this.#beforeJournal(from, entry),
     });
     this.#options.store.insertRun(run.info(), key);
@@ -209,6 +209,17 @@ export class RunManager {
     for (const run of this.#active.values()) {
       this.#options.log.log('error', `Run ${run.id} did not stop in time; the next start of the daemon cleans up`);
       this.#end(run, { state: 'interrupted', error: stoppingError().report() });
+    }
+  }
+
+  /** That one who listens fails keeps no run from ending, and nobody else from hearing of it. */
+  #tell(run: RunInfo): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(run);
+      } catch (error) {
+        this.#options.log.log('error', `After a change of run ${run.id} (${run.state}) something failed`, error);
+      }
     }
   }
 

@@ -53,7 +53,13 @@ export class Scheduler implements ScheduleView, Disposable {
   /** Begins. What came due while the daemon was not there, and what its end interrupted, is dealt with first. */
   start(): void {
     const { policies, runs } = this.#options;
-    for (const state of this.#states.values()) this.#recover(state);
+    for (const state of this.#states.values()) {
+      try {
+        this.#recover(state);
+      } catch (error) {
+        this.#log('error', state.policy, 'what the end of the daemon left of its schedule cannot be told', error);
+      }
+    }
     this.#subscriptions.push(
       policies.onChange(() => this.#wake()),
       runs.onChange((run) => this.#onRun(run)),
@@ -186,7 +192,7 @@ export class Scheduler implements ScheduleView, Disposable {
   /** At the start of the daemon: a run that was interrupted, or did not begin, is as one that was missed. */
   #recover(state: ScheduleState): void {
     const { started, waiting, ...rest } = state;
-    const interrupted = started === undefined ? undefined : this.#interrupted(started);
+    const interrupted = started === undefined ? undefined : this.#interrupted(started, state.policy);
     if (interrupted === undefined && waiting === undefined) {
       if (started !== undefined) this.#put(rest);
       return;
@@ -200,8 +206,14 @@ export class Scheduler implements ScheduleView, Disposable {
   }
 
   /** The run as one that waits again; undefined when it came to an end of its own. */
-  #interrupted({ key, ...started }: StartedRun): WaitingRun | undefined {
-    const run = this.#options.runByKey(key);
+  #interrupted({ key, ...started }: StartedRun, policy: string): WaitingRun | undefined {
+    let run: RunInfo | undefined;
+    try {
+      run = this.#options.runByKey(key);
+    } catch (error) {
+      // A backup too many does no harm, one that is missing does.
+      this.#log('error', policy, 'its last run cannot be read and counts as interrupted', error);
+    }
     if (run !== undefined && run.state !== 'interrupted') return undefined;
     return { ...started, interruptions: started.interruptions + 1 };
   }
@@ -266,9 +278,13 @@ export class Scheduler implements ScheduleView, Disposable {
     const names = new Set(policies.map(({ name }) => name));
     for (const { policy } of this.#states.values()) {
       if (names.has(policy)) continue;
-      this.#options.store.delete(policy);
-      this.#states.delete(policy);
-      this.#next.delete(policy);
+      try {
+        this.#options.store.delete(policy);
+        this.#states.delete(policy);
+        this.#next.delete(policy);
+      } catch (error) {
+        this.#log('error', policy, 'its state could not be deleted; it is tried again in a minute', error);
+      }
     }
   }
 

@@ -445,6 +445,25 @@ describe('run manager', () => {
     store = openSqliteStore(join(directory, 'db'), silentLogger);
   });
 
+  it('ends a run also when one who listens fails, as with a disk that is full', async () => {
+    using _ = manager.onChange(() => {
+      throw new Error('database or disk is full');
+    });
+    const told: RunInfo[] = [];
+    using other = manager.onChange((run) => told.push(run));
+    const run = manager.start(gc(), undefined);
+    const next = manager.start(gc(), undefined);
+    stage.succeed(run.id);
+    await sleep(20);
+    assert.equal(manager.get(run.id).state, 'succeeded');
+    assert.deepEqual(
+      ended.map(({ id }) => id),
+      [run.id],
+    );
+    assert.equal(manager.get(next.id).state, 'running');
+    assert.equal(told.findLast(({ id }) => id === run.id)?.state, 'succeeded');
+  });
+
   it('marks what a killed daemon left active as interrupted, and says when the restore point was complete', async () => {
     const run = manager.start(backup('a'), undefined);
     const path = join(directory, 'crash.partial');

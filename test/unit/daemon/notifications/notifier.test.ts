@@ -3,10 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 
 import { lineLogger, silentLogger } from '../../../../server/base/log.ts';
 import { Notifier } from '../../../../server/daemon/notifications/notifier.ts';
+import { retryDelaysMs } from '../../../../server/daemon/notifications/outbox.ts';
 import { PolicyRegistry } from '../../../../server/daemon/policies/registry.ts';
 import { SecretStore } from '../../../../server/daemon/secrets.ts';
 import { openSqliteStore } from '../../../../server/daemon/store/sqlite.ts';
@@ -175,6 +176,24 @@ describe('the notifier', () => {
     assert.doesNotMatch(JSON.stringify(infos) + lines.join('\n'), /hunter22/);
     assert.equal(secrets.redact('POST /hook?token=hunter22'), 'POST /hook<redacted>');
     assert.equal(secrets.redact('POST /hook/services/T0123456/hunter2'), 'POST <redacted>');
+  });
+
+  it('tells later what the outbox could not take, as with a disk that is full', async () => {
+    apply(`notify: { webhook: '${url}' }\n`);
+    const add = mock.method(store.notifications, 'add', () => {
+      throw new Error('database or disk is full');
+    });
+    end(policyRun([failedVm]));
+    await clock.advance(retryDelaysMs[0] ?? 0);
+    assert.equal(add.mock.callCount(), 2);
+    add.mock.restore();
+    assert.equal(notifier.waiting, 0);
+    await clock.advance(retryDelaysMs[1] ?? 0);
+    await told();
+    assert.deepEqual(
+      got.map(({ run }) => run?.id),
+      [runId],
+    );
   });
 
   it('keeps the password of the mail server only for the server and the user it was given for', async () => {

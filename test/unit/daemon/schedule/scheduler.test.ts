@@ -232,6 +232,23 @@ describe('the scheduler', () => {
     assert.equal(site.scheduler.isNeeded, false);
   });
 
+  it('goes on with the others when the state of a deleted policy cannot be deleted', async () => {
+    await open('2026-03-02T12:00:00Z', schedule('0 13 * * *'));
+    site.apply(schedule('0 14 * * *'), 'other');
+    const remove = mock.method(site.store.schedules, 'delete', () => {
+      throw new Error('database or disk is full');
+    });
+    site.policies.delete('nightly', 'test');
+    await site.clock.pass(2 * hour);
+    assert.deepEqual(begun, ['2026-03-02T14:00:00.000Z']);
+    remove.mock.restore();
+    await site.clock.pass(minute);
+    assert.deepEqual(
+      site.store.schedules.all().map(({ policy }) => policy),
+      ['other'],
+    );
+  });
+
   it('catches up a run that the end of the daemon interrupted, three times in a row at most', async () => {
     await open('2026-03-02T12:00:00Z', schedule('0 13 * * *'));
     site.backups.set('sql01', hangs);
@@ -274,6 +291,24 @@ describe('the scheduler', () => {
     assert.deepEqual(
       requests().map(({ trigger, scheduledFor }) => [trigger, scheduledFor]),
       [['missed', '2026-03-02T13:00:00.000Z']],
+    );
+  });
+
+  it('starts also when the run that it started last cannot be read, and catches it up', async () => {
+    await open('2026-03-02T12:00:00Z', schedule('0 13 * * *'));
+    site.backups.set('sql01', hangs);
+    await site.clock.pass(hour);
+    const [run] = site.policyRuns();
+    assert(run);
+    await site.crash();
+    await site.restart((store) => {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as another version may have written it
+      store.updateRun({ ...run, state: 'suspended' as 'running' });
+    });
+    assert.deepEqual(
+      requests().map(({ trigger, scheduledFor }) => [trigger, scheduledFor]),
+      [['missed', '2026-03-02T13:00:00.000Z']],
+      'of those that can be read',
     );
   });
 

@@ -145,9 +145,10 @@ export class PolicySite implements AsyncDisposable {
     store[Symbol.dispose]();
   }
 
-  /** The next process, up to where clients can connect. */
-  async restart(): Promise<void> {
+  /** The next process, up to where clients can connect; `before` changes what it finds. */
+  async restart(before: (store: Store) => void = () => undefined): Promise<void> {
     this.#daemon = this.#open();
+    before(this.store);
     await recoverRuns(this.store, silentLogger);
     this.scheduler.start();
     await settled();
