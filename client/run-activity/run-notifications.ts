@@ -115,16 +115,18 @@ export class RunNotifications {
     const actions: Action[] = [
       { title: vscode.l10n.t('Show Run'), run: async () => runCommand('tidemark.run.show', { runId: run.id }) },
     ];
-    if (end.severity === 'error') {
-      actions.push({
-        title: vscode.l10n.t('Show Log'),
-        run: async () => runCommand('tidemark.run.showLog', { runId: run.id }),
-      });
-    }
+    if (end.severity === 'error') actions.push(whyAction(run));
     this.#app.notify[end.severity](end.message, { actions }).then(undefined, (error: unknown) =>
       this.#app.logs.warn('the end of a run was not shown', error),
     );
   }
+}
+
+/** Where it says why: the report of a policy's run has the reasons of all its VMs, the log of any other run its own. */
+function whyAction({ id: runId, request }: RunInfo): Action {
+  return request.kind === 'policy'
+    ? { title: vscode.l10n.t('Show Report'), run: async () => runCommand('tidemark.run.showReport', { runId }) }
+    : { title: vscode.l10n.t('Show Log'), run: async () => runCommand('tidemark.run.showLog', { runId }) };
 }
 
 /** VS Code runs the command of a link in a message. */

@@ -3,7 +3,15 @@ import { formatBytes, formatDuration } from '../../server/base/format.ts';
 import type { RunInfo, RunPhase, RunProgress, RunSample } from '../../server/protocol/daemon.ts';
 import { l10n } from '../base/l10n.ts';
 import { hasEnded } from '../stores/run-order.ts';
-import { amountText, durationText, kindText, outcomeText, phaseText, stateText } from '../views/runs/run-texts.ts';
+import {
+  amountText,
+  durationText,
+  kindText,
+  outcomeText,
+  phaseText,
+  resultText,
+  stateText,
+} from '../views/runs/run-texts.ts';
 import { joined } from '../views/tree/row.ts';
 import { leftText, percent, timeText } from '../views/tree/texts.ts';
 import type { Bar, Chart, Fact, PhaseState, RunPageState } from './messages.ts';
@@ -16,7 +24,7 @@ const phasesOf: Readonly<Record<RunInfo['request']['kind'], readonly RunPhase[]>
   verify: ['connecting', 'verifying'],
   prune: ['connecting', 'collecting'],
   gc: ['connecting', 'collecting'],
-  policy: ['connecting', 'transfer', 'collecting', 'verifying'],
+  policy: ['connecting', 'transfer', 'verifying', 'collecting'],
 };
 
 type RunDiskProgress = RunProgress['disks'][number];
@@ -55,10 +63,17 @@ function shownParts(disks: RunProgress['disks']): RunProgress['disks'] {
   return [...disks.filter(moves), ...disks.filter((disk) => !moves(disk))].slice(0, maxBars);
 }
 
-/** What a VM of a policy has to read is not known before its own run has begun: until then it is not done, as a disk without changes is. */
+/**
+ * A bar that is full says that all is done, as for a disk on which nothing changed. What a VM of a policy has to read is not known before
+ * its own run has begun, and one that failed is not done whatever it has read.
+ */
 function part({ name, doneBytes, totalBytes }: RunDiskProgress, run: RunInfo): Bar {
-  const unknown = run.request.kind === 'policy' && totalBytes === 0 && !hasEnded(run);
-  return unknown ? { name, amount: l10n.t('nothing read yet') } : bar(name, doneBytes, totalBytes);
+  if (run.request.kind !== 'policy') return bar(name, doneBytes, totalBytes);
+  const vms = run.outcome?.kind === 'policy' ? run.outcome.vms : [];
+  const result = vms.find(({ host = '', vm }) => `${host}/${vm}` === name)?.result;
+  if (result !== undefined && result !== 'succeeded') return { name, amount: resultText(result) };
+  const known = totalBytes > 0 || result === 'succeeded';
+  return known ? bar(name, doneBytes, totalBytes) : { name, amount: l10n.t('nothing read yet') };
 }
 
 function bar(name: string, doneBytes: number, totalBytes: number): Bar {

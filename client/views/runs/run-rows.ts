@@ -13,6 +13,7 @@ import {
   kindText,
   outcomeText,
   progressText,
+  resultText,
   spokenProgress,
   stateText,
 } from './run-texts.ts';
@@ -197,10 +198,6 @@ export function runVmRow({ index }: RunVmNode, run: RunInfo | undefined): Row {
       ? {}
       : { command: { id: 'tidemark.run.show', title: l10n.t('Show Run'), target: { runId: vm.run } } }),
   };
-}
-
-function resultText(result: PolicyRunVm['result']): string {
-  return result === 'skipped' ? l10n.t('left out') : stateText(result);
 }
 
 /** The line of a group with so many runs. */

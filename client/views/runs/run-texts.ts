@@ -1,6 +1,7 @@
 /** A run in words: its phase, its progress, its outcome. */
 import { formatBytes, formatDuration } from '../../../server/base/format.ts';
 import type {
+  PolicyRunVm,
   RunInfo,
   RunOutcome,
   RunPhase,
@@ -79,6 +80,11 @@ const stateTexts: Readonly<Record<RunState, () => string>> = {
   cancelled: () => l10n.t('cancelled'),
   interrupted: () => l10n.t('interrupted'),
 };
+
+/** What became of a VM in the run of a policy. */
+export function resultText(result: PolicyRunVm['result']): string {
+  return result === 'skipped' ? l10n.t('left out') : stateText(result);
+}
 
 /** What kind of run it is. */
 export function kindText({ kind }: RunRequest): string {

@@ -5,6 +5,7 @@ import { endMessage, notificationText, statusContent } from '../../../client/run
 import { failureFacts, listVmsInput, newestFailure, runStatus } from '../../../client/ai/tool-model.ts';
 import { fromPage } from '../../../client/run-page/messages.ts';
 import { runChart, runPageState } from '../../../client/run-page/page-model.ts';
+import { vmId } from '../../../server/protocol/ids.ts';
 import type { RunInfo } from '../../../server/protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
 import { sampleRun } from './support/samples.ts';
@@ -204,8 +205,14 @@ test('the page of the run of a policy shows its VMs, and one that has not begun 
       [undefined, 'nothing read yet'],
     ],
   );
-  const ended = runPageState({ ...run, state: 'succeeded', finishedAt: '2026-03-01T12:00:00Z' }, now);
-  assert.equal(ended.disks[1]?.percent, 100, 'an incremental of a VM that did not change reads nothing');
+  const ended = (result: 'succeeded' | 'failed') => {
+    const vm = { host: 'hv01', vmId: vmId('00000000-0000-0000-0000-000000000002', ''), vm: 'sql02', result } as const;
+    const figures = { attempts: 1, warnings: [], readBytes: 0, storedBytes: 0, durationMs: 0 };
+    const outcome = { kind: 'policy', policy: 'nightly', version: 1, vms: [{ ...vm, ...figures }] } as const;
+    return runPageState({ ...run, state: 'succeeded', finishedAt: '2026-03-01T12:00:00Z', outcome }, now).disks[1];
+  };
+  assert.equal(ended('succeeded')?.percent, 100, 'an incremental of a VM that did not change reads nothing');
+  assert.deepEqual([ended('failed')?.percent, ended('failed')?.amount], [undefined, 'failed']);
 });
 
 test('of thousands of VMs the page has those that move', () => {
