@@ -26,6 +26,8 @@ export interface PolicyLanguageClient {
   start(): Promise<void>;
   /** Tells the server something; nothing while it does not run. */
   notify(method: string): void;
+  /** Asks again whether lenses are wanted. */
+  refreshLenses(): void;
   /** Ends the server. Does not throw. */
   stop(): Promise<void>;
 }

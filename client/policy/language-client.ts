@@ -2,8 +2,10 @@
  * The language client: a bundle of its own (`dist/client/policy-language-client.cjs`), loaded when the first policy is open. It must import
  * nothing of the extension that has a state: this bundle would get its own copy.
  */
+import * as vscode from 'vscode';
 import {
   CloseAction,
+  CodeLensRequest,
   ErrorAction,
   LanguageClient,
   RevealOutputChannelOn,
@@ -13,6 +15,7 @@ import {
 import type { ErrorHandler } from 'vscode-languageclient/node';
 
 import { policyCommands } from '../../server/protocol/policy-language.ts';
+import { policyLanguageId } from '../contributions.ts';
 import type { LanguageClientSetup, PolicyLanguageClient } from './language-client-api.ts';
 
 /** So many errors of the connection in a row are no accident. */
@@ -40,7 +43,7 @@ export function createLanguageClient(setup: LanguageClientSetup): PolicyLanguage
     output.name,
     { run, debug: run },
     {
-      documentSelector: [{ language: 'backup-policy' }],
+      documentSelector: [{ language: policyLanguageId }],
       outputChannel: output,
       traceOutputChannel: output,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
@@ -62,6 +65,12 @@ export function createLanguageClient(setup: LanguageClientSetup): PolicyLanguage
     notify: (method) => {
       if (client.state !== State.Running) return;
       client.sendNotification(method, {}).catch((error: unknown) => output.warn(`${method}: ${String(error)}`));
+    },
+    refreshLenses: () => {
+      if (client.state !== State.Running) return;
+      const feature = client.getFeature(CodeLensRequest.method);
+      for (const document of vscode.workspace.textDocuments)
+        if (document.languageId === policyLanguageId) feature.getProvider(document)?.onDidChangeCodeLensEmitter.fire();
     },
     stop: async () => {
       stopping = true;

@@ -14,7 +14,7 @@ import {
 import type { App } from '../app.ts';
 import { Subscriptions } from '../base/events.ts';
 import { policyLanguageId } from '../contributions.ts';
-import { readSetting } from '../ui/settings.ts';
+import { onSettingChange, readSetting } from '../ui/settings.ts';
 import { InventoryAnswers } from './inventory-answers.ts';
 import type { LanguageClientBundle, PolicyLanguageClient, ServerState } from './language-client-api.ts';
 import { LanguageStatus } from './language-status.ts';
@@ -110,6 +110,7 @@ export class PolicyLanguage implements vscode.Disposable {
     const inventory = (): void => this.#tell(policyInventoryDidChange.method);
     for (const store of [stores.hosts, stores.vms, stores.repositories, stores.policies])
       this.#owned.add(store.onDidChange(inventory));
+    this.#owned.add(onSettingChange(['tidemark.policies.codeLens'], () => this.#client?.refreshLenses()));
     this.#owned.add(vscode.workspace.onDidGrantWorkspaceTrust(inventory));
     this.#owned.add(policyFiles.onDidChange(() => this.#tell(policyFilesDidChange.method)));
     this.#owned.add(

@@ -215,6 +215,20 @@ describe('policy files', () => {
     assert.match(said, /02:00/);
   });
 
+  it('have no lenses when the setting says so', async () => {
+    const document = await open(text);
+    await lens(document, /Plan/);
+    const configuration = vscode.workspace.getConfiguration('tidemark');
+    await configuration.update('policies.codeLens', false, vscode.ConfigurationTarget.Global);
+    await asked(
+      'no lens',
+      async () => lenses(document),
+      (found) => found.length === 0,
+    );
+    await configuration.update('policies.codeLens', undefined, vscode.ConfigurationTarget.Global);
+    await lens(document, /Plan/);
+  });
+
   it('are planned by their lens: the page names the VMs', async () => {
     const document = await open(text);
     const { command, arguments: args = [] } = await lens(document, /Plan/);
