@@ -17,7 +17,7 @@ import { decideDue, merged, timestampOf } from './due.ts';
 
 /** What a scheduler needs. */
 export interface SchedulerOptions {
-  readonly policies: Pick<Policies, 'list' | 'onChange'>;
+  readonly policies: Pick<Policies, 'list' | 'onChange' | 'version'>;
   readonly store: ScheduleStore;
   readonly runs: {
     start(request: RunRequest, key: string): RunInfo;
@@ -219,14 +219,32 @@ export class Scheduler implements ScheduleView, Disposable {
   }
 
   /** The state of the version that is applied; that of an earlier one does not count. */
-  #stateOf({ name, version }: ActivePolicy, now: number): ScheduleState {
+  #stateOf({ name, version, paused }: ActivePolicy, now: number): ScheduleState {
     const before = this.#states.get(name);
     if (before?.version === version.version) return before;
     // From when it was applied on; a clock that was ahead then must not put it off.
     const from = Math.min(Date.parse(version.at), now);
-    const state = { ...before, policy: name, version: version.version, handledUntil: timestampOf(from) };
+    const due = before === undefined ? undefined : this.#dueOfEarlier(before, pauseEnd(paused, now), from);
+    const waiting = due === undefined ? before?.waiting : merged(before?.waiting, due);
+    const state = { ...before, policy: name, version: version.version, handledUntil: timestampOf(from), waiting };
     this.#put(state);
     return state;
+  }
+
+  /** What came due by an earlier version until `until` and nobody had looked yet, as after a sleep: the new version makes up for it. */
+  #dueOfEarlier(
+    { policy: name, version, handledUntil }: ScheduleState,
+    after: number,
+    until: number,
+  ): WaitingRun | undefined {
+    try {
+      const since = Math.max(Date.parse(handledUntil), after);
+      const { policy } = this.#options.policies.version(name, version);
+      return since < until ? decideDue(policy, since, until)?.run : undefined;
+    } catch (error) {
+      this.#log('warning', name, `what was due by version ${version} cannot be told`, error);
+      return undefined;
+    }
   }
 
   /** From when on runs that came due count. */
@@ -237,8 +255,7 @@ export class Scheduler implements ScheduleView, Disposable {
       this.#put({ ...state, handledUntil: timestampOf(now) });
       return now;
     }
-    const until = paused?.until === undefined ? 0 : Date.parse(paused.until);
-    return until <= now ? Math.max(handled, until) : handled;
+    return Math.max(handled, pauseEnd(paused, now));
   }
 
   #mayBeDue(policy: ActivePolicy, state: ScheduleState, now: number): boolean {
@@ -300,6 +317,12 @@ export class Scheduler implements ScheduleView, Disposable {
 
 function isPaused({ paused }: ActivePolicy, now: number): boolean {
   return paused !== undefined && (paused.until === undefined || Date.parse(paused.until) > now);
+}
+
+/** When a pause that is over ended, ms since 1970; 0 when there is none. */
+function pauseEnd(paused: ActivePolicy['paused'], now: number): number {
+  const until = paused?.until === undefined ? 0 : Date.parse(paused.until);
+  return until <= now ? until : 0;
 }
 
 function requestOf(policy: string, { type, trigger, scheduledFor, missed }: StartedRun): RunRequest {

@@ -450,7 +450,7 @@ describe('run manager', () => {
       throw new Error('database or disk is full');
     });
     const told: RunInfo[] = [];
-    using other = manager.onChange((run) => told.push(run));
+    manager.onChange((run) => told.push(run));
     const run = manager.start(gc(), undefined);
     const next = manager.start(gc(), undefined);
     stage.succeed(run.id);

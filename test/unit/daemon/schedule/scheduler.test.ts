@@ -223,6 +223,17 @@ describe('the scheduler', () => {
     assert.deepEqual(begun, ['2026-03-03T12:30:00.000Z']);
   });
 
+  it('does not lose what was due when a new version is applied before anybody looked, as after a sleep', async () => {
+    await open('2026-03-02T12:00:00Z', schedule('0 14 * * *'));
+    site.clock.set('2026-03-02T16:00:00Z');
+    site.apply(schedule('0 15 * * *'));
+    await settled();
+    assert.deepEqual(begun, ['2026-03-02T16:00:00.000Z']);
+    assert.equal(requests()[0]?.scheduledFor, '2026-03-02T14:00:00.000Z');
+    await site.clock.pass(hour);
+    assert.equal(begun.length, 1);
+  });
+
   it('starts nothing of a policy that was deleted', async () => {
     await open('2026-03-02T12:00:00Z', schedule('0 * * * *'));
     site.policies.delete('nightly', 'test');
