@@ -139,6 +139,8 @@ export interface Repository {
   readonly hasKnownDamage: boolean;
   /** For worker threads of this process. Never log them. */
   exportKeys(): RepositoryKeys;
+  /** Takes in what other programs wrote meanwhile: new data, and damage that they found. Errors: `TM4014`. */
+  refresh(signal: AbortSignal): Promise<void>;
   listRestorePoints(signal: AbortSignal): Promise<RestorePointList>;
   /** Errors: `TM4011`, `TM4012`. */
   readRestorePoint(id: RestorePointId, signal: AbortSignal): Promise<StoredRestorePoint>;

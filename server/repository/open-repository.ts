@@ -56,6 +56,10 @@ export class OpenRepository implements Repository {
     return this.#core.keys;
   }
 
+  async refresh(signal: AbortSignal): Promise<void> {
+    await this.#core.refreshIndex(signal);
+  }
+
   async listRestorePoints(signal: AbortSignal): Promise<RestorePointList> {
     return this.#core.listRestorePoints(signal);
   }
@@ -92,6 +96,13 @@ export class OpenRepository implements Repository {
       if (pin === undefined) return pins.delete(id, signal);
       await points.confirm(id, signal);
       await pins.put(id, pin, signal);
+      try {
+        // Another program may have deleted it in that moment: who is told that it is pinned relies on it.
+        await points.confirm(id, signal);
+      } catch (error) {
+        if (TidemarkError.is(error, errorCodes.restorePointNotFound)) await pins.delete(id, signal);
+        throw error;
+      }
     });
   }
 

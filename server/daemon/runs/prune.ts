@@ -35,6 +35,8 @@ export async function executePrune(
   context.phase('connecting');
   const repository = await services.repositories.open(request.repository, signal);
   context.phase('collecting');
+  // Another daemon may have found damage meanwhile.
+  await repository.refresh(signal);
   const { points, damaged } = await repository.listRestorePoints(signal);
   for (const { file, error } of damaged) {
     context.warn(`Restore point file ${file} cannot be read and was left alone: ${TidemarkError.from(error).message}`);

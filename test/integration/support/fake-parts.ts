@@ -132,6 +132,7 @@ function fakeRepository(directory: string): Repository {
       const error = new TidemarkError(errorCodes.restorePointCorrupt, 'torn');
       return { points, damaged: unreadable === true ? [{ file: 'points/x', error }] : [] };
     },
+    refresh: async () => undefined,
     pins: async () => new Map(),
     async readRestorePoint(id: string) {
       const { points } = await repository.listRestorePoints();

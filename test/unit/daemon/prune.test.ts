@@ -33,6 +33,7 @@ describe('a prune run', () => {
 
   const prune = async (more: Partial<PruneRequest> = {}): Promise<Extract<RunOutcome, { readonly kind: 'prune' }>> => {
     const repository = {
+      refresh: async () => undefined,
       listRestorePoints: async () => ({
         points: points.map((point) => ({
           ...point,

@@ -32,9 +32,13 @@ test('chunks that verification found damaged are named, until a backup has store
   // Somewhere in the first of three records.
   bytes.writeUInt8(bytes.readUInt8(1000) ^ 1, 1000);
   writeFileSync(join(packs, pack), bytes);
+  const other = await openRepository(folder.path, { password, signal });
   const found = await repository.verify({ readData: true, signal });
   assert(found.problems.length > 0);
   assert.deepEqual(await lostIn(repository, point), [0]);
+  await other.refresh(signal);
+  assert.deepEqual(await lostIn(other, point), [0], 'another program knows it as well');
+  await other.close();
 
   const again = await backUp(repository, disk);
   assert.deepEqual(await lostIn(repository, point), [], 'the old restore point is whole again too');

@@ -89,6 +89,18 @@ describe('pins of a repository', () => {
     assert.deepEqual(await pinned(), []);
   });
 
+  it('are not promised of a restore point that another program deletes in that moment', async () => {
+    const second = await small.second();
+    const { storage } = small;
+    storage.onChange = async (what) => {
+      if (!what.startsWith('put pins/')) return;
+      storage.onChange = undefined;
+      await second.repository.deleteRestorePoint(point.id, signal);
+    };
+    await assert.rejects(small.repository.setPin(point.id, pin, signal), { code: errorCodes.restorePointNotFound });
+    assert.deepEqual(await pinned(), []);
+  });
+
   it('are not taken for foreign files by a verification, which finds each flipped bit in them', async () => {
     await small.repository.setPin(point.id, pin, signal);
     assert.deepEqual((await small.repository.verify({ readData: true, signal })).problems, []);

@@ -53,6 +53,7 @@ describe('a prune by the retention of the policies', () => {
   let deleted: RestorePointId[];
   let pinned: Set<RestorePointId | undefined>;
   let lost: Set<string>;
+  let foundElsewhere: readonly string[];
   let missing: Set<string>;
   let mapsRead: string[];
 
@@ -63,11 +64,15 @@ describe('a prune by the retention of the policies', () => {
     deleted = [];
     pinned = new Set();
     lost = new Set();
+    foundElsewhere = [];
     missing = new Set();
     mapsRead = [];
   });
 
   const repository = () => ({
+    refresh: async () => {
+      for (const id of foundElsewhere) lost.add(id);
+    },
     listRestorePoints: async () => ({
       points: points
         .filter(({ id }) => !deleted.includes(id))
@@ -245,6 +250,16 @@ describe('a prune by the retention of the policies', () => {
     assert.deepEqual(outcome.removed, [first]);
     assert.deepEqual(mapsRead, [third, second]);
     assert.match(fake.warnings.join(), /not whole/);
+  });
+
+  it('goes by the damage that another daemon found meanwhile', async () => {
+    policies = [applied('a', 'retention: { keepLast: 1 }\n')];
+    points = daily(3, 'vm1', 'a');
+    const [first, second, third] = points.map(({ id }) => id);
+    assert(first !== undefined && second !== undefined && third !== undefined);
+    foundElsewhere = [third];
+    await prune();
+    assert.deepEqual(deleted, [first]);
   });
 
   it('deletes nothing of a VM that has no restore point that is whole', async () => {
