@@ -47,7 +47,8 @@ function lastRunOf(run: RunInfo): LastRun {
 
 /** When the run ended, if it backed up everything that its policy takes in. */
 export function fullSuccess(run: RunInfo): string | undefined {
-  if (run.outcome?.kind !== 'policy' || run.finishedAt === undefined) return undefined;
+  // A run that failed may have found damage, or a host that does not say which VMs it has.
+  if (run.state !== 'succeeded' || run.outcome?.kind !== 'policy' || run.finishedAt === undefined) return undefined;
   const { vms } = run.outcome;
   return vms.length > 0 && vms.every(({ result }) => result === 'succeeded') ? run.finishedAt : undefined;
 }

@@ -35,8 +35,9 @@ export interface ScheduleState {
 export interface ScheduleStore {
   all(): readonly ScheduleState[];
   put(state: ScheduleState): void;
+  /** Forgets all that is known of the policy. */
   delete(policy: string): void;
-  /** The week (`2026-W09`) in which restore points of the policy were last verified for it; undefined when they never were. */
+  /** The week and the repository (`2026-W09 main`) in which restore points of the policy were last verified for it; undefined when they never were. */
   verifiedWeek(policy: string): string | undefined;
   setVerifiedWeek(policy: string, week: string): void;
 }

@@ -22,7 +22,7 @@ const scheduleState = object({
   started: optional(object({ ...waitingFields, key: string({ maxLength: 64 }) })),
 });
 const stateRow = object({ state: string({ maxLength: 64 * 1024 }) });
-const weekRow = object({ week: string({ maxLength: 16 }) });
+const weekRow = object({ week: string({ maxLength: 128 }) });
 
 export class SqliteScheduleStore implements ScheduleStore {
   readonly #database: DatabaseSync;
@@ -54,6 +54,7 @@ export class SqliteScheduleStore implements ScheduleStore {
   }
 
   delete(policy: string): void {
+    this.#database.prepare('DELETE FROM verified_weeks WHERE policy = ?').run(policy);
     this.#database.prepare('DELETE FROM schedules WHERE policy = ?').run(policy);
   }
 

@@ -45,7 +45,7 @@ export class AfterBackups {
     }
     if (policy.verify !== 'weekly') return undefined;
     const { year, week } = isoWeek(policyTimezone(policy), this.#parts.clock.now());
-    const label = `${year}-W${String(week).padStart(2, '0')}`;
+    const label = `${year}-W${String(week).padStart(2, '0')} ${policy.repository}`;
     if (this.#parts.schedule.verifiedWeek(this.#record.name) === label) return undefined;
     let result: PolicyOutcome['verification'];
     try {

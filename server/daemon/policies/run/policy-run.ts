@@ -107,7 +107,7 @@ class PolicyRun {
     }
     const points = listing.unreachable.length === 0 ? [] : await this.#knownPoints();
     const targets = targetsOf(this.#record.policy, listing, points);
-    for (const text of targets.missing) this.#context.warn(text);
+    for (const text of [...targets.missing, ...targets.doubles]) this.#context.warn(text);
     if (targets.vms.length > maxVms) {
       throw new TidemarkError(
         errorCodes.policyRunFailed,

@@ -20,6 +20,8 @@ export interface Targets {
   readonly unknownHosts: readonly string[];
   /** What the policy names and nobody has. */
   readonly missing: readonly string[];
+  /** VMs that are on more than one host at once, as a replica and its original are: one of them is backed up. Sentences. */
+  readonly doubles: readonly string[];
 }
 
 /**
@@ -44,6 +46,7 @@ export function targetsOf(
       .filter((host) => !known.has(host) && policy.select.some((entry) => matchesGlob(entry.host, host)))
       .toSorted(),
     missing: missingNames(policy, vms, listing),
+    doubles: doublesOf(policy, vms, current),
   };
 }
 
@@ -85,6 +88,20 @@ function missingNames(policy: Pick<Policy, 'select'>, vms: readonly Target[], li
     return entry.vms
       .filter((name) => !isPattern(name) && !vms.some((vm) => entryTakes({ ...entry, vms: [name], exclude: [] }, vm)))
       .map((name) => `No VM ${name} was found on ${entry.host}.`);
+  });
+}
+
+/** Of those that the policy takes in on each of their hosts. */
+function doublesOf(
+  { select: entries }: Pick<Policy, 'select'>,
+  vms: readonly Target[],
+  current: readonly Target[],
+): readonly string[] {
+  const chosen = new Map(vms.map((vm) => [vm.id, vm]));
+  return current.flatMap((other) => {
+    const vm = chosen.get(other.id);
+    if (vm === undefined || vm.host === other.host || !entries.some((entry) => entryTakes(entry, other))) return [];
+    return `VM ${other.name} on ${other.host} has the same id as ${vm.name} on ${vm.host}, and was not backed up.`;
   });
 }
 

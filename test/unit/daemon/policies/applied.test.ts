@@ -151,6 +151,8 @@ describe('the last runs of policies', () => {
     assert.equal(fullSuccess(policyRun(runIds[0], 'succeeded', ['succeeded', 'succeeded'])), '2026-03-01T01:00:00Z');
     assert.equal(fullSuccess(policyRun(runIds[0], 'succeeded', ['succeeded', 'skipped'])), undefined);
     assert.equal(fullSuccess(policyRun(runIds[0], 'running')), undefined);
+    const failed = policyRun(runIds[0], 'failed', ['succeeded', 'succeeded']);
+    assert.equal(fullSuccess(failed), undefined, 'of a host nothing was known, or damage was found');
   });
 });
 

@@ -421,6 +421,13 @@ describe('the run of a policy', () => {
     assert.deepEqual(await verified(), [], 'still Sunday in Kathmandu');
     await site.clock.passUntil('2026-03-08T18:16:00Z');
     assert.deepEqual(await verified(), [all], 'Monday');
+    site.apply('verify: weekly\ntimezone: Asia/Kathmandu', 'nightly', 'second');
+    assert.deepEqual(await verified(), [{ ...all, repository: 'second' }], 'another repository');
+    assert.deepEqual(await verified(), []);
+    site.scheduler.start();
+    site.policies.delete('nightly', 'test');
+    site.apply('verify: weekly\ntimezone: Asia/Kathmandu', 'nightly', 'second');
+    assert.equal((await verified()).length, 1, 'another policy of the same name');
   });
 
   it('adds up the progress of its backups', async () => {
@@ -469,6 +476,18 @@ describe('the run of a policy', () => {
       ],
       'a VM that another host has is there, not here',
     );
+  });
+
+  it('warns of a VM that two hosts have at once, as a replica: one of them is not backed up', async () => {
+    site.addVm('hv01', 'sql01');
+    site.vms.set('hv02', ['sql01']);
+    site.apply();
+    const run = await site.ended(site.start());
+    assert.deepEqual(
+      run.outcome.vms.map(({ host }) => host),
+      ['hv01'],
+    );
+    assert.deepEqual(run.warnings, ['VM sql01 on hv02 has the same id as sql01 on hv01, and was not backed up.']);
   });
 
   it('fails when a host that it takes VMs from does not answer and none of them is known', async () => {

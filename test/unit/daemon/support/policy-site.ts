@@ -271,7 +271,7 @@ export class PolicySite implements AsyncDisposable {
       version: 'test',
       hosts: { get: (name) => ({ ...host, name }), list: () => [] },
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a stand-in with what a run of a policy uses
-      repositories: { open: async () => repository as unknown as Repository, names: () => ['main'] },
+      repositories: { open: async () => repository as unknown as Repository, names: () => ['main', 'second'] },
       policies,
       now: () => this.clock.now(),
       cleanUp: () => Promise.resolve(),

@@ -20,6 +20,7 @@ class MemorySchedules implements ScheduleStore {
   }
 
   delete(policy: string): void {
+    this.#weeks.delete(policy);
     this.#states.delete(policy);
   }
 
