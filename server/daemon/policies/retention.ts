@@ -6,7 +6,9 @@ import type { OwnerId, VmId } from '../../protocol/ids.ts';
 import type { RestorePointInfo } from '../../protocol/model.ts';
 
 /** What is to be known of a restore point. */
-export type RetainablePoint = Pick<RestorePointInfo, 'id' | 'vmId' | 'vmName' | 'createdAt'>;
+export interface RetainablePoint extends Pick<RestorePointInfo, 'id' | 'vmId' | 'vmName' | 'createdAt'> {
+  readonly disks: readonly Pick<RestorePointInfo['disks'][number], 'id' | 'name'>[];
+}
 
 /** What decisions are made from besides the restore points. */
 export interface RetentionFacts {
@@ -43,7 +45,8 @@ const maxReasons = 16;
 
 /**
  * Decides for restore points of one VM that the policy made, newest first. The one that was made last stays whatever its time says: a
- * host whose clock is wrong must not cost the backup that was just made.
+ * host whose clock is wrong must not cost the backup that was just made. So does the newest good one with each disk: one that is left out by
+ * mistake, or detached for a while, must not be lost with the restore points that are too old.
  */
 export function decideVm<P extends RetainablePoint>(
   policy: Policy,
@@ -63,11 +66,30 @@ export function decideVm<P extends RetainablePoint>(
     of: point,
   }));
   const last = known.filter(({ good }) => good).reduce<string>((newest, { id }) => (id > newest ? id : newest), '');
-  return decideRetention(known, policy.retention, policyTimezone(policy), now).map(({ point, keep, reasons }) =>
-    keep || point.id !== last
-      ? { point: point.of, keep, reasons: reasons.slice(0, maxReasons) }
-      : { point: point.of, keep: true, reasons: ['the last one made'] },
+  const decided = decideRetention(known, policy.retention, policyTimezone(policy), now).map(
+    ({ point, keep, reasons }): PointDecision<P> =>
+      keep || point.id !== last
+        ? { point: point.of, keep, reasons: reasons.slice(0, maxReasons) }
+        : { point: point.of, keep: true, reasons: ['the last one made'] },
   );
+  return withEachDisk(decided, isDamaged);
+}
+
+/** Keeps, of those that were to go, the newest good one of each disk that no good one that stays has. */
+function withEachDisk<P extends RetainablePoint>(
+  newestFirst: readonly PointDecision<P>[],
+  isDamaged: RetentionFacts['isDamaged'],
+): readonly PointDecision<P>[] {
+  const there = new Set<string>();
+  const add = ({ disks }: P): void => disks.forEach(({ id }) => there.add(id));
+  for (const { point, keep } of newestFirst) if (keep && !isDamaged(point.id)) add(point);
+  return newestFirst.map((decision) => {
+    const { point, keep } = decision;
+    const alone = keep || isDamaged(point.id) ? undefined : point.disks.find(({ id }) => !there.has(id));
+    if (alone === undefined) return decision;
+    add(point);
+    return { point, keep: true, reasons: [`the newest good one with disk ${alone.name}`] };
+  });
 }
 
 /** Decides for all VMs; newest first. */

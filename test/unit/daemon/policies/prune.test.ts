@@ -25,6 +25,8 @@ interface Point {
   readonly policy?: string;
   readonly createdAt: string;
   readonly owner: OwnerId;
+  /** Names of disks besides the first one. */
+  readonly more?: readonly string[];
 }
 
 function point(day: number, vmId: string, policy?: string, createdMs = begin + day * dayMs): Point {
@@ -76,7 +78,12 @@ describe('a prune by the retention of the policies', () => {
     listRestorePoints: async () => ({
       points: points
         .filter(({ id }) => !deleted.includes(id))
-        .map((one) => ({ ...one, vmName: one.vmId, configuration: one.id, disks: [{ of: one.id }] })),
+        .map((one) => ({
+          ...one,
+          vmName: one.vmId,
+          configuration: one.id,
+          disks: ['os', ...(one.more ?? [])].map((name) => ({ of: one.id, id: `id of ${name}`, name })),
+        })),
       damaged: [],
     }),
     pins: async () => new Map([...pinned].map((id) => [id, {}])),
@@ -250,6 +257,27 @@ describe('a prune by the retention of the policies', () => {
     assert.deepEqual(outcome.removed, [first]);
     assert.deepEqual(mapsRead, [third, second]);
     assert.match(fake.warnings.join(), /not whole/);
+  });
+
+  it('keeps the newest good one with each disk: a disk that is left out now is not lost', async () => {
+    policies = [applied('a', 'retention: { keepLast: 1 }\n')];
+    const made = daily(8, 'vm1', 'a');
+    points = made.map((one, day) => ({ ...one, more: day < 5 ? ['data', 'log'] : day === 5 ? ['log'] : [] }));
+    const ids = points.map(({ id }) => id);
+    lost.add(ids[4] ?? '');
+    const outcome = await prune();
+    assert.deepEqual(new Set(outcome.kept), new Set([ids[7], ids[5], ids[3]]));
+    const reasons = new Map(outcome.decisions?.map((one) => [one.restorePoint, one.reasons.join()]));
+    assert.deepEqual(
+      [5, 3].map((day) => reasons.get(points[day]?.id ?? assert.fail())),
+      ['the newest good one with disk log', 'the newest good one with disk data'],
+    );
+    assert.equal(reasons.get(points[4]?.id ?? assert.fail()), 'no rule keeps it', 'damaged');
+    deleted.length = 0;
+    lost.clear();
+    points = points.map((one, day) => (day === 7 ? { ...one, more: ['data', 'log'] } : one));
+    await prune();
+    assert.deepEqual(new Set(deleted), new Set(ids.slice(0, 7)), 'when it is back they go');
   });
 
   it('goes by the damage that another daemon found meanwhile', async () => {
