@@ -69,7 +69,8 @@ export async function followRun(
   try {
     // The children of a run have ids that nobody knows yet.
     const { runs } = await client.request(daemon.subscribeRuns, view.child === undefined ? { id } : {});
-    for (const run of [now, ...runs]) show(run);
+    // Lists begin with the newest; whoever looks reads what happened from the first on.
+    for (const run of [...runs.toReversed(), now]) show(run);
     if (context.signal.aborted) onInterrupt();
     return await done.promise;
   } finally {

@@ -1,4 +1,5 @@
 /** Aligned tables and ages, for people. */
+import { printable } from './printable.ts';
 
 /** A column: its title and which side its cells keep to. */
 export interface Column {
@@ -6,21 +7,22 @@ export interface Column {
   readonly align?: 'left' | 'right';
 }
 
-/** Rows as lines, columns as wide as their widest cell, two spaces between. No trailing blanks. */
-export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+/** Rows as lines, columns as wide as their widest cell, two spaces between. No trailing blanks. Cells are shown as they are: nothing in a name moves the cursor. */
+export function table(columns: readonly Column[], cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(printable));
   const widths = columns.map((column, index) =>
     Math.max(column.title.length, ...rows.map((row) => (row[index] ?? '').length)),
   );
-  const line = (cells: readonly string[]): string =>
+  const line = (row: readonly string[]): string =>
     columns
       .map((column, index) => {
-        const cell = cells[index] ?? '';
+        const cell = row[index] ?? '';
         const width = widths[index] ?? 0;
         return column.align === 'right' ? cell.padStart(width) : cell.padEnd(width);
       })
       .join('  ')
       .trimEnd();
-  return [columns.map((column) => column.title), ...rows].map((cells) => `${line(cells)}\n`).join('');
+  return [columns.map((column) => column.title), ...rows].map((row) => `${line(row)}\n`).join('');
 }
 
 /** How long ago a moment (RFC 3339) was: `just now`, `5 min ago`, `3 h ago`, `2 days ago`. */

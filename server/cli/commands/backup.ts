@@ -11,6 +11,7 @@ import { globalOptions, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { followRun, jsonLines, startRun, throwUnlessSucceeded } from '../follow.ts';
 import { policyRunText } from '../policy-run.ts';
+import { printable } from '../printable.ts';
 import { parseSize, repeated } from '../values.ts';
 
 interface BackupOptions {
@@ -130,7 +131,8 @@ function backupRequest(options: BackupOptions): BackupRequest {
 }
 
 function printWarnings(context: CliContext, run: RunInfo): void {
-  for (const warning of run.warnings) context.terminal.error(`${context.style.warn('warning')}: ${warning}\n`);
+  for (const warning of run.warnings)
+    context.terminal.error(`${context.style.warn('warning')}: ${printable(warning)}\n`);
 }
 
 /** What a finished backup did, in a few lines. */
@@ -141,7 +143,7 @@ export function backupText(run: RunInfo): string {
   const disks = restorePoint.disks.map((disk) => {
     const how = disk.kind.type === 'full' ? `full (${disk.kind.reason})` : 'incremental';
     const { readBytes, storedBytes } = disk.stats;
-    return `  ${disk.name}: ${how}, read ${formatBytes(readBytes)}, stored ${formatBytes(storedBytes)}\n`;
+    return `  ${printable(disk.name)}: ${printable(how)}, read ${formatBytes(readBytes)}, stored ${formatBytes(storedBytes)}\n`;
   });
   return `Restore point ${restorePoint.id} (${restorePoint.type}, ${restorePoint.consistency}-consistent) in ${formatDuration(took)}\n${disks.join('')}`;
 }

@@ -167,7 +167,9 @@ function lastRunText({ lastRun }: AppliedPolicy): string {
   const { state, succeeded, total, finishedAt, startedAt } = lastRun;
   const when = finishedAt ?? startedAt;
   const ago = when === undefined ? '' : `, ${age(when)}`;
-  return `${state} ${succeeded}/${total}${ago}`;
+  // Before the run has looked up its VMs there is nothing to count.
+  const counts = total === 0 ? '' : ` ${succeeded}/${total}`;
+  return `${state}${counts}${ago}`;
 }
 
 function historyTable(versions: readonly PolicyVersion[]): string {

@@ -39,7 +39,7 @@ function addVerify(repo: Command, context: CliContext): void {
       if (outcome?.kind !== 'verify') throw unexpected(run);
       const lines = outcome.problems.map((problem) => {
         const hit = problem.restorePoints.length === 0 ? 'no restore point' : problem.restorePoints.join(', ');
-        return `${context.style.bad('damaged')}: ${problem.what}: ${problem.error.message} Hits: ${hit}.\n`;
+        return `${context.style.bad('damaged')}: ${printable(`${problem.what}: ${problem.error.message}`)} Hits: ${hit}.\n`;
       });
       const what = options.readData ? `all data, ${formatBytes(outcome.readBytes)}` : 'the structure';
       const checked = `Checked ${what}, of ${count(outcome.restorePoints, 'restore point')}.\n`;

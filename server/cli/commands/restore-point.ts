@@ -39,7 +39,9 @@ export function addRestorePointCommands(program: Command, context: CliContext): 
       printResult(context, globals, sorted, points.length === 0 ? 'No restore points.\n' : pointTable(points));
       if (globals.json) return;
       for (const { repository, file, error } of result.damaged) {
-        context.terminal.error(`${context.style.bad('damaged')}: ${repository}: ${file}: ${error.message}\n`);
+        context.terminal.error(
+          `${context.style.bad('damaged')}: ${printable(`${repository}: ${file}: ${error.message}`)}\n`,
+        );
       }
     });
 

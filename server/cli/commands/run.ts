@@ -108,31 +108,39 @@ export function addRunCommands(program: Command, context: CliContext): void {
           fromLine = page.nextLine;
         }
       });
-      const text = lines.map((line) => `${localTime(line.time)} ${line.level.padEnd(7)} ${line.text}\n`).join('');
+      const text = lines
+        .map((line) => `${localTime(line.time)} ${line.level.padEnd(7)} ${printable(line.text)}\n`)
+        .join('');
       printResult(context, globals, lines, text);
     });
 }
 
 /** What a run is about can be long: it comes last. */
 function runTable(runs: readonly RunInfo[]): string {
+  const listed = new Set(runs.map(({ id }) => id));
   return table(
     [{ title: 'RUN' }, { title: 'STATE' }, { title: 'BEGAN' }, { title: 'TOOK', align: 'right' }, { title: 'WHAT' }],
-    underParents(runs).map((run) => [
+    underParents(runs, listed).map((run) => [
       run.id,
       run.state,
       age(run.startedAt ?? run.queuedAt),
       took(run),
-      `${run.parent === undefined ? '' : '  '}${printable(run.title)}`,
+      `${isPart(run, listed) ? '  ' : ''}${run.title}`,
     ]),
   );
 }
 
 /** The runs that are part of another one come below it, in the order in which they began. */
-function underParents(runs: readonly RunInfo[]): readonly RunInfo[] {
+function underParents(runs: readonly RunInfo[], listed: ReadonlySet<string>): readonly RunInfo[] {
   const children = Map.groupBy(runs, ({ parent }) => parent);
-  const listed = new Set(runs.map(({ id }) => id));
-  const isPart = ({ parent }: RunInfo): boolean => parent !== undefined && listed.has(parent);
-  return runs.filter((run) => !isPart(run)).flatMap((run) => [run, ...(children.get(run.id)?.toReversed() ?? [])]);
+  return runs
+    .filter((run) => !isPart(run, listed))
+    .flatMap((run) => [run, ...(children.get(run.id)?.toReversed() ?? [])]);
+}
+
+/** Whether the run stands below another one: where a list ends, a run may be in it without the one that it is part of. */
+function isPart({ parent }: RunInfo, listed: ReadonlySet<string>): boolean {
+  return parent !== undefined && listed.has(parent);
 }
 
 function took(run: RunInfo): string {
@@ -153,5 +161,7 @@ function runText(run: RunInfo): string {
     ...(run.error === undefined ? [] : [['error', `${run.error.message} (${run.error.code})`]]),
     ...(run.error?.hint === undefined ? [] : [['hint', run.error.hint]]),
   ];
-  return `${table([{ title: 'RUN' }, { title: run.id }], rows)}${policyRunText(run)}${backupText(run)}`;
+  const head = table([{ title: 'RUN' }, { title: run.id }], rows);
+  const outcome = `${policyRunText(run)}${backupText(run)}`;
+  return outcome === '' ? head : `${head}\n${outcome}`;
 }

@@ -6,6 +6,7 @@ import * as daemon from '../../protocol/daemon.ts';
 import type { VmEntry } from '../../protocol/daemon.ts';
 import { globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
+import { printable } from '../printable.ts';
 import { age, table } from '../table.ts';
 
 /** Adds the commands. */
@@ -28,7 +29,9 @@ export function addVmCommands(program: Command, context: CliContext): void {
       printResult(context, globals, result, result.vms.length === 0 ? 'No VMs.\n' : vmTable(result.vms));
       if (globals.json) return;
       for (const { host: name, error } of result.unreachable) {
-        context.terminal.error(`${context.style.warn('warning')}: ${name} did not answer: ${error.message}\n`);
+        context.terminal.error(
+          `${context.style.warn('warning')}: ${name} did not answer: ${printable(error.message)}\n`,
+        );
       }
     });
 }
@@ -52,6 +55,8 @@ function vmTable(vms: readonly VmEntry[]): string {
       vm.disks.map((disk) => disk.name).join(', '),
     ]),
   );
-  const reasons = vms.flatMap(({ host, vm }) => vm.rctBlockers.map((reason) => `${host}/${vm.name}: ${reason}\n`));
+  const reasons = vms.flatMap(({ host, vm }) =>
+    vm.rctBlockers.map((reason) => `${printable(`${host}/${vm.name}: ${reason}`)}\n`),
+  );
   return reasons.length === 0 ? rows : `${rows}\nNo change tracking (RCT):\n${reasons.join('')}`;
 }

@@ -18,3 +18,8 @@ test('A paragraph is folded on a terminal, and one line in a pipe', () => {
   assert.equal(paragraph(new FakeTerminal({ columns: 20 }), text, '  '), `  ${text}\n`);
   assert.equal(paragraph(narrow, 'one\ntwo'), 'one\ntwo\n');
 });
+
+test('Of an answer of a host the terminal obeys nothing', () => {
+  const text = 'No VM \u001B[2J\rx.\nTry again.';
+  assert.equal(paragraph(new FakeTerminal({ columns: 20 }), text), 'No VM \uFFFD[2J\uFFFDx.\nTry again.\n');
+});

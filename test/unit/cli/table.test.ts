@@ -17,6 +17,11 @@ test('A table has columns as wide as their widest cell, and no trailing blanks',
   );
 });
 
+test('A name in a table moves no cursor and begins no line', () => {
+  const text = table([{ title: 'VM' }, { title: 'TO' }], [['a\u001B[2Jb\nc', 'main']]);
+  assert.equal(text, 'VM        TO\na\uFFFD[2Jb c  main\n');
+});
+
 test('A row with missing cells is a row with empty ones', () => {
   assert.equal(table([{ title: 'A' }, { title: 'B' }], [['x']]), 'A  B\nx\n');
 });
