@@ -32,11 +32,14 @@ export function planText(plan: PolicyPlan, style: Style, findings = ''): string 
 }
 
 /** `Plan: 2 VMs new, 1 dropped, 12 unchanged; 3 restore points would be removed.` */
-export function summary({ vms, retention }: PolicyPlan): string {
+export function summary({ vms, retention, retentionUnknown }: PolicyPlan): string {
   const of = (change: PlannedVm['change']): number => vms.filter((vm) => vm.change === change).length;
   const going = removed(retention).length;
-  const points = `${going === 0 ? 'no' : going} restore point${going === 1 || going === 0 ? '' : 's'}`;
-  return `Plan: ${count(of('new'), 'VM')} new, ${of('dropped')} dropped, ${of('kept')} unchanged; ${points} would be removed.`;
+  const points =
+    retentionUnknown === true
+      ? 'which restore points would be removed is not known'
+      : `${going === 0 ? 'no' : going} restore point${going === 1 || going === 0 ? '' : 's'} would be removed`;
+  return `Plan: ${count(of('new'), 'VM')} new, ${of('dropped')} dropped, ${of('kept')} unchanged; ${points}.`;
 }
 
 function headText(plan: PolicyPlan): string {
@@ -80,10 +83,18 @@ function vmsText(vms: readonly PlannedVm[], style: Style): string {
   return `${title}${lines.join('')}${more(changed)}${unchanged}`;
 }
 
-function runsText({ nextRuns }: PolicyPlan, timezone: string): string {
+function runsText({ name, nextRuns, paused }: PolicyPlan, timezone: string): string {
   if (nextRuns.length === 0) return 'Next runs\n    none by schedule; start one with: tidemark backup run POLICY\n';
   const lines = nextRuns.slice(0, shownRuns).map(({ at, type }) => `    ${zonedMinute(at, timezone)}  ${type}\n`);
-  return `Next runs (${timezone})\n${lines.join('')}`;
+  return `Next runs (${timezone})\n${pauseText(name, paused, timezone)}${lines.join('')}`;
+}
+
+/** Applying a text does not end a pause. */
+function pauseText(name: string, paused: PolicyPlan['paused'], timezone: string): string {
+  if (paused === undefined) return '';
+  return paused.until === undefined
+    ? `    paused: none starts before: tidemark policy resume ${name}\n`
+    : `    paused until ${zonedMinute(paused.until, timezone)}\n`;
 }
 
 function retentionText(decisions: readonly RetentionDecision[], timezone: string, style: Style): string {

@@ -1,7 +1,7 @@
 /** What lists show of an applied policy. */
 import { policyTimezone } from '../../policy/index.ts';
 import type { SelectEntry } from '../../policy/index.ts';
-import type { AppliedPolicy } from '../../protocol/daemon.ts';
+import type { AppliedPolicy, PolicyPause } from '../../protocol/daemon.ts';
 import type { PolicyInventory } from '../../protocol/policy-inventory.ts';
 import { hostsOf } from './hosts-of.ts';
 import type { ScheduleView } from './api.ts';
@@ -30,13 +30,13 @@ export function appliedPolicy(kept: KeptPolicy, sources: AppliedSources): Applie
   const vms = policy === undefined ? 0 : selections.count(policy, inventory);
   const lastRun = lastRuns.of(name);
   const nextRun = schedule?.nextRun(name);
-  const isPaused = paused !== undefined && (paused.until === undefined || Date.parse(paused.until) > now);
+  const pause = activePause(paused, now);
   return {
     name,
     ...(policy?.description === undefined ? {} : { description: policy.description }),
     repository,
     current: version,
-    ...(isPaused ? { paused } : {}),
+    ...(pause === undefined ? {} : { paused: pause }),
     ...(policy === undefined ? {} : { timezone: policyTimezone(policy) }),
     vms,
     ...(nextRun === undefined ? {} : { nextRun }),
@@ -46,6 +46,11 @@ export function appliedPolicy(kept: KeptPolicy, sources: AppliedSources): Applie
       .slice(0, maxProblems)
       .map((text) => text.slice(0, maxProblem)),
   };
+}
+
+/** The pause, unless it is over. `now` in ms since 1970. */
+export function activePause(pause: PolicyPause | undefined, now: number): PolicyPause | undefined {
+  return pause?.until !== undefined && Date.parse(pause.until) <= now ? undefined : pause;
 }
 
 /** Why the policy cannot be carried out as it is. */

@@ -3,9 +3,17 @@ import { createHash } from 'node:crypto';
 
 import { nextRuns, policyChanges, policyTimezone, selectVms } from '../../policy/index.ts';
 import type { Policy } from '../../policy/index.ts';
-import type { NextRun, PlannedVm, PolicyPlan, PolicyVersion, RetentionDecision } from '../../protocol/daemon.ts';
+import type {
+  NextRun,
+  PlannedVm,
+  PolicyPause,
+  PolicyPlan,
+  PolicyVersion,
+  RetentionDecision,
+} from '../../protocol/daemon.ts';
 import type { RestorePointId } from '../../protocol/ids.ts';
 import type { InventoryHost, InventoryVm, PolicyInventory } from '../../protocol/policy-inventory.ts';
+import { activePause } from './applied.ts';
 import { acceptPolicy, findingsOf } from './check.ts';
 import type { CheckedPolicy } from './check.ts';
 import { hostsOf } from './hosts-of.ts';
@@ -16,6 +24,8 @@ import { boundDecisions, decideAll, maxDecisions, retentionDecision } from './re
 export interface PlanBase {
   readonly version: PolicyVersion;
   readonly policy: Policy | undefined;
+  /** Applying another version does not end it. */
+  readonly paused?: PolicyPause | undefined;
 }
 
 /** What a plan is made of. */
@@ -39,6 +49,8 @@ const maxChanges = 4096;
 /** The plan. Throws `TM7001` with the first error when the text is not a policy. */
 export function makePlan({ checked, base, inventory, made, now }: PlanInput): PolicyPlan {
   const policy = acceptPolicy(checked);
+  const paused = activePause(base?.paused, now);
+  const from = paused?.until === undefined ? now : Date.parse(paused.until);
   const vms = plannedVms(policy, base?.policy, inventory);
   const taken = new Set(vms.flatMap(({ change, vmId }) => (change === 'dropped' ? [] : [vmId])));
   // A run deletes restore points of the VMs that it has backed up, and of no others.
@@ -57,8 +69,10 @@ export function makePlan({ checked, base, inventory, made, now }: PlanInput): Po
     ...(base === undefined ? {} : { base: base.version }),
     changes: base?.policy === undefined ? [] : policyChanges(base.policy, policy).slice(0, maxChanges),
     vms,
-    nextRuns: nextRuns(policy, now, shownRuns).map(nextRun),
+    ...(paused === undefined ? {} : { paused }),
+    nextRuns: nextRuns(policy, from, shownRuns).map(nextRun),
     retention: decisions,
+    ...(made.unknown === true && policy.retention !== undefined ? { retentionUnknown: true } : {}),
     findings: findingsOf(checked),
     warnings: all.slice(0, maxWarnings).map((text) => text.slice(0, maxWarning)),
   };

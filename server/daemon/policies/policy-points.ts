@@ -12,6 +12,8 @@ export interface PolicyPoints {
   readonly points: readonly RestorePointInfo[];
   /** Those that a verification found damaged. */
   readonly damaged: ReadonlySet<RestorePointId>;
+  /** They could not be read; a warning says why. */
+  readonly unknown?: boolean;
   /** What is to be known, for people. */
   readonly warnings: readonly string[];
 }
@@ -65,7 +67,7 @@ export async function policyPointsOrWarning(
     throwIfAborted(signal);
     const { message } = TidemarkError.from(error);
     const warning = `What the retention would do is not known, since the restore points cannot be read: ${message}`;
-    return { points: [], damaged: new Set(), warnings: [warning] };
+    return { points: [], damaged: new Set(), unknown: true, warnings: [warning] };
   }
 }
 

@@ -121,9 +121,13 @@ export const policyPlan = object({
     4096,
   ),
   vms: array(plannedVm),
+  /** The applied version is paused, and stays so when the text is applied: `nextRuns` come once somebody resumes it, or after `until`. */
+  paused: optional(policyPause),
   nextRuns: array(nextRun, 64),
   /** All restore points of the policy's VMs that the policy made, newest first; empty without `retention`. */
   retention: array(retentionDecision),
+  /** True when the restore points could not be read, so that nobody knows which would go; a warning says why. */
+  retentionUnknown: optional(boolean),
   /** What the check found; none is an error. */
   findings: array(policyFinding, 1024),
   /** What else is to be known: hosts that do not answer, restore points that cannot be read. */

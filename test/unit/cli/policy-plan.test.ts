@@ -104,3 +104,23 @@ test('A list of thousands is cut, and the sum still counts all', () => {
   assert.match(text, /\n {4}and 4950 more; --json shows all\n/);
   assert.match(text, /\nPlan: 5000 VMs new/);
 });
+
+test('Where the restore points cannot be read, no plan says that none would go', () => {
+  const plan = samplePlan({ retention: [], retentionUnknown: true });
+  assert.equal(
+    summary(plan),
+    'Plan: 1 VM new, 1 dropped, 1 unchanged; which restore points would be removed is not known.',
+  );
+});
+
+test('The plan of a paused policy says that its runs wait for the end of the pause', () => {
+  const since = { since: '2026-10-24T09:00:00Z', by: 'anna@laptop' };
+  assert.match(
+    planText(samplePlan({ paused: since }), style),
+    /^Next runs \(Europe\/Warsaw\)\n {4}paused: none starts before: tidemark policy resume nightly\n/m,
+  );
+  assert.match(
+    planText(samplePlan({ paused: { ...since, until: '2026-10-25T00:00:00Z' } }), style),
+    /^ {4}paused until Sun 2026-10-25 02:00\n/m,
+  );
+});

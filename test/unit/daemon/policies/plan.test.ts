@@ -120,6 +120,24 @@ describe('a plan', () => {
     assert.deepEqual(plan.changes, []);
   });
 
+  it('of a paused policy says so, and names the runs after the pause', () => {
+    const text = textOf("['*']", 'schedule: [{ cron: "0 2 * * *", timezone: UTC }]\n');
+    const since = { since: '2026-01-01T00:00:00Z', by: 'anna@laptop' };
+    const until = new Date(now + 10 * dayMs).toISOString();
+    const paused = planOf(text, { base: { ...baseOf(text), paused: { ...since, until } } });
+    assert.equal(paused.paused?.until, until);
+    assert.ok(Date.parse(paused.nextRuns[0]?.at ?? '') > Date.parse(until));
+    assert.deepEqual(planOf(text, { base: { ...baseOf(text), paused: since } }).paused, since);
+    const over = { ...since, until: new Date(now - 1).toISOString() };
+    assert.equal(planOf(text, { base: { ...baseOf(text), paused: over } }).paused, undefined);
+  });
+
+  it('says that nobody knows what the retention would do where the restore points cannot be read', () => {
+    const made = { points: [], damaged: new Set<never>(), unknown: true, warnings: ['They cannot be read.'] };
+    assert.equal(planOf(textOf("['*']", 'retention: { keepLast: 1 }\n'), { made }).retentionUnknown, true);
+    assert.equal(planOf(textOf("['*']"), { made }).retentionUnknown, undefined);
+  });
+
   it('names the next ten runs', () => {
     const plan = planOf(
       textOf(
