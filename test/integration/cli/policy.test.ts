@@ -92,7 +92,12 @@ test('A policy is planned, applied, carried out, changed, rolled back and delete
   const listed = await tidemark(['run', 'list', '--data', site.data]);
   assert.match(listed.stdout, /Policy nightly\n\S+ +succeeded .* {3}hv01\/sql0/);
   const shown = await tidemark(['run', 'show', parent?.id ?? '', '--data', site.data]);
-  assert.match(shown.stdout, /\nhv01\/sql02 +succeeded/);
+  assert.match(shown.stdout, /\n\nVM .*\n[^]*\nhv01\/sql02 +succeeded/);
+  const watched = await tidemark(['run', 'watch', parent?.id ?? '', '--data', site.data]);
+  assert.match(watched.stderr, /^hv01\/sql0\d [^]*\nRetention of nightly in main: succeeded.*\n$/);
+  // The newest run is a part of the policy's, which is not in this list.
+  const short = await tidemark(['run', 'list', '--limit', '1', '--data', site.data]);
+  assert.match(short.stdout, /succeeded .* s {2}Retention of nightly in main\n$/);
 
   const second = await policyFile(site, policyText({ vms: '*1', keepLast: 1 }));
   const change = await tidemark(['policy', 'plan', second, '--data', site.data]);
