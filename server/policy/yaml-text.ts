@@ -1,11 +1,12 @@
 /** The text of a policy file as YAML: what the parser finds wrong with it, and what policies do not take of YAML. Never throws. */
 import { Lexer, parseAllDocuments, visit } from 'yaml';
-import type { Document, ErrorCode, Node, YAMLError } from 'yaml';
+import type { Document, Node } from 'yaml';
 
 import { diagnosticCodes } from './diagnostic.ts';
 import type { Fix, PolicyDiagnostic } from './diagnostic.ts';
 import { lineEnd, lineStart } from './text-edits.ts';
 import { maxPolicyBytes } from './text.ts';
+import { yamlMessage } from './yaml-messages.ts';
 
 /** Takes what is wrong. */
 export type Report = (finding: PolicyDiagnostic) => void;
@@ -120,8 +121,7 @@ function refuseFeatures(text: string, document: Document.Parsed, report: Report)
       const anchor = 'anchor' in node ? node.anchor : undefined;
       const { tag } = node;
       if (anchor !== undefined) refuseProperty(text, node, { sign: `&${anchor}`, what: 'anchors (&)', refuse });
-      if (tag !== undefined && !tag.startsWith('tag:yaml.org,2002:') && tag !== '!')
-        refuseProperty(text, node, { sign: '!', what: 'tags (!)', refuse });
+      if (tag !== undefined) refuseProperty(text, node, { sign: '!', what: 'tags (!)', refuse });
       return undefined;
     },
   });
@@ -134,7 +134,7 @@ function refuseFeatures(text: string, document: Document.Parsed, report: Report)
     report({
       code: isTab ? diagnosticCodes.tabIndent : diagnosticCodes.yamlSyntax,
       severity: 'error',
-      message: messageOf(problem),
+      message: yamlMessage(problem),
       range: { start, end: Math.max(problem.pos[1], start + 1) },
       ...(fixes.length === 0 ? {} : { fixes }),
     });
@@ -173,7 +173,8 @@ function refuseProperty(
     refuse(from, to, message, []);
     return;
   }
-  const start = from - before.length + at;
+  // `!!str` has two.
+  const start = from - before.length + at - Number(sign === '!' && before[at - 1] === '!');
   const length = /^\S*/.exec(text.slice(start, lineEnd(text, start)))?.[0].length ?? sign.length;
   const end = start + length;
   const isLast = lineEnd(text, start) === end;
@@ -241,21 +242,6 @@ function tooLong(text: string): number | undefined {
 /** Where the line ends, or a part of it that is enough to see. */
 function firstLine(text: string, start: number): number {
   return Math.min(lineEnd(text, start), start + 200);
-}
-
-/** What the most frequent errors mean for people who write policies. */
-const plainMessages: Readonly<Partial<Record<ErrorCode, string>>> = {
-  TAB_AS_INDENT: 'YAML takes no tabs as indentation.',
-  BAD_SCALAR_START: 'A text that begins with this character needs quotes.',
-  BLOCK_AS_IMPLICIT_KEY: 'A second key is on the same line. A text with a colon and a space needs quotes.',
-  BLOCK_IN_FLOW: 'This cannot be within brackets or braces.',
-  MULTILINE_IMPLICIT_KEY: 'A colon is missing, or this is not indented as its key is.',
-};
-
-/** The parser's own messages are fragments without an end. */
-function messageOf({ code, message }: YAMLError): string {
-  const line = message.split('\n')[0] ?? message;
-  return plainMessages[code] ?? (/[.!?]$/.test(line) ? line : `${line}.`);
 }
 
 function tabFix(text: string, at: number): readonly Fix[] {

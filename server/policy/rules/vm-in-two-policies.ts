@@ -36,7 +36,7 @@ export const vmInTwoPolicies: Rule = function* (source, { inventory, others, now
     yield finding(source, {
       code: diagnosticCodes.vmInTwoPolicies,
       severity: 'warning',
-      message: `${names} ${are} in the policy ${quoted(other.draft.name ?? '?')} too, and both run at ${momentText(zone, together)}. ${consequence}`,
+      message: `${names} ${are} in the policy ${quoted(other.draft.name ?? '?')} too, and runs of both begin at about ${momentText(zone, together)} (${zone}). ${consequence}`,
       path: ['select', first.entry, 'vms', first.item],
       related: placeIn(other, theirs, first),
       fixes: leaveOut(source, ofFirst),

@@ -23,11 +23,11 @@ export const vmTooOld: Rule = function* (source, { inventory }) {
     const [{ entry, item }] = group;
     const names = quotedList(group.map(({ vm }) => vm.name));
     const versions = [...new Set(group.map(({ vm }) => vm.configVersion))].slice(0, 3).join(', ');
-    const verb = group.length === 1 ? 'has' : 'have';
+    const [verb, it] = group.length === 1 ? ['has', 'it'] : ['have', 'them'];
     yield finding(source, {
       code: diagnosticCodes.vmTooOld,
       severity: 'warning',
-      message: `${names} ${verb} the configuration version ${versions}. Below 6.2 Hyper-V does not track changes, and the backup fails. Shut down and upgrade with Update-VMVersion.`,
+      message: `${names} ${verb} the configuration version ${versions}. Below 6.2 Hyper-V does not track changes, and the backup fails. Shut ${it} down and upgrade ${it} with Update-VMVersion.`,
       path: ['select', entry, 'vms', item],
       fixes: leaveOut(source, group),
     });
