@@ -45,9 +45,7 @@ export class PolicyFiles implements vscode.Disposable {
 
   /** Searches unless that was done. Does not throw: a failure is in `failure`. */
   load(): Promise<void> | undefined {
-    if (this.#files !== undefined) return undefined;
-    if (this.#owned.length === 0) this.#watch();
-    return this.search();
+    return this.#files === undefined ? this.search() : undefined;
   }
 
   /** Searches and reads everything again. */
@@ -58,6 +56,8 @@ export class PolicyFiles implements vscode.Disposable {
 
   /** Searches again, and reads what was not read. Whoever asks while a search runs waits for the same one. */
   async search(): Promise<void> {
+    // Whoever searches first: from then on changes count.
+    if (this.#owned.length === 0) this.#watch();
     this.#searching ??= this.#find().finally(() => (this.#searching = undefined));
     await this.#searching;
   }

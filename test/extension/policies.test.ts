@@ -117,6 +117,8 @@ describe('policy files', () => {
   before(async () => {
     await simulator();
     ({ app } = await activated());
+    // A search before there is a file must not be the last one.
+    await vscode.commands.executeCommand('tidemark.policies.refresh');
     mock.method(app.errors, 'report', (_: string, error: unknown) => errors.push(error));
     // A test window shows no modal dialog; the end-to-end tests answer those.
     mock.method(
