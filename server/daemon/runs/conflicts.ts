@@ -6,15 +6,20 @@ export const maxRunning = 4;
 /** Backups at a time that name the same host: each takes a checkpoint there and reads its disks. */
 export const maxBackupsPerHost = 2;
 
+/** Verifications at a time: they read for hours, and must not keep backups and restores from beginning. */
+export const maxVerifications = 2;
+
 /** Counts what is being carried out, and says what may begin besides. */
 export class RunSlots {
   #running = 0;
+  #verifications = 0;
   readonly #onHost = new Map<string, number>();
 
   /** Whether a run of this kind may begin now. */
   isFree(request: RunRequest): boolean {
     if (request.kind === 'policy') return true;
     if (this.#running >= maxRunning) return false;
+    if (request.kind === 'verify' && this.#verifications >= maxVerifications) return false;
     const host = hostOf(request);
     return host === undefined || (this.#onHost.get(host) ?? 0) < maxBackupsPerHost;
   }
@@ -23,6 +28,7 @@ export class RunSlots {
   take(request: RunRequest): void {
     if (request.kind === 'policy') return;
     this.#running += 1;
+    if (request.kind === 'verify') this.#verifications += 1;
     const host = hostOf(request);
     if (host !== undefined) this.#onHost.set(host, (this.#onHost.get(host) ?? 0) + 1);
   }
@@ -63,6 +69,11 @@ export function mustWait(later: RunRequest, earlier: RunRequest): boolean {
   return later.kind === 'gc' && earlier.kind === 'gc';
 }
 
+/** Whether `later` need not wait for `earlier` while that itself waits: who restores is not kept by a retention that waits for something long. */
+export function overtakes(later: RunRequest, earlier: RunRequest): boolean {
+  return earlier.kind === 'prune' && (later.kind === 'restore-disk' || later.kind === 'restore-vm');
+}
+
 /** Deleting is safe only while nobody writes or reads: a prune could take the base of a backup, a collection without grace its chunks. */
 function isExclusive(request: RunRequest): boolean {
   return request.kind === 'prune' || (request.kind === 'gc' && request.now);
@@ -70,10 +81,16 @@ function isExclusive(request: RunRequest): boolean {
 
 const guid = /^[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$/i;
 
-/** Whether the first deletes restore points of some VMs only, and the second backs up another one, which it names by its id. */
-function areApart(prune: RunRequest, backup: RunRequest): boolean {
-  if (prune.kind !== 'prune' || prune.vms === undefined || backup.kind !== 'backup') return false;
-  return guid.test(backup.vm) && !prune.vms.some((vm) => vm === backup.vm.toUpperCase());
+/**
+ * Whether the first deletes restore points and the second does not mind: it looks at the repository as it was when it began, whose data stays, or it
+ * backs up a VM, named by its id, of which nothing is deleted.
+ */
+function areApart(prune: RunRequest, other: RunRequest): boolean {
+  if (prune.kind !== 'prune') return false;
+  if (other.kind === 'verify') return true;
+  if (other.kind === 'gc') return !other.now;
+  if (prune.vms === undefined || other.kind !== 'backup') return false;
+  return guid.test(other.vm) && !prune.vms.some((vm) => vm === other.vm.toUpperCase());
 }
 
 /** The repository a request works on; undefined when it is found by the restore point or the policy only. */

@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts';
 import { abortable } from '../deadline.ts';
 import { ActiveRun } from './active-run.ts';
 import type { RunEnd } from './active-run.ts';
-import { isSamePolicy, mustWait, repositoryOf, RunSlots, sameVm } from './conflicts.ts';
+import { isSamePolicy, mustWait, overtakes, repositoryOf, RunSlots, sameVm } from './conflicts.ts';
 import type { VmIdentity } from './conflicts.ts';
 import type { JournalEntry, RunContext, RunExecutor, RunServices } from './context.ts';
 import { disownPartialFile, removePartialFiles } from './partial-files.ts';
@@ -253,13 +253,24 @@ export class RunManager {
     const earlier: ActiveRun[] = [];
     for (const run of this.#active.values()) {
       const free = run.state === 'queued' && !this.#work.has(run.id) && !run.signal.aborted;
-      const blocked = earlier.some((other) => mustWait(run.request, other.request));
-      if (free && !blocked && slots.isFree(run.request)) {
+      if (free && slots.isFree(run.request) && !this.#isBlocked(run, earlier)) {
         slots.take(run.request);
         this.#work.set(run.id, this.#execute(run));
       }
       earlier.push(run);
     }
+  }
+
+  /** By one that came earlier, or by one that overtook it and is at work. */
+  #isBlocked({ request }: ActiveRun, earlier: readonly ActiveRun[]): boolean {
+    const waitsFor = (other: ActiveRun): boolean => mustWait(request, other.request);
+    if (earlier.some((other) => waitsFor(other) && (this.#work.has(other.id) || !overtakes(request, other.request)))) {
+      return true;
+    }
+    return [...this.#work.keys()].some((id) => {
+      const other = this.#active.get(id);
+      return other !== undefined && waitsFor(other);
+    });
   }
 
   async #execute(run: ActiveRun): Promise<void> {

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { redact, silentLogger } from '../../../server/base/log.ts';
 import type { BackupRequest, GcRequest, RunInfo, RunOutcome, RunRequest } from '../../../server/protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../../server/protocol/errors.ts';
-import { ownerId, vmId } from '../../../server/protocol/ids.ts';
+import { ownerId, restorePointId, vmId } from '../../../server/protocol/ids.ts';
 import { FailedWithOutcome } from '../../../server/daemon/runs/context.ts';
 import type { RunContext, RunHost, RunServices } from '../../../server/daemon/runs/context.ts';
 import { RunManager } from '../../../server/daemon/runs/manager.ts';
@@ -229,6 +229,53 @@ describe('run manager', () => {
     await endOf(a.id);
     assert.deepEqual(begun().at(-1), 'hv01/c → main');
     assert.equal(stage.contexts.length, policies.length + 5, 'the collection waits for a place');
+  });
+
+  it('verifies twice at a time at most, so that who backs up or restores does not wait for hours', async () => {
+    const verify = { kind: 'verify', repository: 'main', readData: true } as const;
+    const [first, , third] = [1, 2, 3].map(() => manager.start(verify, undefined));
+    assert(first && third);
+    assert.equal(third.state, 'queued');
+    assert.equal(manager.start(backup('a'), undefined).state, 'running');
+    stage.succeed(first.id);
+    await endOf(first.id);
+    await sleep(0);
+    assert.equal(manager.get(third.id).state, 'running');
+  });
+
+  it('deletes restore points beside a verification and a collection, and lets restores go before', async () => {
+    const prune = { kind: 'prune', repository: 'main', policy: 'nightly', dryRun: false } as const;
+    manager.start({ kind: 'verify', repository: 'main', readData: true }, undefined);
+    manager.start(gc(), undefined);
+    const beside = manager.start(prune, undefined);
+    assert.equal(beside.state, 'running');
+    stage.succeed(beside.id);
+    await endOf(beside.id);
+    const long = manager.start(backup('a'), undefined);
+    const waiting = manager.start(prune, undefined);
+    assert.equal(waiting.state, 'queued', 'it could take the base of the backup');
+    const restorePoint = restorePointId('01ARZ3NDEKTSV4RRFFQ69G5FAV', '');
+    const restore = manager.start(
+      {
+        kind: 'restore-disk',
+        repository: 'main',
+        restorePoint,
+        disk: 'os',
+        target: '/r',
+        format: 'raw',
+        overwrite: false,
+      },
+      undefined,
+    );
+    assert.equal(restore.state, 'running');
+    stage.succeed(long.id);
+    await endOf(long.id);
+    await sleep(0);
+    assert.equal(manager.get(waiting.id).state, 'queued', 'what is restored is not deleted meanwhile');
+    stage.succeed(restore.id);
+    await endOf(restore.id);
+    await sleep(0);
+    assert.equal(manager.get(waiting.id).state, 'running');
   });
 
   it('refuses a second run of a policy while one is active, but for the one with the same key', async () => {
