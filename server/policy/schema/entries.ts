@@ -2,7 +2,7 @@
 import { diagnosticCodes } from '../diagnostic.ts';
 import { list, mapping, optional, required } from './compound.ts';
 import { choice, text } from './scalar.ts';
-import { duration, parseCron, pattern, timezone } from './values.ts';
+import { duration, parseCron, pattern, timezone, wrongCron } from './values.ts';
 
 /** One entry of `select`. */
 export const selectEntry = mapping('VMs of one host, or of the hosts that a pattern names.', {
@@ -53,6 +53,7 @@ export const scheduleEntry = mapping('When runs start.', {
         { value: '"0 3 1 * *"', description: 'at 03:00 on the first day of the month' },
         { value: '"0 3 L * *"', description: 'at 03:00 on the last day of the month' },
       ],
+      whyNot: wrongCron,
       parse: parseCron,
     }),
   ),

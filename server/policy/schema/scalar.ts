@@ -33,6 +33,8 @@ export function text<T = string>(
     readonly code?: DiagnosticCode;
     /** What a wrong text may have been meant to be. */
     readonly candidates?: () => readonly string[];
+    /** What of a refused text is wrong, as a sentence; undefined when that cannot be told. */
+    readonly whyNot?: (value: string) => string | undefined;
     /** Undefined: the text is refused. */
     readonly parse: (value: string) => T | undefined;
     /** The text that gives this value; absent when the value is the text. */
@@ -64,10 +66,12 @@ export function text<T = string>(
       }
       const parsed = value.length === 0 || value.length > maxLength ? undefined : parse(value);
       if (parsed === undefined) {
-        const length = value.length > maxLength ? `, at most ${maxLength} characters long` : '';
+        const isLong = value.length > maxLength;
+        const length = isLong ? `, at most ${maxLength} characters long` : '';
+        const whyNot = isLong ? undefined : options.whyNot?.(value);
         check.report(node, path, {
           code,
-          message: `${nameOf(path)} must be ${what}${length}.`,
+          message: `${nameOf(path)} must be ${what}${length}.${whyNot === undefined ? '' : ` ${whyNot}`}`,
           candidates: options.candidates?.() ?? [],
         });
       }

@@ -87,3 +87,16 @@ export function parseCron(value: string): string | undefined {
     throw error;
   }
 }
+
+const cronFieldNames = ['minute', 'hour', 'day of the month', 'month', 'day of the week'];
+
+/** What is wrong with an expression that `parseCron` refuses: how many fields it has, or the first field that is none. */
+export function wrongCron(value: string): string | undefined {
+  const fields = value.trim().split(/\s+/);
+  if (value.startsWith('@')) return undefined;
+  if (fields.length !== 5) return `This has ${fields.length === 1 ? 'one' : fields.length}.`;
+  const at = fields.findIndex(
+    (field, index) => parseCron('* * * * *'.split(' ').with(index, field).join(' ')) === undefined,
+  );
+  return at < 0 ? undefined : `${JSON.stringify(fields[at])} is no ${cronFieldNames[at]}.`;
+}

@@ -25,3 +25,17 @@ it('refuses whatever is no cron expression, also what looks like a date', () => 
     assert.deepEqual(codes(cron), [diagnosticCodes.invalidCron], cron);
   }
 });
+
+it('says how many fields there are, or which one is wrong', () => {
+  const why = (cron: string): string | undefined =>
+    /"0 2 \* \* MON-SAT"\. ?(.*)$/.exec(
+      parsePolicy(
+        `name: x\nrepository: main\nselect: [{ host: "*", vms: ["*"] }]\nschedule: [{ cron: ${JSON.stringify(cron)} }]\n`,
+      ).diagnostics[0]?.message ?? '',
+    )?.[1];
+  assert.equal(why('0 2 * *'), 'This has 4.');
+  assert.equal(why('daily'), 'This has one.');
+  assert.equal(why('61 2 * * *'), '"61" is no minute.');
+  assert.equal(why('0 2 * * FOO'), '"FOO" is no day of the week.');
+  assert.equal(why('@a:b'), '');
+});
