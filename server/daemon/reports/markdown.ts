@@ -8,13 +8,13 @@ const maxTextLength = 2000;
 export function escaped(text: string): string {
   return (
     oneLine(text, maxTextLength)
-      .replace(/[\\`*_{}[\]()#+!|<>~$&@]/g, String.raw`\$&`)
+      .replace(/[\\`*_{}[\]#!|<>~$&@]/g, String.raw`\$&`)
       // What viewers take for addresses.
       .replace(/\/(?=\/)/g, '$&\\')
       .replace(/\bwww\./gi, (start) => `${start.slice(0, -1)}\\.`)
       // What makes a list, a heading or a rule at the beginning of an item.
-      .replace(/^[-=]/, String.raw`\$&`)
-      .replace(/^(\d+)\./, String.raw`$1\.`)
+      .replace(/^[-=+]/, String.raw`\$&`)
+      .replace(/^(\d+)([.)])(?=\s|$)/, String.raw`$1\$2`)
   );
 }
 

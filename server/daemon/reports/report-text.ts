@@ -32,6 +32,8 @@ function titleOf(run: RunInfo): string {
   return `${run.title}: ${run.state}${warned}`;
 }
 
+const startedBy = { manual: 'by hand', schedule: 'by schedule', missed: 'late, since it was missed' } as const;
+
 function factsOf(run: RunInfo): string {
   const { progress, request } = run;
   const going = isFinished(run.state)
@@ -45,7 +47,7 @@ function factsOf(run: RunInfo): string {
     ['Now', going],
     ['Part of', run.parent],
     ['Policy version', run.outcome?.kind === 'policy' ? String(run.outcome.version) : undefined],
-    ['Started by', policy?.trigger],
+    ['Started', policy === undefined ? undefined : startedBy[policy.trigger]],
     ['Due', policy?.scheduledFor === undefined ? undefined : time(policy.scheduledFor)],
     ['Queued', time(run.queuedAt)],
     ['Began', run.startedAt === undefined ? undefined : time(run.startedAt)],
