@@ -75,12 +75,15 @@ export class PolicyLanguage implements vscode.Disposable {
 
   #opened({ languageId }: vscode.TextDocument): void {
     if (languageId !== policyLanguageId || this.#client !== undefined || this.#status !== undefined) return;
-    this.#watch();
     this.#start().catch((error: unknown) => this.#failed(error));
   }
 
   async #start(): Promise<void> {
-    this.#status ??= this.#owned.add(new LanguageStatus());
+    if (this.#status === undefined) {
+      this.#status = this.#owned.add(new LanguageStatus());
+      // Whatever starts it first, a file or the command.
+      this.#watch();
+    }
     const { extensionPath, extensionUri } = this.#app.extension;
     const client = loadBundle(extensionPath).createLanguageClient({
       serverModule: join(extensionPath, 'dist/server/policy-language.js'),

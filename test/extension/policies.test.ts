@@ -119,6 +119,8 @@ describe('policy files', () => {
     ({ app } = await activated());
     // A search before there is a file must not be the last one.
     await vscode.commands.executeCommand('tidemark.policies.refresh');
+    // Nor must a server that was started before there is one be deaf.
+    await vscode.commands.executeCommand('tidemark.policyLanguage.restart');
     mock.method(app.errors, 'report', (_: string, error: unknown) => errors.push(error));
     // A test window shows no modal dialog; the end-to-end tests answer those.
     mock.method(
