@@ -84,7 +84,7 @@ function vmsText(vms: readonly PlannedVm[], style: Style): string {
 }
 
 function runsText({ name, nextRuns, paused }: PolicyPlan, timezone: string): string {
-  if (nextRuns.length === 0) return 'Next runs\n    none by schedule; start one with: tidemark backup run POLICY\n';
+  if (nextRuns.length === 0) return `Next runs\n    none by schedule; start one with: tidemark backup run ${name}\n`;
   const lines = nextRuns.slice(0, shownRuns).map(({ at, type }) => `    ${zonedMinute(at, timezone)}  ${type}\n`);
   return `Next runs (${timezone})\n${pauseText(name, paused, timezone)}${lines.join('')}`;
 }

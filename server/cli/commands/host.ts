@@ -5,7 +5,7 @@ import * as daemon from '../../protocol/daemon.ts';
 import type { HostEntry } from '../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { globalOptions, printResult, withDaemon } from '../context.ts';
-import type { CliContext } from '../context.ts';
+import type { CliContext, GlobalOptions } from '../context.ts';
 import { paragraph } from '../fold.ts';
 import { addPasswordOptions, givenPassword, namesPassword } from '../password-options.ts';
 import type { PasswordOptions } from '../password-options.ts';
@@ -51,6 +51,7 @@ export function addHostCommands(program: Command, context: CliContext): void {
         throw new TidemarkError(known ?? errorCodes.hostUnreachable, message, { hint });
       }
       printResult(context, globals, tested, describeHost(context, tested));
+      warnOf(context, globals, tested);
     });
 
   host
@@ -93,6 +94,7 @@ function addAdd(host: Command, context: CliContext): void {
           client.request(daemon.addHost, { name, url, ...password, threads, replace }, { signal: context.signal }),
         );
         printResult(context, globals, added, `Added ${describeHost(context, added)}Next: tidemark vm list\n`);
+        warnOf(context, globals, added);
       },
     );
 }
@@ -127,6 +129,7 @@ function addEdit(host: Command, context: CliContext): void {
         client.request(daemon.editHost, change, { signal: context.signal }),
       );
       printResult(context, globals, changed, `Changed ${describeHost(context, changed)}`);
+      warnOf(context, globals, changed);
     });
 }
 
@@ -138,9 +141,17 @@ function describeHost({ terminal }: CliContext, host: HostEntry): string {
     status.state === 'reachable'
       ? `${name}: ${status.info.name}, ${status.info.osName} (build ${status.info.build}), agent ${status.agentVersion}`
       : `${name} (${url}): ${status.state}`;
-  return [text, ...host.warnings.map((warning) => `warning: ${warning}`)]
-    .map((line) => paragraph(terminal, line))
-    .join('');
+  return paragraph(terminal, text);
+}
+
+/** What is to be known of a connection that works. */
+function warnOf({ terminal, style }: CliContext, { json }: GlobalOptions, { warnings }: HostEntry): void {
+  if (json) return;
+  for (const warning of warnings) {
+    // The colour is put in after folding, which counts characters.
+    const text = paragraph(terminal, `warning: ${warning}`);
+    terminal.error(`${style.warn('warning')}${text.slice('warning'.length)}`);
+  }
 }
 
 function hostTable(hosts: readonly HostEntry[]): string {

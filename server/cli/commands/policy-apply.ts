@@ -144,12 +144,13 @@ function planOutput(context: CliContext, plan: PolicyPlan, { name, text }: Plann
 }
 
 function appliedText({ style }: CliContext, policy: AppliedPolicy, unchanged: boolean): string {
-  const { name, current, nextRun, timezone = 'UTC', problems } = policy;
+  const { name, current, nextRun, paused, timezone = 'UTC', problems } = policy;
   const version = `version ${current.version}`;
   const what = unchanged
     ? `Nothing to do: ${version} of ${name} has this text already.`
     : `Applied ${name} as ${version}.`;
   const next = nextRun === undefined ? '' : ` Next run: ${zonedMinute(nextRun.at, timezone)} (${timezone}).`;
+  const pause = paused === undefined ? '' : ` It stays paused; it goes on with: tidemark policy resume ${name}`;
   const warnings = problems.map((problem) => `${style.warn('warning')}: ${printable(problem)}\n`);
-  return `${what}${next}\n${warnings.join('')}`;
+  return `${what}${next}${pause}\n${warnings.join('')}`;
 }

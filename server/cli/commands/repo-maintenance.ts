@@ -61,7 +61,7 @@ function addPrune(repo: Command, context: CliContext): void {
     .description('delete old restore points, VM by VM, as the applied policies say; the newest of a VM always stays')
     .argument(...repositoryArgument)
     .option('--keep-last <n>', 'whatever the policies say, keep so many of each VM', wholeNumber(1, 1_000_000))
-    .option('--dry-run', 'only show what would go, and why', false)
+    .option('--dry-run', 'only show what would go; by the policies also why', false)
     .addHelpText(
       'after',
       '\nPinned restore points always stay. Those that no applied policy has made stay\nunless --keep-last is given.\n\nExample:\n  tidemark repo prune main --dry-run\n  tidemark repo prune main --keep-last 14\n\nThe space comes back with: tidemark repo gc NAME',

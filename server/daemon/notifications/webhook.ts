@@ -33,9 +33,12 @@ export function shownWebhook(url: string): string {
 export function parseWebhookUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isHttp = url?.protocol === 'https:' || url?.protocol === 'http:';
-  if (url === undefined || !isHttp || url.username !== '' || url.password !== '') {
-    throw new TidemarkError(errorCodes.invalidInput, 'The address of a webhook must begin with https:// or http://.', {
-      hint: 'It must hold no user and no password.',
+  if (url === undefined || !isHttp) {
+    throw new TidemarkError(errorCodes.invalidInput, 'The address of a webhook must begin with https:// or http://.');
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new TidemarkError(errorCodes.invalidInput, 'The address of a webhook must hold no user and no password.', {
+      hint: 'A token can stand in its path or behind a `?`.',
     });
   }
   return url;

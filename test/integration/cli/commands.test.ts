@@ -86,7 +86,9 @@ test('A wrong password and an unreachable agent are told apart, and no password 
   });
   child.stdin.end('correct horse battery staple\nsecond line\n');
   assert.equal((await ended(child)).code, 0);
-  assert.match((await tidemark(['host', 'test', 'hv01', '--data', site.data])).stdout, /^hv01: .*build/);
+  const tested = await tidemark(['host', 'test', 'hv01', '--data', site.data]);
+  assert.match(tested.stdout, /^hv01: .*build.*\n$/);
+  assert.match(tested.stderr, /^warning: This connection uses plain http/m);
 
   const { logFile } = await site.ask(['daemon', 'status'], daemonStatus);
   const log = await readFile(logFile, 'utf8');

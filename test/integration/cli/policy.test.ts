@@ -176,6 +176,12 @@ test('Pausing holds the schedule and shows until when', async (t) => {
   assert.ok(paused.paused?.until !== undefined);
   const list = await tidemark(['policy', 'list', '--data', site.data]);
   assert.match(list.stdout, /\nnightly +paused until \d{4}-/);
+  const other = await policyFile(site, `${text}description: other\n`);
+  const applying = await tidemark(['policy', 'apply', other, '--yes', '--data', site.data]);
+  assert.match(
+    applying.stdout,
+    /\n {4}paused until [^]* It stays paused; it goes on with: tidemark policy resume nightly\n$/,
+  );
   const resumed = await tidemark(['policy', 'resume', 'nightly', '--data', site.data]);
   assert.match(resumed.stdout, /^Resumed nightly\. Next run: \d{4}-/);
 });
