@@ -3,6 +3,7 @@
  * that was applied when it began. That a VM fails stops no other.
  */
 import { policyTimezone } from '../../../policy/index.ts';
+import { nextRuns } from '../../../policy/schedule/runs.ts';
 import { isOpen } from '../../../policy/schedule/window.ts';
 import type { BackupRequest, PolicyRequest, PolicyRunVm, RunOutcome } from '../../../protocol/daemon.ts';
 import { cancelledError, errorCodes, throwIfAborted, TidemarkError } from '../../../protocol/errors.ts';
@@ -178,20 +179,31 @@ class PolicyRun {
   }
 
   /** Twice as long before each further attempt. A run that somebody started by hand has no window. */
-  async #waitForRetry(attempt: number): Promise<boolean> {
+  async #waitForRetry(attempt: number): Promise<string | undefined> {
     const { policy } = this.#record;
     const { clock } = this.#parts;
     const delay = (policy.retry?.delay ?? defaultRetryDelayMs) * 2 ** (attempt - 2);
-    const mayStart = (at: number): boolean =>
-      this.#request.trigger === 'manual' ||
-      policy.window === undefined ||
-      isOpen(policy.window, policyTimezone(policy), at);
+    const isOutside = (at: number): boolean =>
+      this.#request.trigger !== 'manual' &&
+      policy.window !== undefined &&
+      !isOpen(policy.window, policyTimezone(policy), at);
+    const closed = 'the window would be closed by then';
     const at = clock.now() + delay;
-    if (!mayStart(at)) return false;
+    if (isOutside(at)) return closed;
+    // One VM that cannot be backed up must not keep the next run of all the others from beginning.
+    if (at >= this.#nextRunAt()) return 'the next run begins before that';
     this.#context.log('info', `Attempt ${attempt} begins at ${new Date(at).toISOString()}.`);
     await waitFor(clock, delay, this.#context.signal);
     // The clock may have been set meanwhile.
-    return mayStart(clock.now());
+    return isOutside(clock.now()) ? closed : undefined;
+  }
+
+  /** When the policy runs next by schedule, ms since 1970. */
+  #nextRunAt(): number {
+    const { policies, clock } = this.#parts;
+    const applied = policies.list().find(({ name }) => name === this.#record.name);
+    if (applied === undefined || applied.paused !== undefined) return Infinity;
+    return nextRuns(applied.policy, clock.now(), 1)[0]?.at ?? Infinity;
   }
 }
 

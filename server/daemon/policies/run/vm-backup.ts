@@ -17,8 +17,8 @@ export interface VmBackupOptions {
   readonly overlap: 'wait' | 'skip';
   /** How often to try again. */
   readonly retries: number;
-  /** Waits before attempt `attempt` (2, 3, …); false when it may not begin any more. Throws the signal's reason. */
-  readonly beforeRetry: (attempt: number) => Promise<boolean>;
+  /** Waits before attempt `attempt` (2, 3, …); gives why it may not begin any more, if so. Throws the signal's reason. */
+  readonly beforeRetry: (attempt: number) => Promise<string | undefined>;
   readonly onStart: (run: RunId, target: Target) => void;
 }
 
@@ -137,9 +137,9 @@ class VmBackup {
     const again = mayPass(error.code) && this.#attempts <= retries;
     context.log('warning', `${name}: attempt ${this.#attempts} failed. ${error.message}`);
     if (!again) return false;
-    const inTime = await beforeRetry(this.#attempts + 1);
-    if (!inTime) context.log('warning', `${name} is not tried again: the window would be closed by then.`);
-    return inTime;
+    const refusal = await beforeRetry(this.#attempts + 1);
+    if (refusal !== undefined) context.log('warning', `${name} is not tried again: ${refusal}.`);
+    return refusal === undefined;
   }
 }
 

@@ -119,6 +119,21 @@ describe('the run of a policy', () => {
     assert.equal((await site.ended(manual)).outcome.vms[0]?.attempts, 4);
   });
 
+  it('tries nothing again after the next run of the policy is due: it would keep all other VMs waiting', async () => {
+    site.addVm('hv01', 'sql01', 'web01');
+    site.backups.set('sql01', fails(errorCodes.hostUnreachable));
+    site.apply('schedule: [{cron: "0 * * * *"}]\nretry: {attempts: 3, delay: 10m}');
+    site.scheduler.start();
+    await site.clock.pass(3.25 * 60 * minute);
+    const runs = site.policyRuns().map(({ request }) => request.kind === 'policy' && request.scheduledFor);
+    assert.deepEqual(
+      runs,
+      ['13', '14', '15'].map((hour) => `2026-03-02T${hour}:00:00.000Z`),
+    );
+    const run = await site.ended(site.policyRuns()[0]?.id ?? assert.fail());
+    assert.equal(run.outcome.vms[0]?.attempts, 3);
+  });
+
   it('backs up no more VMs at a time than the policy says, in all and on one host', async () => {
     site.addVm('hv01', 'a1', 'a2', 'a3');
     site.addVm('hv02', 'b1', 'b2');
