@@ -132,7 +132,8 @@ function addPausing(policy: Command, context: CliContext): void {
 
 const noPolicies = 'No policies yet. Write a file and apply it: tidemark policy apply FILE\n';
 
-function listText({ style }: CliContext, policies: readonly AppliedPolicy[]): string {
+/** The list for people. */
+export function listText({ style }: Pick<CliContext, 'style'>, policies: readonly AppliedPolicy[]): string {
   const rows = table(
     [
       { title: 'POLICY' },
@@ -145,7 +146,7 @@ function listText({ style }: CliContext, policies: readonly AppliedPolicy[]): st
     policies.map((policy) => [
       policy.name,
       stateText(policy),
-      String(policy.vms),
+      vmsText(policy),
       lastRunText(policy),
       policy.nextRun === undefined ? '' : localMinute(policy.nextRun.at),
       policy.repository,
@@ -155,6 +156,11 @@ function listText({ style }: CliContext, policies: readonly AppliedPolicy[]): st
     all.map((problem) => `${style.warn('warning')}: ${name}: ${printable(problem)}\n`),
   );
   return `${rows}${problems.length === 0 ? '' : '\n'}${problems.join('')}`;
+}
+
+/** None, and nothing to say about that: the hosts have not told yet which VMs they have. */
+function vmsText({ vms, problems }: AppliedPolicy): string {
+  return vms === 0 && problems.length === 0 ? '?' : String(vms);
 }
 
 function stateText({ paused, problems }: AppliedPolicy): string {
