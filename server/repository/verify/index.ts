@@ -208,9 +208,16 @@ class Verification {
   async #publish(damage: BlobDamage, { damagedPacks }: DataCheck, readEverything: boolean): Promise<void> {
     if (this.#lease === undefined) return;
     await this.#lease.confirm(this.#signal);
-    if (readEverything) await forgetRepairedDamage(this.#core, damage, damagedPacks, this.#signal);
-    await recordDamage(this.#core, damage, damagedPacks, this.#signal);
-    await this.#core.flushIndex(this.#signal);
+    try {
+      if (readEverything) await forgetRepairedDamage(this.#core, damage, damagedPacks, this.#signal);
+      await recordDamage(this.#core, damage, damagedPacks, this.#signal);
+      await this.#core.flushIndex(this.#signal);
+    } catch (error) {
+      throwIfAborted(this.#signal);
+      // A storage that is full must not turn damage that was found into a verification that somebody has to start again.
+      if (damage.problems().length + this.#findings.problems().length === 0) throw error;
+      this.#options.log?.(`The damage could not be recorded: ${TidemarkError.from(error).message}`);
+    }
   }
 
   /** What was found wrong with the configuration when the repository was opened, and set right then. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 
-import { TidemarkError } from '../../../server/protocol/errors.ts';
+import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
 import type { StoredRestorePoint } from '../../../server/repository/model.ts';
 import { parsePackName } from '../../../server/repository/pack-toc.ts';
 import { BlobDamage } from '../../../server/repository/verify/blob-damage.ts';
@@ -37,6 +37,23 @@ test('damage is recorded, the next full backup stores the data again, and a coll
     [...copy.storage.files().keys()].some((name) => name.startsWith('damage/')),
     false,
   );
+});
+
+test('damage is told also when it cannot be recorded, as on a storage that is full', async () => {
+  const { points } = sample;
+  const restorePoints = points.map(({ id }) => id);
+  for (const which of [{}, { restorePoints }]) {
+    const copy = await sample.small.copy();
+    for (const name of copy.storage.files().keys()) if (name.startsWith('d/')) copy.storage.flip(name, 200, 3);
+    copy.storage.onChange = async (what) => {
+      if (what.startsWith('put damage/')) throw new TidemarkError(errorCodes.repositoryFull, 'The disk is full.');
+    };
+    const logged: string[] = [];
+    const log = (text: string): void => void logged.push(text);
+    const found = await copy.repository.verify({ readData: true, ...which, signal, log });
+    assert.deepEqual(hitNames(found.problems), idsOf(points));
+    assert.match(logged.join('\n'), /could not be recorded: The disk is full/);
+  }
 });
 
 test('damage that was repaired on the storage is forgotten by the next verification', async () => {
