@@ -6,6 +6,7 @@ import type { DaemonClient } from '../../connect/index.ts';
 import * as daemon from '../../protocol/daemon.ts';
 import type { RetentionDecision, RunInfo, RunOutcome, RunRequest } from '../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { agree } from '../agree.ts';
 import { globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { runToEnd } from '../follow.ts';
@@ -62,12 +63,14 @@ function addPrune(repo: Command, context: CliContext): void {
     .argument(...repositoryArgument)
     .option('--keep-last <n>', 'whatever the policies say, keep so many of each VM', wholeNumber(1, 1_000_000))
     .option('--dry-run', 'only show what would go; by the policies also why', false)
+    .option('--yes', 'do not ask on a terminal', false)
     .addHelpText(
       'after',
       '\nPinned restore points always stay. Those that no applied policy has made stay\nunless --keep-last is given.\n\nExample:\n  tidemark repo prune main --dry-run\n  tidemark repo prune main --keep-last 14\n\nThe space comes back with: tidemark repo gc NAME',
     )
-    .action(async (name: string | undefined, options: { keepLast?: number; dryRun: boolean }, command: Command) => {
+    .action(async (name: string | undefined, options: PruneOptions, command: Command) => {
       const { keepLast, dryRun } = options;
+      await askBeforePrune(context, command, options);
       const run = await follow(context, command, name, (repository) => ({
         kind: 'prune',
         repository,
@@ -78,6 +81,22 @@ function addPrune(repo: Command, context: CliContext): void {
       if (outcome?.kind !== 'prune') throw unexpected(run);
       printResult(context, globalOptions(command), outcome, pruneText(outcome));
     });
+}
+
+interface PruneOptions {
+  readonly keepLast?: number;
+  readonly dryRun: boolean;
+  readonly yes: boolean;
+}
+
+/** Scripts prune without being asked; whoever types it may have forgotten --dry-run. */
+async function askBeforePrune(context: CliContext, command: Command, options: PruneOptions): Promise<void> {
+  const globals = globalOptions(command);
+  const asked = process.stdin.isTTY && context.terminal.interactive && !globals.json;
+  if (options.dryRun || options.yes || !asked) return;
+  const what = options.keepLast === undefined ? 'what the policies do not keep' : 'all but the newest of each VM';
+  const question = `Delete ${what}? --dry-run shows it first.`;
+  await agree(context, globals, { yes: false, doing: 'Deleting', question, refused: 'Nothing was deleted.' });
 }
 
 function pruneText(outcome: Extract<RunOutcome, { readonly kind: 'prune' }>): string {

@@ -37,10 +37,14 @@ export class BackupHost {
 
   /**
    * Takes the checkpoint at the consistency asked for. Falls back to crash consistency only where the request allows it, and
-   * says so. When it throws, no checkpoint of this run is left, or a warning says that it could not be removed.
+   * warns of it unless the VM is off. When it throws, no checkpoint of this run is left, or a warning says that it could not be removed.
    */
   async takeCheckpoint(consistency: BackupRequest['consistency'], signal: AbortSignal): Promise<Checkpoint> {
     if (consistency !== 'application-or-crash') return this.#createCheckpoint(consistency, signal);
+    if (this.#located.vm.state === 'off') {
+      this.#context.log('info', 'The VM is off: its disks are at rest, and no application has anything to flush.');
+      return this.#createCheckpoint('crash', signal);
+    }
     try {
       return await this.#createCheckpoint('application', signal);
     } catch (error) {

@@ -204,6 +204,13 @@ describe('a backup run', () => {
     assert.match(fake.warnings.join(), /only crash-consistent/);
   });
 
+  it('asks no guest that is off for application consistency, and warns of nothing', async () => {
+    fake.vmState = 'off';
+    await backUp({ consistency: 'application-or-crash' });
+    assert.equal(fake.committed?.consistency, 'crash');
+    assert.deepEqual(fake.warnings, []);
+  });
+
   it('reads a disk in full, alone, when its tracking id is unknown, and says so', async () => {
     fake.addEarlier();
     fake.lies.set('export/extents', (honest, params) => {

@@ -57,6 +57,7 @@ export class FakeBackup {
   readonly closed = new AbortController();
   readonly lease = new AbortController();
   disks: readonly Disk[] = [frozen(disk, 'os'), frozen(otherDisk, 'data')];
+  vmState = 'running';
   checkpoints: Item[] = [];
   referencePoints: Item[] = [];
   points: StoredRestorePoint[] = [];
@@ -133,7 +134,7 @@ export class FakeBackup {
   #answer(method: string, params: Readonly<Record<string, unknown>>): unknown {
     switch (method) {
       case agent.listVms.method: {
-        const info = { state: 'running', generation: 2, configVersion: '9.0', rctBlockers: [], checkpointCount: 0 };
+        const info = { state: this.vmState, generation: 2, configVersion: '9.0', rctBlockers: [], checkpointCount: 0 };
         return { vms: [{ ...info, id: vm, name: 'sql01', disks: [] }] };
       }
       case agent.createCheckpoint.method: {
