@@ -93,6 +93,7 @@ export const errorCodes = {
   policyRunFailed: 'TM7004',
   policyActive: 'TM7005',
   notificationFailed: 'TM7006',
+  policyRunLeftOut: 'TM7007',
 } as const;
 
 /** A stable error code, such as `TM2001`. */

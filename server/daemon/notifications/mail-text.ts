@@ -2,6 +2,7 @@
 import { formatBytes, formatDuration } from '../../base/format.ts';
 import { oneLine } from '../../base/one-line.ts';
 import type { PolicyRunVm, RunInfo } from '../../protocol/daemon.ts';
+import { errorCodes } from '../../protocol/errors.ts';
 import { json, object, string } from '../../protocol/parse.ts';
 import type { Parsed } from '../../protocol/parse.ts';
 import type { RunEnded, Sender, ToldError } from './message.ts';
@@ -61,6 +62,7 @@ export function headline({ run, policy }: Pick<RunEnded, 'run' | 'policy'>): str
     if (failed > 0) return `${policy} failed: ${failed} of ${all}`;
     const damage = policyOutcome(run)?.verification?.problems ?? 0;
     if (damage > 0) return `${policy} found damage in ${damage === 1 ? 'one place' : `${damage} places`}`;
+    if (run.error?.code === errorCodes.policyRunLeftOut) return `${policy} did not run when it was due`;
     return `${policy} ${run.state === 'interrupted' ? 'was interrupted' : 'failed'}`;
   }
   if (run.state === 'cancelled') return `${policy} was cancelled: ${succeeded} of ${all} backed up`;

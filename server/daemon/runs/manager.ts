@@ -9,10 +9,11 @@ import type { Store } from '../store/store.ts';
 import { abortable } from '../deadline.ts';
 import { ActiveRun } from './active-run.ts';
 import type { RunEnd } from './active-run.ts';
-import { isSamePolicy, mustWait, overtakes, repositoryOf, RunSlots, sameVm } from './conflicts.ts';
+import { isSamePolicy, mustWait, overtakes, RunSlots, sameVm } from './conflicts.ts';
 import type { VmIdentity } from './conflicts.ts';
 import type { JournalEntry, RunContext, RunExecutor, RunServices } from './context.ts';
 import { disownPartialFile, removePartialFiles } from './partial-files.ts';
+import { refuseUnknownNames } from './known-names.ts';
 import { failureOf, policyTaken, stoppingError, vmTaken } from './run-ends.ts';
 import { isFinished } from './state.ts';
 
@@ -69,7 +70,7 @@ export class RunManager {
     const known = key === undefined ? undefined : this.#options.store.runByKey(key);
     if (known !== undefined) return this.#live(known.id) ?? known;
     if (this.#stopping) throw stoppingError();
-    this.#refuseUnknownNames(request);
+    refuseUnknownNames(request, this.#options.services);
     const taken = this.#sameVm(request);
     if (taken !== undefined) throw vmTaken(taken);
     const samePolicy = [...this.#active.values()].find((other) => isSamePolicy(request, other.request));
@@ -79,19 +80,18 @@ export class RunManager {
         hint: 'Wait for some to end, or cancel them (`tidemark run list`).',
       });
     }
-    const run = new ActiveRun(runId(ulid(), 'id'), request, parent, {
-      store: this.#options.store,
-      log: this.#options.log,
-      redact: this.#options.redact,
-      onUpdate: (info) => this.#tell(info),
-      onJournal: (from, entry) => this.#beforeJournal(from, entry),
-    });
-    this.#options.store.insertRun(run.info(), key);
-    this.#added += 1;
-    if (this.#added % trimEvery === 0) this.#options.store.trimRuns(historyLimit);
+    const run = this.#add(request, key, parent);
     this.#active.set(run.id, run);
     run.log('info', `Queued: ${request.kind}.`);
     this.#startNext();
+    return run.info();
+  }
+
+  /** Records a run that does not happen, and why, so that people see it where they look for it. */
+  leaveOut(request: RunRequest, reason: TidemarkError): RunInfo {
+    const run = this.#add(request, undefined, undefined);
+    run.log('warning', reason.message);
+    this.#end(run, { state: 'cancelled', error: reason.report() });
     return run.info();
   }
 
@@ -212,6 +212,21 @@ export class RunManager {
     }
   }
 
+  #add(request: RunRequest, key: string | undefined, parent: RunId | undefined): ActiveRun {
+    const { store, log, redact } = this.#options;
+    const run = new ActiveRun(runId(ulid(), 'id'), request, parent, {
+      store,
+      log,
+      redact,
+      onUpdate: (info) => this.#tell(info),
+      onJournal: (from, entry) => this.#beforeJournal(from, entry),
+    });
+    store.insertRun(run.info(), key);
+    this.#added += 1;
+    if (this.#added % trimEvery === 0) store.trimRuns(historyLimit);
+    return run;
+  }
+
   /** That one who listens fails keeps no run from ending, and nobody else from hearing of it. */
   #tell(run: RunInfo): void {
     for (const listener of this.#listeners) {
@@ -230,17 +245,6 @@ export class RunManager {
 
   #live(id: RunId): RunInfo | undefined {
     return this.#active.get(id)?.info() ?? this.#unrecorded.get(id);
-  }
-
-  #refuseUnknownNames(request: RunRequest): void {
-    const { hosts, repositories } = this.#options.services;
-    const repository = repositoryOf(request);
-    if (repository !== undefined && !repositories.names().includes(repository)) {
-      throw new TidemarkError(errorCodes.repositoryUnknown, `There is no repository named ${repository}.`, {
-        hint: '`tidemark repo list` shows them; `tidemark repo init` adds one.',
-      });
-    }
-    if ('host' in request && request.host !== undefined) hosts.get(request.host);
   }
 
   #startNext(): void {

@@ -13,8 +13,10 @@ const maxMissed = 100;
 export interface DueDecision {
   /** The one run that is to start. */
   readonly run: WaitingRun | undefined;
-  /** Sentences for the log, about what does not start by itself. */
-  readonly notes: readonly string[];
+  /** The newest one that the policy says to leave out since it was missed. */
+  readonly leftOut: Pick<WaitingRun, 'type' | 'scheduledFor'> | undefined;
+  /** A sentence about runs that do not start by themselves. */
+  readonly note: string | undefined;
 }
 
 /** Decides about everything that came due in (since, now]; undefined when nothing did. */
@@ -25,8 +27,9 @@ export function decideDue(policy: Policy, since: number, now: number): DueDecisi
   const onTime = now - newest.at <= onTimeMs;
   const skips = policy.missedRuns === 'skip';
   const missed = due.count - (onTime ? 1 : 0);
-  const notes = missed === 0 ? [] : [missedNote(missed, more, skips)];
-  if (!onTime && skips) return { run: undefined, notes };
+  const note = missed === 0 ? undefined : missedNote(missed, more, skips);
+  const leftOut = skips && missed > 0 ? { type: newest.type, scheduledFor: timestampOf(newest.at) } : undefined;
+  if (!onTime && skips) return { run: undefined, leftOut, note };
   const run: WaitingRun = {
     scheduledFor: timestampOf(newest.at),
     type: skips ? newest.type : due.type,
@@ -34,7 +37,7 @@ export function decideDue(policy: Policy, since: number, now: number): DueDecisi
     missed: skips || due.count === 1 ? [] : missedBefore(policy, since, newest.at),
     interruptions: 0,
   };
-  return { run, notes };
+  return { run, leftOut, note };
 }
 
 /** When the runs before the newest one were due: the first of them, since they may be very many. */

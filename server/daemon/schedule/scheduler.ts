@@ -14,12 +14,15 @@ import type { ScheduleState, ScheduleStore, StartedRun, WaitingRun } from '../st
 import { longestTimerMs } from './clock.ts';
 import type { Clock } from './clock.ts';
 import { decideDue, merged, timestampOf } from './due.ts';
+import type { DueDecision } from './due.ts';
+import { isLeftOut, LeftOut } from './left-out.ts';
+import type { LeftOutRuns } from './left-out.ts';
 
 /** What a scheduler needs. */
 export interface SchedulerOptions {
   readonly policies: Pick<Policies, 'list' | 'onChange' | 'version'>;
   readonly store: ScheduleStore;
-  readonly runs: {
+  readonly runs: LeftOutRuns & {
     start(request: RunRequest, key: string): RunInfo;
     active(): readonly RunInfo[];
     onChange(listener: (run: RunInfo) => void): Disposable;
@@ -42,11 +45,13 @@ export class Scheduler implements ScheduleView, Disposable {
   /** When the next run of a policy is due, as far as it was asked; for the version that the state is of. */
   readonly #next = new Map<string, { readonly state: ScheduleState; readonly run: NextRun | undefined }>();
   readonly #subscriptions: Disposable[] = [];
+  readonly #leftOut: LeftOut;
   #timer: Disposable | undefined;
   #stopped = false;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#leftOut = new LeftOut(options.runs, options.log);
     for (const state of options.store.all()) this.#states.set(state.policy, state);
   }
 
@@ -121,31 +126,21 @@ export class Scheduler implements ScheduleView, Disposable {
     this.#startWaiting(policy, now);
   }
 
-  #handle(
-    policy: ActivePolicy,
-    state: ScheduleState,
-    { run, notes }: NonNullable<ReturnType<typeof decideDue>>,
-    now: number,
-  ): void {
+  #handle(policy: ActivePolicy, state: ScheduleState, { run, leftOut, note }: DueDecision, now: number): void {
     const handled = { ...state, handledUntil: timestampOf(now) };
     if (isPaused(policy, now)) {
       this.#log('info', policy.name, 'a run came due while it is paused, and is left out');
       this.#put(handled);
       return;
     }
-    for (const note of notes) this.#log('warning', policy.name, note);
-    if (run === undefined) {
-      this.#put(handled);
-      return;
-    }
+    if (leftOut === undefined && note !== undefined) this.#log('warning', policy.name, note);
+    if (run === undefined) this.#put(handled);
+    if (leftOut !== undefined && note !== undefined) this.#leftOut.missed(policy.name, leftOut, note);
+    if (run === undefined) return;
     const active = this.#activeRun(policy.name);
     if (active !== undefined && policy.policy.overlap === 'skip') {
-      this.#log(
-        'warning',
-        policy.name,
-        `the run that was due at ${run.scheduledFor} is left out: ${active.id} is active`,
-      );
       this.#put(handled);
+      this.#leftOut.because(policy.name, run, active);
       return;
     }
     if (active !== undefined) {
@@ -180,7 +175,7 @@ export class Scheduler implements ScheduleView, Disposable {
 
   #onRun(run: RunInfo): void {
     const { request } = run;
-    if (request.kind !== 'policy' || !isFinished(run.state)) return;
+    if (request.kind !== 'policy' || !isFinished(run.state) || isLeftOut(run)) return;
     const state = this.#states.get(request.policy);
     // What the end of the daemon interrupts stays, and is found by the next start.
     if (state?.started !== undefined && run.state !== 'interrupted') {
@@ -197,16 +192,23 @@ export class Scheduler implements ScheduleView, Disposable {
       if (started !== undefined) this.#put(rest);
       return;
     }
-    const both = waiting === undefined ? interrupted : merged(interrupted, waiting);
+    const both = waiting === undefined ? interrupted?.again : merged(interrupted?.again, waiting);
     const policy = this.#options.policies.list().find(({ name }) => name === state.policy);
     const leftOut = policy?.policy.missedRuns === 'skip' || (both?.interruptions ?? 0) > maxInterruptions;
-    const what = `the end of the daemon interrupted the run that was due at ${both?.scheduledFor ?? ''}, or kept it from beginning`;
-    this.#log('warning', state.policy, `${what}; it is ${leftOut ? 'left out' : 'caught up'}`);
+    const what = `The end of the daemon interrupted the run that was due at ${both?.scheduledFor ?? ''}, or kept it from beginning`;
     this.#put(leftOut || both === undefined ? rest : { ...rest, waiting: { ...both, trigger: 'missed' } });
+    const text = `${what}. It is ${leftOut ? 'left out' : 'caught up'}.`;
+    // A run that had begun is in the history already, as interrupted.
+    const isRecorded = waiting === undefined && interrupted?.began === true;
+    if (leftOut && both !== undefined && !isRecorded) this.#leftOut.missed(state.policy, both, text);
+    else this.#log('warning', state.policy, text);
   }
 
-  /** The run as one that waits again; undefined when it came to an end of its own. */
-  #interrupted({ key, ...started }: StartedRun, policy: string): WaitingRun | undefined {
+  /** The run as one that waits again, and whether it had begun; undefined when it came to an end of its own. */
+  #interrupted(
+    { key, ...started }: StartedRun,
+    policy: string,
+  ): { readonly again: WaitingRun; readonly began: boolean } | undefined {
     let run: RunInfo | undefined;
     try {
       run = this.#options.runByKey(key);
@@ -215,7 +217,7 @@ export class Scheduler implements ScheduleView, Disposable {
       this.#log('error', policy, 'its last run cannot be read and counts as interrupted', error);
     }
     if (run !== undefined && run.state !== 'interrupted') return undefined;
-    return { ...started, interruptions: started.interruptions + 1 };
+    return { again: { ...started, interruptions: started.interruptions + 1 }, began: run !== undefined };
   }
 
   /** The state of the version that is applied; that of an earlier one does not count. */
@@ -293,6 +295,7 @@ export class Scheduler implements ScheduleView, Disposable {
 
   #forgetOthers(policies: readonly ActivePolicy[]): void {
     const names = new Set(policies.map(({ name }) => name));
+    this.#leftOut.keepOnly(names);
     for (const { policy } of this.#states.values()) {
       if (names.has(policy)) continue;
       try {

@@ -20,6 +20,7 @@ const warned = vmResult('sql03', { warnings: ['The guest was not quiesced.'] });
 const skipped = vmResult('sql04', { result: 'skipped', reason: 'It is in another run.' });
 const cancelledError = { code: 'TM1999', message: 'The operation was cancelled.' } as const;
 const stopped = { code: 'TM5103', message: 'The daemon is stopping.' } as const;
+const leftOut = { code: 'TM7007', message: 'The run that was due is left out.' } as const;
 const damage = { restorePoints: 1, problems: 2 };
 const unread = {
   restorePoints: 0,
@@ -48,6 +49,11 @@ const cases = [
   ],
   // What cancelled it was no person.
   ['failure', policyRun([good], { state: 'cancelled', error: stopped }), 'nightly-sql failed'],
+  [
+    'failure',
+    policyRun([], { state: 'cancelled', error: leftOut, outcome: undefined }),
+    'nightly-sql did not run when it was due',
+  ],
   ['failure', policyRun([failedVm], { state: 'cancelled', error: cancelledError }), 'nightly-sql failed: 1 of 1 VM'],
 ] as const;
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 
 import type { BackupRequest, PolicyRequest, RunInfo } from '../../../../server/protocol/daemon.ts';
+import { errorCodes } from '../../../../server/protocol/errors.ts';
 import type { RunContext } from '../../../../server/daemon/runs/context.ts';
 import { untilAborted } from '../../../integration/support/fake-parts.ts';
 import { PolicySite } from '../support/policy-site.ts';
@@ -99,7 +100,11 @@ describe('the scheduler', () => {
     site.clock.set('2026-03-02T23:20:00Z');
     await site.restart();
     assert.deepEqual(begun, []);
-    assert.match(site.logged.join('\n'), /11 runs were missed\. The policy says to leave them out/);
+    const [leftOut, ...others] = site.policyRuns();
+    assert.equal(leftOut?.state, 'cancelled');
+    assert.equal(leftOut.error?.code, errorCodes.policyRunLeftOut);
+    assert.match(leftOut.error.message, /11 runs were missed\. The policy says to leave them out/);
+    assert.deepEqual(others, [], 'one record stands for all of them');
     await site.clock.pass(hour);
     assert.deepEqual(begun, ['2026-03-03T00:00:00.000Z']);
   });
@@ -208,8 +213,25 @@ describe('the scheduler', () => {
     await site.clock.pass(2 * hour + minute);
     release();
     await settled();
-    assert.equal(site.policyRuns().length, 1);
-    assert.match(site.logged.join('\n'), /due at 2026-03-02T14:00:00\.000Z is left out/);
+    const [first, leftOut, ...others] = site.policyRuns();
+    assert.equal(first?.state, 'succeeded');
+    assert.equal(leftOut?.state, 'cancelled');
+    assert.match(leftOut.error?.message ?? '', /due at 2026-03-02T14:00:00\.000Z is left out/);
+    assert.deepEqual(others, []);
+  });
+
+  it('records once that runs are left out, however many come due while one is active', async () => {
+    await open('2026-03-02T12:00:00Z', `overlap: skip\n${schedule('*/10 * * * *')}`);
+    let release = (): void => undefined;
+    site.backups.set('sql01', () => new Promise((resolve) => (release = resolve)));
+    await site.clock.pass(2 * hour);
+    assert.equal(site.policyRuns().length, 2);
+    release();
+    await settled();
+    await site.clock.pass(hour);
+    assert.equal(site.policyRuns().filter(({ error }) => error !== undefined).length, 2, 'again for the next one');
+    release();
+    await settled();
   });
 
   it('follows a new version from when it was applied on', async () => {
@@ -284,7 +306,7 @@ describe('the scheduler', () => {
     await site.crash();
     await site.restart();
     assert.equal(site.policyRuns().length, 1);
-    assert.match(site.logged.join('\n'), /it is left out/);
+    assert.match(site.logged.join('\n'), /It is left out/);
   });
 
   it('takes a run that was about to start when the daemon ended for missed, and starts it once', async () => {
