@@ -38,12 +38,16 @@ function vmTable(vms: readonly PolicyRunVm[]): string {
 function reasons(vms: readonly PolicyRunVm[]): string {
   const lines = vms.flatMap((vm) =>
     [
-      ...(vm.error === undefined ? [] : [`${vm.error.message} (${vm.error.code})`]),
+      ...(vm.error === undefined ? [] : [errorText(vm.error)]),
       ...(vm.reason === undefined ? [] : [vm.reason]),
       ...vm.warnings,
     ].map((text) => `  ${nameOf(vm)}: ${printable(text)}\n`),
   );
   return lines.join('');
+}
+
+function errorText({ message, code, hint }: NonNullable<PolicyRunVm['error']>): string {
+  return `${message} (${code})${hint === undefined ? '' : ` ${hint}`}`;
 }
 
 function afterwards({ retention, verification }: PolicyOutcome): string {
@@ -54,7 +58,7 @@ function afterwards({ retention, verification }: PolicyOutcome): string {
     lines.push(
       error === undefined
         ? `Verified ${count(restorePoints, 'restore point')}: ${found}.`
-        : `Verification failed: ${printable(error.message)} (${error.code})`,
+        : `Verification failed: ${printable(errorText(error))}`,
     );
   }
   if (retention !== undefined) {
@@ -62,7 +66,7 @@ function afterwards({ retention, verification }: PolicyOutcome): string {
     lines.push(
       error === undefined
         ? `Retention removed ${count(removed.length, 'restore point')}, kept ${kept}.`
-        : `Retention failed: ${printable(error.message)} (${error.code})`,
+        : `Retention failed: ${printable(errorText(error))}`,
     );
   }
   return lines.map((line) => `${line}\n`).join('');

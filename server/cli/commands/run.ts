@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 
 import { formatBytes, formatDuration } from '../../base/format.ts';
+import { missedRuns } from '../../base/missed-runs.ts';
 import * as daemon from '../../protocol/daemon.ts';
 import type { LogLine, RunInfo } from '../../protocol/daemon.ts';
 import { runId } from '../../protocol/ids.ts';
@@ -148,12 +149,15 @@ function took(run: RunInfo): string {
   return formatDuration(Date.parse(run.finishedAt) - Date.parse(run.startedAt));
 }
 
-function runText(run: RunInfo): string {
+/** One run for people. */
+export function runText(run: RunInfo): string {
   const { progress } = run;
+  const missed = missedRuns(run.request);
   const rows = [
     ['what', run.title],
     ...(run.parent === undefined ? [] : [['part of', run.parent]]),
     ['state', run.finishedAt === undefined ? `${run.state}: ${phaseText(progress.phase)}` : run.state],
+    ...(missed === undefined ? [] : [['stands for', `${missed.text} since ${localTime(missed.since)}`]]),
     ['began', localTime(run.startedAt ?? run.queuedAt)],
     ...(run.finishedAt === undefined ? [] : [['ended', `${localTime(run.finishedAt)}, after ${took(run)}`]]),
     ['data', `${formatBytes(progress.doneBytes)} of ${formatBytes(progress.totalBytes)}`],

@@ -1,5 +1,6 @@
 /** The report of a run as a page for people, in Markdown. */
 import { formatBytes } from '../../base/format.ts';
+import { missedRuns } from '../../base/missed-runs.ts';
 import type { NotificationInfo, RunInfo, RunReport } from '../../protocol/daemon.ts';
 import { headline } from '../notifications/mail-text.ts';
 import { isFinished } from '../runs/state.ts';
@@ -40,6 +41,7 @@ function factsOf(run: RunInfo): string {
     ? undefined
     : `${progress.phase}, ${formatBytes(progress.doneBytes)} of ${formatBytes(progress.totalBytes)}`;
   const policy = request.kind === 'policy' ? request : undefined;
+  const missed = missedRuns(request);
   return facts([
     ['Run', run.id],
     ['What', run.title],
@@ -49,6 +51,7 @@ function factsOf(run: RunInfo): string {
     ['Policy version', run.outcome?.kind === 'policy' ? String(run.outcome.version) : undefined],
     ['Started', policy === undefined ? undefined : startedBy[policy.trigger]],
     ['Due', policy?.scheduledFor === undefined ? undefined : time(policy.scheduledFor)],
+    ['Stands for', missed === undefined ? undefined : `${missed.text} since ${time(missed.since)}`],
     ['Queued', time(run.queuedAt)],
     ['Began', run.startedAt === undefined ? undefined : time(run.startedAt)],
     ['Ended', run.finishedAt === undefined ? undefined : time(run.finishedAt)],

@@ -1,5 +1,6 @@
 /** Which runs exclude each other. */
-import type { RunRequest } from '../../protocol/daemon.ts';
+import { missedRuns } from '../../base/missed-runs.ts';
+import type { PolicyRequest, RunRequest } from '../../protocol/daemon.ts';
 
 /** Runs carried out at a time; the others wait in the order they came. The run of a policy only waits for runs of its own, and does not count. */
 export const maxRunning = 4;
@@ -106,6 +107,13 @@ const dryRun = (request: { readonly dryRun: boolean }): string => (request.dryRu
 
 const triggers = { manual: '', schedule: ' (by schedule)', missed: ' (a run that was missed)' } as const;
 
+function policyTitle(request: PolicyRequest): string {
+  const missed = missedRuns(request);
+  const { policy, trigger } = request;
+  if (missed === undefined) return `Policy ${policy}${triggers[trigger]}`;
+  return `Policy ${policy} (${trigger === 'schedule' ? 'by schedule, ' : ''}stands for ${missed.text})`;
+}
+
 const titles: Titles = {
   backup: ({ host, vm, vmName = vm, repository }) => `${host === undefined ? '' : `${host}/`}${vmName} → ${repository}`,
   'restore-disk': ({ restorePoint, disk, target }) => `${restorePoint} ${disk} → ${target}`.slice(0, 1024),
@@ -120,7 +128,7 @@ const titles: Titles = {
       ? `Retention of ${request.policy ?? 'all policies'} in ${request.repository}${dryRun(request)}`
       : `Prune ${request.repository} to ${request.keepLast} per VM${dryRun(request)}`,
   gc: (request) => `Collect garbage in ${request.repository}${dryRun(request)}`,
-  policy: ({ policy, trigger }) => `Policy ${policy}${triggers[trigger]}`,
+  policy: policyTitle,
 };
 
 /** What a run is about, for people. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { runText } from '../../../server/cli/commands/run.ts';
 import { policyProgressView } from '../../../server/cli/policy-progress.ts';
 import { policyRunText } from '../../../server/cli/policy-run.ts';
 import { styleFor } from '../../../server/cli/terminal.ts';
@@ -126,4 +127,18 @@ test('What a policy run did names each VM, why one failed or was skipped, and wh
     /\nVerified 1 restore point: damaged in 2 places\.\nRetention removed 1 restore point, kept 5\.\n$/,
   );
   assert.equal(policyRunText(parent()), '');
+});
+
+test('A run that stands for missed ones says for how many and since when, and VMs that failed say what to do', () => {
+  const missed = ['2026-11-01T02:13:00Z', '2026-11-01T02:14:00Z'];
+  const request = { kind: 'policy', policy: 'nightly', missed };
+  const vm = { vm: 'sql01', vmId: guid('1'), result: 'failed', attempts: 1, readBytes: 0, storedBytes: 0 };
+  const error = { code: 'TM2001', message: 'Host hv01 does not answer.', hint: 'Is its agent running?' };
+  const vms = [{ ...vm, host: 'hv01', durationMs: 0, warnings: [], error }];
+  const outcome = { kind: 'policy', policy: 'nightly', version: 1, vms };
+  const text = runText(parent({ request: { ...request, trigger: 'schedule' }, ...done, outcome }));
+  assert.match(text, /stands for +2 missed runs since 2026-11-0/);
+  assert.match(text, / {2}hv01\/sql01: Host hv01 does not answer\. \(TM2001\) Is its agent running\?\n/);
+  assert.match(runText(parent({ request: { ...request, trigger: 'missed' } })), /stands for +3 missed runs since/);
+  assert.doesNotMatch(runText(parent()), /stands for/);
 });

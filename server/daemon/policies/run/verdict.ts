@@ -1,6 +1,7 @@
 /** Whether the run of a policy did what it was to do. */
-import type { RunOutcome } from '../../../protocol/daemon.ts';
+import type { PolicyRunVm, RunOutcome } from '../../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../../protocol/errors.ts';
+import type { RunId } from '../../../protocol/ids.ts';
 import type { RunContext } from '../../runs/context.ts';
 import type { Targets } from './targets.ts';
 
@@ -11,7 +12,7 @@ import type { Targets } from './targets.ts';
 export function verdict(
   { vms, verification }: Extract<RunOutcome, { readonly kind: 'policy' }>,
   { unknownHosts }: Pick<Targets, 'unknownHosts'>,
-  context: Pick<RunContext, 'warn'>,
+  context: Pick<RunContext, 'id' | 'warn'>,
 ): TidemarkError | undefined {
   for (const { vm, result, reason = '' } of vms) if (result === 'skipped') context.warn(`${vm} was skipped. ${reason}`);
   const failed = vms.filter(({ result }) => result === 'failed').length;
@@ -28,6 +29,11 @@ export function verdict(
   }
   if (problems.length === 0) return undefined;
   return new TidemarkError(errorCodes.policyRunFailed, problems.join(' ').slice(0, 4000), {
-    hint: 'The report of the run says why, VM by VM. What was backed up can be used.',
+    hint: hintOf(context.id, vms),
   });
+}
+
+function hintOf(id: RunId, vms: readonly PolicyRunVm[]): string {
+  const usable = vms.some(({ restorePoint }) => restorePoint !== undefined) ? ' What was backed up can be used.' : '';
+  return `What happened, VM by VM: tidemark run report ${id}.${usable}`;
 }

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { escaped } from '../../../../server/daemon/reports/markdown.ts';
 import { reportText } from '../../../../server/daemon/reports/report-text.ts';
 import { reportOf } from '../../../../server/daemon/reports/report.ts';
+import { titleOf } from '../../../../server/daemon/runs/conflicts.ts';
 import { runInfo, runReport } from '../../../../server/protocol/daemon.ts';
 import type {
   NotificationInfo,
@@ -266,4 +267,24 @@ test('a page is bounded, however many VMs and warnings there are', () => {
   assert.ok(text.length < 16_777_216, String(text.length));
   assert.match(text, /1000 more VMs are not shown/);
   assert.match(text, /and 238000 more/);
+});
+
+test('the report and the title of a run that stands for missed ones say so', () => {
+  const request = {
+    kind: 'policy',
+    policy: 'nightly',
+    trigger: 'schedule',
+    missed: ['2026-03-01T00:13:00Z', '2026-03-01T01:13:00Z'],
+  } as const;
+  const page = (run: RunRequest): string => reportText(report(other(run, undefined)));
+  assert.match(page(request), /\| Stands for \| 2 missed runs since 2026-03-01 00:13:00 UTC \|/);
+  assert.equal(titleOf(request), 'Policy nightly (by schedule, stands for 2 missed runs)');
+  const late = { ...request, trigger: 'missed' } as const;
+  assert.match(page(late), /\| Stands for \| 3 missed runs since /);
+  assert.equal(titleOf(late), 'Policy nightly (stands for 3 missed runs)');
+  assert.equal(
+    titleOf({ ...request, missed: Array.from({ length: 100 }, () => '2026-03-01T00:13:00Z') }),
+    'Policy nightly (by schedule, stands for 100 or more missed runs)',
+  );
+  assert.doesNotMatch(page({ ...request, missed: undefined }), /Stands for/);
 });
