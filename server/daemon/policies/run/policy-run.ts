@@ -136,7 +136,8 @@ class PolicyRun {
     const { runs } = this.#parts;
     const { total = maxRunning, perHost = maxBackupsPerHost } = policy.concurrency ?? {};
     const nameOf = ({ host, name }: Target): string => `${host}/${name}`;
-    const progress = new PolicyProgress(this.#context, targets.map(nameOf));
+    const vms = targets.map((target) => ({ id: target.id, host: target.host, label: nameOf(target) }));
+    const progress = new PolicyProgress(this.#context, vms);
     const following = runs.onChange((run) => progress.push(run));
     const options = {
       context: this.#context,
@@ -145,7 +146,7 @@ class PolicyRun {
       overlap: policy.overlap ?? 'wait',
       retries: policy.retry?.attempts ?? defaultRetries,
       beforeRetry: async (attempt: number) => this.#waitForRetry(attempt),
-      onStart: (run: Parameters<typeof progress.follow>[0], target: Target) => progress.follow(run, nameOf(target)),
+      onStart: (run: Parameters<typeof progress.follow>[0], target: Target) => progress.follow(run, target.id),
     };
     let done = 0;
     const backUp = async (target: Target): Promise<PolicyRunVm> => {

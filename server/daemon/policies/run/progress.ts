@@ -1,9 +1,21 @@
-/** The progress of a policy's run: that of its backups together, one part for each VM. */
+/** The progress of a policy's run: that of its backups together, one part for each VM, or for each host when there are very many. */
 import type { RunInfo } from '../../../protocol/daemon.ts';
 import type { RunId } from '../../../protocol/ids.ts';
 import type { RunContext } from '../../runs/context.ts';
 
-interface Part {
+/** More parts than these are sent ten times a second to every client, and read by nobody. */
+const maxParts = 200;
+
+/** A VM of the run. */
+export interface FollowedVm {
+  readonly id: string;
+  readonly host: string;
+  /** How it is shown. VMs with one label share a part. */
+  readonly label: string;
+}
+
+interface VmProgress {
+  readonly part: string;
   totalBytes: number;
   doneBytes: number;
 }
@@ -11,36 +23,44 @@ interface Part {
 /** Follows the backups and tells the run. What a backup has to read is known when it has begun. */
 export class PolicyProgress {
   readonly #context: Pick<RunContext, 'setDisks' | 'advance'>;
-  readonly #parts = new Map<string, Part>();
-  readonly #nameOf = new Map<RunId, string>();
+  readonly #vms: ReadonlyMap<string, VmProgress>;
+  readonly #vmOf = new Map<RunId, string>();
 
-  constructor(context: Pick<RunContext, 'setDisks' | 'advance'>, names: readonly string[]) {
+  constructor(context: Pick<RunContext, 'setDisks' | 'advance'>, vms: readonly FollowedVm[]) {
     this.#context = context;
-    for (const name of names) this.#parts.set(name, { totalBytes: 0, doneBytes: 0 });
+    const byHost = vms.length > maxParts;
+    const entries = vms.map(
+      ({ id, host, label }) => [id, { part: byHost ? host : label, totalBytes: 0, doneBytes: 0 }] as const,
+    );
+    this.#vms = new Map(entries);
     this.#show();
   }
 
-  /** The run backs up the VM that is shown under this name. */
-  follow(run: RunId, name: string): void {
-    this.#nameOf.set(run, name);
+  /** The run backs up this VM. */
+  follow(run: RunId, vm: string): void {
+    this.#vmOf.set(run, vm);
   }
 
   /** Takes in a change of any run. */
   push({ id, progress }: RunInfo): void {
-    const name = this.#nameOf.get(id);
-    const part = name === undefined ? undefined : this.#parts.get(name);
-    if (name === undefined || part === undefined) return;
+    const vm = this.#vms.get(this.#vmOf.get(id) ?? '');
+    if (vm === undefined) return;
     const { doneBytes, totalBytes } = progress;
-    const more = doneBytes - part.doneBytes;
-    const fits = totalBytes === part.totalBytes && more >= 0;
-    part.totalBytes = totalBytes;
-    part.doneBytes = doneBytes;
-    if (fits) this.#context.advance(name, more);
+    const more = doneBytes - vm.doneBytes;
+    const fits = totalBytes === vm.totalBytes && more >= 0;
+    vm.totalBytes = totalBytes;
+    vm.doneBytes = doneBytes;
+    if (fits) this.#context.advance(vm.part, more);
     else this.#show();
   }
 
   #show(): void {
-    this.#context.setDisks([...this.#parts].map(([name, { totalBytes }]) => ({ name, totalBytes })));
-    for (const [name, { doneBytes }] of this.#parts) this.#context.advance(name, doneBytes);
+    const parts = new Map<string, { totalBytes: number; doneBytes: number }>();
+    for (const { part, totalBytes, doneBytes } of this.#vms.values()) {
+      const sum = parts.get(part) ?? { totalBytes: 0, doneBytes: 0 };
+      parts.set(part, { totalBytes: sum.totalBytes + totalBytes, doneBytes: sum.doneBytes + doneBytes });
+    }
+    this.#context.setDisks([...parts].map(([name, { totalBytes }]) => ({ name, totalBytes })));
+    for (const [name, { doneBytes }] of parts) this.#context.advance(name, doneBytes);
   }
 }
