@@ -14,6 +14,7 @@ const maxLines = 5;
 export function planPage(plan: PolicyPlan): string {
   const title = l10n.t('Plan of {0}', plan.name);
   const base = plan.base;
+  const said = remarks(plan);
   return blocks(
     `# ${escaped(title)}`,
     escaped(
@@ -27,7 +28,8 @@ export function planPage(plan: PolicyPlan): string {
           ),
     ),
     list(summaryLines(plan)),
-    warningsSection(plan),
+    remarksSection(l10n.t('Warnings'), said.warnings),
+    remarksSection(l10n.t('Notes'), said.notes),
     changesSection(plan),
     vmsSection(plan.vms),
     runsSection(plan),
@@ -41,24 +43,64 @@ export function summaryLines(plan: PolicyPlan): readonly string[] {
   const [kept, fresh, dropped] = [counted('kept'), counted('new'), counted('dropped')];
   const removed = plan.retention.filter(({ keep }) => !keep).length;
   const [next] = plan.nextRuns;
-  const notes = plan.findings.length + plan.warnings.length;
+  const said = remarks(plan);
   return [
     l10n.t('{0} taken in: {1} new, {2} as before, {3} dropped', vmsText(kept + fresh), fresh, kept, dropped),
+    ...(plan.paused === undefined ? [] : [pausedLine(plan.paused, plan.timezone)]),
     next === undefined
       ? l10n.t('no run by schedule')
       : l10n.t('next run {0}, {1}', zonedText(next.at, plan.timezone), typeText(next.type)),
+    ...(plan.retentionUnknown === true ? [l10n.t('what the retention would remove is not known')] : []),
     ...(removed === 0 ? [] : [l10n.t('{0} would be removed by the retention', pointsText(removed))]),
-    ...(notes === 0 ? [] : [warningsText(notes)]),
+    ...(said.warnings.length === 0 ? [] : [warningsText(said.warnings.length)]),
+    ...(said.notes.length === 0 ? [] : [notesText(said.notes.length)]),
   ];
+}
+
+/** Applying a text resumes nothing. */
+function pausedLine({ until }: NonNullable<PolicyPlan['paused']>, timezone: string | undefined): string {
+  return until === undefined
+    ? l10n.t('paused: no run starts by schedule until somebody resumes it')
+    : l10n.t('paused until {0}', zonedText(until, timezone));
+}
+
+/** What is said of a text: what may go wrong, and what is only good to know. */
+interface Remarks {
+  readonly warnings: readonly Remark[];
+  readonly notes: readonly Remark[];
+}
+
+interface Remark {
+  readonly message: string;
+  /** Where in the text. */
+  readonly finding?: PolicyFinding;
+}
+
+function remarks({ findings, warnings }: PolicyPlan): Remarks {
+  const found = findings.map((finding): Remark => ({ message: finding.message, finding }));
+  const isNote = ({ finding }: Remark): boolean => finding?.severity === 'information';
+  return {
+    warnings: [...found.filter((remark) => !isNote(remark)), ...warnings.map((message) => ({ message }))],
+    notes: found.filter(isNote),
+  };
+}
+
+function notesText(count: number): string {
+  return count === 1 ? l10n.t('1 note') : l10n.t('{0} notes', count);
 }
 
 /** What is said before the policy is applied: the summary, what changes, and the warnings. */
 export function applyDetail(plan: PolicyPlan): string {
   const changes = plan.base === undefined ? [] : plan.changes.map(changeLine);
-  const notes = [...plan.findings.map(({ message }) => message), ...plan.warnings];
-  return [summaryLines(plan), cut(changes), cut(notes.map((note) => `⚠ ${note}`))]
-    .filter((lines) => lines.length > 0)
-    .map((lines) => lines.join('\n'))
+  const said = remarks(plan);
+  // What may go wrong first: the rest is cut.
+  const lines = [
+    ...said.warnings.map(({ message }) => `⚠ ${message}`),
+    ...said.notes.map(({ message }) => `ℹ ${message}`),
+  ];
+  return [summaryLines(plan), cut(changes), cut(lines)]
+    .filter((part) => part.length > 0)
+    .map((part) => part.join('\n'))
     .join('\n\n');
 }
 
@@ -79,13 +121,13 @@ function section(title: string, content: string): string {
   return content === '' ? '' : blocks(`## ${escaped(title)}`, content);
 }
 
-function warningsSection({ findings, warnings }: PolicyPlan): string {
-  const lines = [...findings.map(findingLine), ...warnings];
-  return section(l10n.t('Warnings'), list(lines.slice(0, maxRows)));
+function remarkLine({ message, finding }: Remark): string {
+  if (finding === undefined) return message;
+  return l10n.t('Line {0}: {1} ({2})', finding.start.line + 1, message, finding.code);
 }
 
-function findingLine({ code, message, start }: PolicyFinding): string {
-  return l10n.t('Line {0}: {1} ({2})', start.line + 1, message, code);
+function remarksSection(title: string, said: readonly Remark[]): string {
+  return section(title, list(said.slice(0, maxRows).map(remarkLine)));
 }
 
 function changesSection({ base, changes }: PolicyPlan): string {

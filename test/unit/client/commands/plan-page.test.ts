@@ -60,6 +60,33 @@ test('the lines before a policy is applied say what matters', () => {
   assert.equal(summaryLines(policyPlan())[1], 'no run by schedule');
 });
 
+test('what is good to know is no warning, and comes after those', () => {
+  const note = { ...finding, code: 'TM7202', severity: 'information', message: 'The clocks skip 02:00.' } as const;
+  const noted = policyPlan({ findings: [note, finding] });
+  assert.deepEqual(summaryLines(noted).slice(-2), ['1 warning', '1 note']);
+  assert.match(applyDetail(noted), /⚠ No VM matches web-\*\.\nℹ The clocks skip 02:00\./);
+  const page = planPage(noted);
+  assert.ok(page.indexOf('## Warnings') < page.indexOf('TM7201'), page);
+  assert.ok(
+    page.indexOf('TM7201') < page.indexOf('## Notes') && page.indexOf('## Notes') < page.indexOf('TM7202'),
+    page,
+  );
+  assert.doesNotMatch(planPage(policyPlan({ findings: [note] })), /Warnings|1 warning/);
+});
+
+test('a paused policy stays paused when it is applied, which is said before the next run', () => {
+  const since = '2026-01-31T02:00:00Z';
+  const lines = summaryLines({ ...plan, paused: { since, by: 'anna' } });
+  assert.match(lines[1] ?? '', /^paused: .*resumes/);
+  const until = summaryLines({ ...plan, paused: { since, by: 'anna', until: '2026-02-03T05:00:00Z' } })[1];
+  assert.equal(until, 'paused until 2026-02-03 06:00 Europe/Warsaw');
+});
+
+test('it is said that nobody knows what the retention would remove', () => {
+  const lines = summaryLines(policyPlan({ retentionUnknown: true }));
+  assert.ok(lines.includes('what the retention would remove is not known'), lines.join('\n'));
+});
+
 test('a dialog names a few changes and counts the rest', () => {
   const changes = Array.from({ length: 40 }, (_, n) => ({ path: `select.${n}`, before: 'a', after: 'b' }));
   assert.match(applyDetail(policyPlan({ base: policyVersion(1, 'x'), changes })), /and 35 more/);
