@@ -33,7 +33,7 @@ export function policyRow({ policyUri, policyName }: PolicyNode, entry: PolicyEn
     label: name,
     description: description === '' ? undefined : description,
     icon: icon(entry, data),
-    context: policyContext(entry, data.trusted),
+    context: policyContext(entry, data),
     accessibility: [l10n.t('Policy {0}', name), stateWord(entry), ...facts].filter((part) => part !== '').join(', '),
     expand: state !== 'unknown' && entry.named ? 'collapsed' : 'never',
     command: {
@@ -68,13 +68,12 @@ function pausedText({ until }: NonNullable<AppliedPolicy['paused']>, now: number
   return until === undefined ? l10n.t('paused') : l10n.t('paused until {0}', shortTimeText(until, now));
 }
 
-/** What comes next and how it went last. */
-function course({ nextRun, lastRun, vms }: AppliedPolicy, now: number): readonly string[] {
-  return [
-    nextRun === undefined ? '' : l10n.t('next {0}', shortTimeText(nextRun.at, now)),
-    lastRun === undefined ? '' : lastRunText(lastRun, now),
-    vmsText(vms),
-  ].filter((text) => text !== '');
+/** What comes next and how it went last: a narrow view cuts the end off, so what went wrong comes first. */
+function course(applied: AppliedPolicy, now: number): readonly string[] {
+  const { nextRun, lastRun, vms } = applied;
+  const next = nextRun === undefined ? '' : l10n.t('next {0}', shortTimeText(nextRun.at, now));
+  const last = lastRun === undefined ? '' : lastRunText(lastRun, now);
+  return [...(lastFailed(applied) ? [last, next] : [next, last]), vmsText(vms)].filter((text) => text !== '');
 }
 
 function lastRunText(run: NonNullable<AppliedPolicy['lastRun']>, now: number): string {
@@ -107,15 +106,17 @@ function stateWord({ state }: PolicyEntry): string {
   return state === 'applied' ? l10n.t('applied') : '';
 }
 
-function policyContext({ state, named, file, applied }: PolicyEntry, trusted: boolean): string {
+function policyContext({ state, named, file, applied }: PolicyEntry, { trusted, errors }: RowData): string {
   const isApplied = applied !== undefined;
+  // A text with errors would be refused.
+  const isWhole = file === undefined || errors(file.uri) === 0;
   return context(
     'policy',
     file !== undefined && 'file',
     isApplied && 'applied',
     state === 'changed' && 'changed',
     trusted && isApplied && 'runnable',
-    trusted && named && (state === 'changed' || state === 'not-applied') && 'appliable',
+    trusted && named && isWhole && (state === 'changed' || state === 'not-applied') && 'appliable',
     isApplied && (applied.paused === undefined ? 'carried' : 'paused'),
     trusted && 'trusted',
   );

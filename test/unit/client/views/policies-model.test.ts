@@ -97,6 +97,13 @@ test('a policy in trouble is told from one that is well, and counted', () => {
   assert.equal(failed.row('nightly').icon?.name, 'error');
   assert.equal(failed.row('nightly').description, 'last run failed 3 h ago, 12 of 14 VMs · 14 VMs');
   assert.equal(failed.model.inTrouble().length, 1);
+  const nextRun = { at: hoursAgo(-2), type: 'incremental' } as const;
+  const [first, second] =
+    world({ lastRun: lastRun('failed'), nextRun })
+      .row('nightly')
+      .description?.split(' · ') ?? [];
+  assert.match(first ?? '', /^last run failed/, 'where a narrow view does not cut it off');
+  assert.match(second ?? '', /^next /);
   const orphan = world({ problems: ['Repository main is gone.'] });
   assert.match(orphan.row('nightly').description ?? '', /Repository main is gone/);
   assert.equal(orphan.row('Repository main is gone.').icon?.name, 'error');
@@ -206,6 +213,7 @@ test('errors in an open file show in its line', () => {
   const { row } = made({ files: [policyFile('a.backup.yaml')], applied: [], errors: () => 2 });
   assert.equal(row('a').description, 'not applied · 2 errors');
   assert.equal(row('a').icon?.name, 'warning');
+  assert.equal(row('a').context, 'tidemark.policy+file+trusted', 'what would be refused is not offered');
 });
 
 test('five thousand policies are shown a page at a time', () => {
