@@ -13,7 +13,7 @@ import { MailServer } from './mail-server.ts';
 import type { MailSecrets } from './mail-server.ts';
 import type { RunEnded, Sender } from './message.ts';
 import { Outbox, retryDelaysMs } from './outbox.ts';
-import { policyOutcome, resultOf } from './run-result.ts';
+import { carriedOutVersion, resultOf } from './run-result.ts';
 import type { RunResult } from './run-result.ts';
 import { refuseMailAddress, sendMail } from './mail.ts';
 import { trustedCertificates } from './trust.ts';
@@ -142,7 +142,7 @@ export class Notifier {
     if (record === undefined || repository === undefined || notify === undefined) return [];
     if (!(notify.on ?? defaultResults).includes(resultOf(run))) return [];
     const { sender } = this.#options;
-    const version = policyOutcome(run)?.version;
+    const version = carriedOutVersion(run);
     const ended: RunEnded = { run, policy: name, version, repository, sender };
     const mail = JSON.stringify(runEndedMail(ended));
     const mails = [...new Set(notify.email)].map((target) => ({
@@ -159,7 +159,7 @@ export class Notifier {
   /** The version that was carried out, else the applied one. A policy that is gone has nobody to tell. */
   #policyOf(run: RunInfo, name: string): PolicyRecord | undefined {
     const { policies } = this.#options;
-    const version = policyOutcome(run)?.version;
+    const version = carriedOutVersion(run);
     try {
       return version === undefined ? policies.get(name) : policies.version(name, version);
     } catch (error) {

@@ -12,6 +12,11 @@ export function policyOutcome(run: RunInfo): PolicyOutcome | undefined {
   return run.outcome?.kind === 'policy' ? run.outcome : undefined;
 }
 
+/** The version of the policy that was carried out; undefined when the run did not come so far, or nobody knows. */
+export function carriedOutVersion(run: RunInfo): number | undefined {
+  return policyOutcome(run)?.version ?? run.policyVersion;
+}
+
 /**
  * `failure`: a VM was not backed up because its backup failed, the run failed or was interrupted, or damage was found. `warning`: all
  * else that somebody should know: warnings, skipped VMs, a retention or verification that could not be carried out, and a run

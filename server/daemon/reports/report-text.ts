@@ -3,7 +3,8 @@ import { formatBytes } from '../../base/format.ts';
 import { missedRuns } from '../../base/missed-runs.ts';
 import type { NotificationInfo, RunInfo, RunReport } from '../../protocol/daemon.ts';
 import { headline } from '../notifications/mail-text.ts';
-import { isFinished } from '../runs/state.ts';
+import { carriedOutVersion } from '../notifications/run-result.ts';
+import { isFinished } from '../../protocol/daemon.ts';
 import { blocks, escaped, facts, list, section, table } from './markdown.ts';
 import { outcomeText } from './outcome-text.ts';
 import { policyText } from './policy-text.ts';
@@ -48,7 +49,7 @@ function factsOf(run: RunInfo): string {
     ['State', run.state],
     ['Now', going],
     ['Part of', run.parent],
-    ['Policy version', run.outcome?.kind === 'policy' ? String(run.outcome.version) : undefined],
+    ['Policy version', carriedOutVersion(run)?.toString()],
     ['Started', policy === undefined ? undefined : startedBy[policy.trigger]],
     ['Due', policy?.scheduledFor === undefined ? undefined : time(policy.scheduledFor)],
     ['Stands for', missed === undefined ? undefined : `${missed.text} since ${time(missed.since)}`],

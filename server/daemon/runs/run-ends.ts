@@ -2,6 +2,7 @@
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { ActiveRun, RunEnd } from './active-run.ts';
 import { FailedWithOutcome } from './context.ts';
+import { whatNow } from './interruption.ts';
 
 /** How a run ends that threw: a cancelled run is cancelled whatever it threw on its way out. */
 export function failureOf(run: ActiveRun, error: unknown): RunEnd {
@@ -15,8 +16,8 @@ export function failureOf(run: ActiveRun, error: unknown): RunEnd {
   if (failure !== reason && failure.code !== reason.code && failure.code !== errorCodes.cancelled) {
     run.log('warning', `While the run was being cancelled: ${failure.message}`, error);
   }
-  const interrupted = reason.code === errorCodes.runInterrupted;
-  return { state: interrupted ? 'interrupted' : 'cancelled', error: reason.report(), ...outcome };
+  if (reason.code !== errorCodes.runInterrupted) return { state: 'cancelled', error: reason.report(), ...outcome };
+  return { state: 'interrupted', error: { ...reason.report(), hint: whatNow(run) }, ...outcome };
 }
 
 /** The error of a run whose VM another one has. */
@@ -40,6 +41,6 @@ export function policyTaken(other: ActiveRun): TidemarkError {
 /** Why runs end when the daemon does: they count as interrupted. */
 export function stoppingError(): TidemarkError {
   return new TidemarkError(errorCodes.runInterrupted, 'The daemon is stopping.', {
-    hint: 'Start the run again when the daemon is up.',
+    hint: 'Start the run again when the daemon is up. Runs by schedule are caught up by themselves.',
   });
 }

@@ -157,6 +157,8 @@ export const runInfo = object({
   warnings: array(string({ maxLength: 4096 }), 1024),
   error: optional(model.errorReport),
   outcome: optional(runOutcome),
+  /** The version of the policy that it carried out, where there is no outcome to say so: the daemon was killed meanwhile. */
+  policyVersion: optional(integer(1)),
   /** Counts every change of this run, so that a client can tell old from new. */
   sequence: integer(),
 });
