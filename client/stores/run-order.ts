@@ -1,20 +1,11 @@
 /** Which runs are over, and in which order runs are shown. */
-import type { RunInfo, RunState } from '../../server/protocol/daemon.ts';
+import { isFinished } from '../../server/protocol/daemon.ts';
+import type { RunInfo } from '../../server/protocol/daemon.ts';
 import type { RunId } from '../../server/protocol/ids.ts';
-
-const ended: Readonly<Record<RunState, boolean>> = {
-  queued: false,
-  running: false,
-  cancelling: false,
-  succeeded: true,
-  failed: true,
-  cancelled: true,
-  interrupted: true,
-};
 
 /** Whether a run is over. */
 export function hasEnded(run: Pick<RunInfo, 'state'>): boolean {
-  return ended[run.state];
+  return isFinished(run.state);
 }
 
 /**

@@ -9,7 +9,7 @@ import type { JournalEntry, RunContext } from './context.ts';
 import { ProgressCounter } from './progress.ts';
 import { RunLog } from './run-log.ts';
 import { RunSamples, sampleIntervalMs } from './samples.ts';
-import { isFinished } from './state.ts';
+import { isFinished } from '../../protocol/daemon.ts';
 import type { Store } from '../store/store.ts';
 
 /** Milliseconds between two updates of one run. Eight a second, so that the last state, which does not wait, is the ninth. */

@@ -15,7 +15,7 @@ import type { JournalEntry, RunContext, RunExecutor, RunServices } from './conte
 import { disownPartialFile, removePartialFiles } from './partial-files.ts';
 import { refuseUnknownNames } from './known-names.ts';
 import { failureOf, policyTaken, stoppingError, vmTaken } from './run-ends.ts';
-import { isFinished } from './state.ts';
+import { isFinished } from '../../protocol/daemon.ts';
 
 /** One executor for each kind of request. */
 export type RunExecutors = {

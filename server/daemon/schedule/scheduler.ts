@@ -9,7 +9,7 @@ import { nextRuns } from '../../policy/schedule/runs.ts';
 import { startOf } from '../../policy/schedule/window.ts';
 import type { NextRun, RunInfo, RunRequest } from '../../protocol/daemon.ts';
 import type { ActivePolicy, Policies, ScheduleView } from '../policies/api.ts';
-import { isFinished } from '../runs/state.ts';
+import { isFinished } from '../../protocol/daemon.ts';
 import type { ScheduleState, ScheduleStore, StartedRun, WaitingRun } from '../store/schedule-store.ts';
 import { longestTimerMs } from './clock.ts';
 import type { Clock } from './clock.ts';

@@ -7,7 +7,7 @@ import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { LogLine, RunInfo, RunSample } from '../../protocol/daemon.ts';
 import type { RunId } from '../../protocol/ids.ts';
 import type { JournalEntry } from '../runs/context.ts';
-import { isFinished } from '../runs/state.ts';
+import { isFinished } from '../../protocol/daemon.ts';
 import { migrate } from './migrations.ts';
 import {
   parseHost,
@@ -26,6 +26,8 @@ import { SqlitePolicyStore } from './policies.ts';
 import type { PolicyStore } from './policy-store.ts';
 import type { ScheduleStore } from './schedule-store.ts';
 import { SqliteScheduleStore } from './schedules.ts';
+import { SqliteVerifiedPoints } from './verified-points.ts';
+import type { VerifiedPoints } from './verified-points.ts';
 import type { HostRecord, RepositoryRecord, Store } from './store.ts';
 
 /** Opens the database at `path`, creating or upgrading it. Throws `TM5004` when it comes from a newer version or is damaged. */
@@ -51,6 +53,7 @@ export function openSqliteStore(path: string, log: Logger): Store {
 class SqliteStore implements Store {
   readonly policies: PolicyStore;
   readonly schedules: ScheduleStore;
+  readonly verified: VerifiedPoints;
   readonly notifications: NotificationStore;
   readonly metrics: MetricStore;
   readonly #database: DatabaseSync;
@@ -60,6 +63,7 @@ class SqliteStore implements Store {
     this.#database = database;
     this.#log = log;
     this.schedules = new SqliteScheduleStore(database, log);
+    this.verified = new SqliteVerifiedPoints(database, (work) => this.#transaction(work));
     this.policies = new SqlitePolicyStore(database, log, (work) => this.#transaction(work));
     this.metrics = new SqliteMetricStore(database);
     this.notifications = new SqliteNotificationStore(database, log, (work) => this.#transaction(work));
@@ -90,7 +94,11 @@ class SqliteStore implements Store {
   }
 
   deleteRepository(name: string): void {
-    this.#database.prepare('DELETE FROM repositories WHERE name = ?').run(name);
+    this.#transaction(() => {
+      // What is attached under that name later may be another copy, which nobody has read.
+      this.#database.prepare('DELETE FROM verified_points WHERE repository = ?').run(name);
+      this.#database.prepare('DELETE FROM repositories WHERE name = ?').run(name);
+    });
   }
 
   insertRun(run: RunInfo, key: string | undefined): void {

@@ -13,7 +13,7 @@ import { FailedWithOutcome } from '../../../server/daemon/runs/context.ts';
 import type { RunContext, RunHost, RunServices } from '../../../server/daemon/runs/context.ts';
 import { RunManager } from '../../../server/daemon/runs/manager.ts';
 import { recoverRuns } from '../../../server/daemon/runs/recovery.ts';
-import { isFinished } from '../../../server/daemon/runs/state.ts';
+import { isFinished } from '../../../server/protocol/daemon.ts';
 import { openSqliteStore } from '../../../server/daemon/store/sqlite.ts';
 import type { Store } from '../../../server/daemon/store/store.ts';
 import { noPolicies } from './support/fake-backup.ts';
@@ -61,6 +61,7 @@ function services(): RunServices {
     },
     repositories: { open: () => Promise.reject(new Error('no repository')), names: () => ['main', 'other'] },
     policies: noPolicies,
+    verified: { of: () => [], record: () => undefined },
     now: () => Date.now(),
     cleanUp: () => Promise.resolve(),
   };

@@ -21,7 +21,7 @@ class Shown {
   }
 }
 
-const ids = [...'0123456789'].map((digit) => runId(`01JD${digit.repeat(22)}`, 'id'));
+const ids = Array.from({ length: 10 }, (_, digit) => runId(`01JD${String(digit).repeat(22)}`, 'id'));
 const vm = (host: string, name: string): FollowedVm => ({ id: `${host}-${name}`, host, label: `${host}/${name}` });
 
 function push(progress: PolicyProgress, run: number, doneBytes: number, totalBytes: number): void {

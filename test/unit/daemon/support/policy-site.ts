@@ -10,7 +10,7 @@ import { policyExecutor } from '../../../../server/daemon/policies/run/policy-ru
 import type { RunContext, RunServices } from '../../../../server/daemon/runs/context.ts';
 import { RunManager } from '../../../../server/daemon/runs/manager.ts';
 import { recoverRuns } from '../../../../server/daemon/runs/recovery.ts';
-import { isFinished } from '../../../../server/daemon/runs/state.ts';
+import { isFinished } from '../../../../server/protocol/daemon.ts';
 import { Scheduler } from '../../../../server/daemon/schedule/scheduler.ts';
 import { openSqliteStore } from '../../../../server/daemon/store/sqlite.ts';
 import type { Store } from '../../../../server/daemon/store/store.ts';
@@ -273,6 +273,7 @@ export class PolicySite implements AsyncDisposable {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a stand-in with what a run of a policy uses
       repositories: { open: async () => repository as unknown as Repository, names: () => ['main', 'second'] },
       policies,
+      verified: { of: () => [], record: () => undefined },
       now: () => this.clock.now(),
       cleanUp: () => Promise.resolve(),
     };

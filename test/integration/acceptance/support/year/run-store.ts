@@ -2,7 +2,7 @@
 import type { LogLine, RunInfo, RunSample } from '../../../../../server/protocol/daemon.ts';
 import type { RunId } from '../../../../../server/protocol/ids.ts';
 import type { JournalEntry } from '../../../../../server/daemon/runs/context.ts';
-import { isFinished } from '../../../../../server/daemon/runs/state.ts';
+import { isFinished } from '../../../../../server/protocol/daemon.ts';
 import type { ScheduleState, ScheduleStore } from '../../../../../server/daemon/store/schedule-store.ts';
 import type { HostRecord, RepositoryRecord, Store } from '../../../../../server/daemon/store/store.ts';
 
@@ -42,6 +42,7 @@ export class MemoryRunStore implements Store {
   readonly schedules = new MemorySchedules();
   readonly notifications: Store['notifications'];
   readonly metrics: Store['metrics'];
+  readonly verified: Store['verified'];
   readonly #real: Store;
   readonly #runs = new Map<RunId, RunInfo>();
   readonly #keys = new Map<string, RunId>();
@@ -52,6 +53,7 @@ export class MemoryRunStore implements Store {
     this.policies = real.policies;
     this.notifications = real.notifications;
     this.metrics = real.metrics;
+    this.verified = real.verified;
   }
 
   hosts(): readonly HostRecord[] {
