@@ -112,6 +112,7 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
       hosts,
       repositories,
       policies,
+      verified: store.verified,
       now: () => clock.now(),
       cleanUp: async (host, vmId, connection, signal) => cleaner.cleanUp(host, vmId, connection, signal),
     },

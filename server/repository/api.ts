@@ -96,11 +96,10 @@ export interface VerifyOptions {
   /** Only what these restore points need; the whole repository when absent. */
   readonly restorePoints?: readonly RestorePointId[] | undefined;
   /**
-   * With `restorePoints` and `readData`: reads of each only the blobs that the restore point of the same VM before it does not
-   * need, and those that the repository holds more than once. When every restore point of a VM is verified like this, in the
-   * order they are made, each blob that the newest one needs was read back at least once after it was stored.
+   * With `restorePoints` and `readData`: restore points that were read back whole before. Of each restore point, blobs that one of these of the same
+   * VM needs are not read again, but for those that the repository holds more than once. Those that are gone by now leave out nothing.
    */
-  readonly newOnly?: boolean | undefined;
+  readonly alreadyRead?: readonly RestorePointId[] | undefined;
   readonly signal: AbortSignal;
   readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
   readonly log?: ((text: string) => void) | undefined;

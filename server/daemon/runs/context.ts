@@ -6,6 +6,7 @@ import type { LogLevel } from '../../base/log.ts';
 import type { AgentConnection } from '../agent-client/connection.ts';
 import type { Repository } from '../../repository/index.ts';
 import type { Policies } from '../policies/api.ts';
+import type { VerifiedPoints } from '../store/verified-points.ts';
 
 /** A fact written durably to the run's journal, so that the next start of the daemon can clean up after a crash. */
 export type JournalEntry =
@@ -74,6 +75,8 @@ export interface RunServices {
   };
   /** The applied policies. */
   readonly policies: Pick<Policies, 'get' | 'list'>;
+  /** What verifications have read back. */
+  readonly verified: VerifiedPoints;
   /** The time that policies go by, ms since 1970. */
   readonly now: () => number;
   /** Removes what a crash left of this VM (or of all VMs) on the host: see `cleanUpHost`. Call it before a run on that host. */

@@ -80,6 +80,15 @@ const migrations: readonly Migration[] = [
       CREATE INDEX vm_successes_at ON vm_successes (at_ms);
     `,
   },
+  {
+    description: 'which restore points were read back whole',
+    sql: `
+      CREATE TABLE verified_points (
+        repository TEXT NOT NULL, vm_id TEXT NOT NULL, restore_point TEXT NOT NULL, PRIMARY KEY (repository, vm_id)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX verified_points_point ON verified_points (repository, restore_point);
+    `,
+  },
 ];
 
 /** The schema version this build writes. */

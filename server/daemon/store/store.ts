@@ -6,6 +6,7 @@ import type { MetricStore } from './metric-store.ts';
 import type { NotificationStore } from './notification-store.ts';
 import type { PolicyStore } from './policy-store.ts';
 import type { ScheduleStore } from './schedule-store.ts';
+import type { VerifiedPoints } from './verified-points.ts';
 
 /** A host as stored; its password is in the secrets file. */
 export interface HostRecord {
@@ -27,6 +28,7 @@ export interface RepositoryRecord {
 export interface Store extends Disposable {
   readonly policies: PolicyStore;
   readonly schedules: ScheduleStore;
+  readonly verified: VerifiedPoints;
   readonly notifications: NotificationStore;
   readonly metrics: MetricStore;
 

@@ -51,7 +51,7 @@ export const verifyRequest = object({
   readData: boolean,
   /** Only these; all when absent. */
   restorePoints: optional(array(id.restorePointId, 16_384)),
-  /** With `restorePoints` and `readData`: of their data, read only what their own runs stored. */
+  /** With `restorePoints` and `readData`: of their data, leave out what restore points of the same VM need that were read back whole before. */
   newOnly: optional(boolean),
 });
 export const pruneRequest = object({

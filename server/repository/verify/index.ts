@@ -16,7 +16,7 @@ import { namePoints } from './name-points.ts';
 import { neededBlobs, packsOf } from './needed-blobs.ts';
 import { PackFiles } from './pack-files.ts';
 import { forgetRepairedDamage, recordDamage } from './record-damage.ts';
-import { checkSomePoints, pointsBefore } from './some-points.ts';
+import { checkSomePoints, pointsAlreadyRead } from './some-points.ts';
 
 /**
  * Checks a repository, or some of its restore points. What it finds is the result, not an error; it throws only when it cannot go
@@ -96,11 +96,11 @@ class Verification {
   }
 
   async #verifySome(rescan: RescanResult, ids: readonly RestorePointId[]): Promise<VerifyResult> {
-    const { readData, newOnly = false } = this.#options;
+    const { readData, alreadyRead = [] } = this.#options;
     const { index } = this.#core;
     const points = await checkSomePoints(this.#core, ids, this.#findings, this.#signal);
-    const before = newOnly ? await pointsBefore(this.#core, this.#signal) : () => undefined;
-    const needed = await neededBlobs(this.#core, { index, points, before, signal: this.#signal });
+    const known = await pointsAlreadyRead(this.#core, new Set(alreadyRead), this.#signal);
+    const needed = await neededBlobs(this.#core, { index, points, alreadyRead: known, signal: this.#signal });
     const damage = new BlobDamage(index);
     const data = new DataCheck(this.#core, { index, damage, findings: this.#findings });
     const present = await this.#checkPackFiles(index, damage);

@@ -10,20 +10,20 @@ import type { StoredRestorePoint } from '../model.ts';
 export interface NeededOptions {
   readonly index: ChunkIndex;
   readonly points: readonly StoredRestorePoint[];
-  /** The point before, of the same VM, whose blobs need not be read again; undefined when there is none. */
-  readonly before: (point: StoredRestorePoint) => StoredRestorePoint | undefined;
+  /** A restore point that was read back whole, whose blobs need not be read again; undefined when there is none. */
+  readonly alreadyRead: (point: StoredRestorePoint) => StoredRestorePoint | undefined;
   readonly signal: AbortSignal;
 }
 
 /**
- * The entries of the index that the points need: the copy that a restore would read. Those that the point before needs as well
- * are left out, but not those that the repository holds more than once: there a new copy may stand in for a damaged one.
+ * The entries of the index that the points need: the copy that a restore would read. Those that a restore point which was read
+ * already needs as well are left out, but not those that the repository holds more than once: there a new copy may stand in for a damaged one.
  */
 export async function neededBlobs(core: RepositoryCore, options: NeededOptions): Promise<Bitmap> {
-  const { index, points, before, signal } = options;
+  const { index, points, alreadyRead, signal } = options;
   const needed = new Bitmap(index.entryCount);
   for (const point of points) {
-    const earlier = before(point);
+    const earlier = alreadyRead(point);
     const known = new Bitmap(index.entryCount);
     if (earlier !== undefined)
       await walkPoint(

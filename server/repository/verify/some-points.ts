@@ -38,14 +38,17 @@ export async function checkSomePoints(
   return points.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** The restore point of the same VM that came before each one. */
-export async function pointsBefore(
+/** For each restore point the one of `ids` that is of the same VM, the newest when there are several. */
+export async function pointsAlreadyRead(
   core: RepositoryCore,
+  ids: ReadonlySet<RestorePointId>,
   signal: AbortSignal,
 ): Promise<(point: StoredRestorePoint) => StoredRestorePoint | undefined> {
+  if (ids.size === 0) return () => undefined;
   const { points } = await core.listRestorePoints(signal);
-  const byVm = Map.groupBy(points, (point) => point.vmId);
-  return (point) => byVm.get(point.vmId)?.findLast((other) => other.id < point.id);
+  // Oldest first, so that the newest stays.
+  const byVm = new Map(points.filter(({ id }) => ids.has(id)).map((point) => [point.vmId, point]));
+  return (point) => byVm.get(point.vmId);
 }
 
 async function filesOf(

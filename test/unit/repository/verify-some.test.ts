@@ -57,15 +57,21 @@ test('a flipped bit in data of the named restore point is found; one in data tha
   }
 });
 
-test('with newOnly exactly the packs with data that the restore point before did not need are read', async () => {
-  const { small, p1, p2, ofFirst, ofSecond } = await twoRuns();
-  const options = { readData: true, newOnly: true, signal } as const;
+test('exactly the packs with data that no restore point needs which was read already are read', async () => {
+  const { small, p1, p2, other, ofFirst, ofSecond } = await twoRuns();
+  const options = { readData: true, alreadyRead: [p1.id], signal } as const;
   const old = await small.copy();
   old.storage.flip(ofFirst, 200, 3);
   assert.deepEqual((await old.repository.verify({ ...options, restorePoints: [p2.id] })).problems, []);
-  // Nothing came before the first one: all of it is new.
+  // Nothing was read before: all of it is new, and so it is when what was read is of another VM or gone.
+  for (const alreadyRead of [[], [other.id], [restorePointId('01ARZ3NDEKTSV4RRFFQ69G5FAV', '')]]) {
+    const { problems } = await (
+      await old.copy()
+    ).repository.verify({ ...options, alreadyRead, restorePoints: [p2.id] });
+    assert.deepEqual(hitNames(problems), idsOf([p1, p2]));
+  }
   assert.deepEqual(
-    hitNames((await old.repository.verify({ ...options, restorePoints: [p1.id] })).problems),
+    hitNames((await old.repository.verify({ ...options, alreadyRead: [], restorePoints: [p1.id] })).problems),
     idsOf([p1, p2]),
   );
   const fresh = await small.copy();
@@ -87,7 +93,7 @@ test('what is read and counted is the packs that the restore points need, and no
   assert.ok(both.readBytes >= data([ofFirst, ofSecond]) && both.readBytes <= data([ofFirst, ofSecond]) + metaOf);
   const news = await small.repository.verify({
     readData: true,
-    newOnly: true,
+    alreadyRead: [p1.id],
     restorePoints: [p2.id],
     signal,
     onProgress,
@@ -107,11 +113,11 @@ test('damage that others share is told of everybody, also of restore points that
   assert.deepEqual(hitNames(problems), idsOf([p1, p2]));
 });
 
-test('damage that is known already is told of the named restore points, though newOnly does not read it again', async () => {
-  const { small, p2, other, ofFirst } = await twoRuns();
+test('damage that is known already is told of the named restore points, though what was read already is not read again', async () => {
+  const { small, p1, p2, other, ofFirst } = await twoRuns();
   small.storage.flip(ofFirst, 200, 3);
   await small.repository.verify({ readData: true, signal });
-  const options = { readData: true, newOnly: true, signal } as const;
+  const options = { readData: true, alreadyRead: [p1.id], signal } as const;
   assert.deepEqual(hitNames((await small.repository.verify({ ...options, restorePoints: [p2.id] })).problems), [p2.id]);
   assert.deepEqual((await small.repository.verify({ ...options, restorePoints: [other.id] })).problems, []);
 });
@@ -125,7 +131,12 @@ test('a chunk that was stored again because of damage is read, though the restor
   const [repaired = ''] = newPacks(small, before);
   assert.deepEqual(await restored(small, p3), expected(second));
   small.storage.flip(repaired, 200, 3);
-  const { problems } = await small.repository.verify({ readData: true, newOnly: true, restorePoints: [p3.id], signal });
+  const { problems } = await small.repository.verify({
+    readData: true,
+    alreadyRead: [p2.id],
+    restorePoints: [p3.id],
+    signal,
+  });
   assert.ok(problems.some(({ what }) => what.includes(repaired)));
   assert.ok(hitNames(problems).includes(p3.id) && hitNames(problems).includes(p2.id));
 });

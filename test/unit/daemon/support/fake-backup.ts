@@ -109,6 +109,7 @@ export class FakeBackup {
     hosts: { get: () => this.#host, list: () => [this.#host] },
     repositories: { open: async () => this.#repository(), names: () => ['main'] },
     policies: noPolicies,
+    verified: { of: () => [], record: () => undefined },
     now: () => Date.parse('2027-01-01T00:00:00Z'),
     cleanUp: async () => this.#call('clean up'),
   };

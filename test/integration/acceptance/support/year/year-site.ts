@@ -229,6 +229,7 @@ export class YearSite implements AsyncDisposable {
       hosts: { get: (name) => ({ ...host, name }), list: () => [] },
       repositories: { open: async () => this.repository, names: () => ['main'] },
       policies,
+      verified: { of: () => [], record: () => undefined },
       now: () => this.clock.now(),
       cleanUp: () => Promise.resolve(),
     };
