@@ -18,12 +18,11 @@ import { onSettingChange, readSetting } from '../ui/settings.ts';
 import { InventoryAnswers } from './inventory-answers.ts';
 import type { LanguageClientBundle, PolicyLanguageClient, ServerState } from './language-client-api.ts';
 import { LanguageStatus } from './language-status.ts';
+import { policyHelpUri, registerPolicyHelp } from './policy-help.ts';
 import { RestartBudget } from './restart-budget.ts';
 
 /** Changes are told at most so often, ms. */
 const settleMs = 200;
-/** The page that explains what the checks say, in the package. */
-const documentation = 'docs/policies.md';
 
 export class PolicyLanguage implements vscode.Disposable {
   readonly #app: App;
@@ -40,6 +39,7 @@ export class PolicyLanguage implements vscode.Disposable {
     this.#app = app;
     const trusted = (): boolean => vscode.workspace.isTrusted;
     this.#inventory = new InventoryAnswers({ stores: app.stores, daemon: app.daemon, trusted });
+    this.#owned.add(registerPolicyHelp(app.extension.extensionUri));
     this.#owned.add(vscode.workspace.onDidOpenTextDocument((document) => this.#opened(document)));
   }
 
@@ -84,11 +84,11 @@ export class PolicyLanguage implements vscode.Disposable {
       // Whatever starts it first, a file or the command.
       this.#watch();
     }
-    const { extensionPath, extensionUri } = this.#app.extension;
+    const { extensionPath } = this.#app.extension;
     const client = loadBundle(extensionPath).createLanguageClient({
       serverModule: join(extensionPath, 'dist/server/policy-language.js'),
       output: this.#channel(),
-      options: { documentation: vscode.Uri.joinPath(extensionUri, documentation).toString() },
+      options: { documentation: policyHelpUri.toString() },
       answers: [
         { method: getPolicyInventory.method, answer: async () => this.#inventory.answer() },
         { method: listPolicyFiles.method, answer: async () => this.#files() },

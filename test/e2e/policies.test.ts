@@ -51,19 +51,34 @@ describe('a policy', () => {
     await until(line, (text) => text?.includes('not applied') === true, 60_000);
   });
 
-  step('marks a host that is not there, and fixes it with the nearest name', async ({ editor }) => {
-    await editor.select('simulated');
-    await editor.type('simulatd');
-    await editor.squiggles('warning').first().waitFor();
-    await editor.fix('simulated');
-    await editor.shows('host: simulated');
-    await editor.lens('3 VMs').waitFor();
-  });
+  step(
+    'marks a host that is not there, explains it by its code, and fixes it with the nearest name',
+    async (window) => {
+      const { editor, page } = window;
+      await editor.select('simulated');
+      await editor.type('simulatd');
+      await editor.squiggles('warning').first().waitFor();
+      await editor.save();
+      await editor.followCode('simulatd');
+      const explanation = (await window.webview()).getByRole('heading', { name: 'TM7301' });
+      // Read, not as a source, and there: the page is long.
+      await until(
+        async () => (await explanation.boundingBox())?.y ?? -1,
+        (y) => y > 0 && y < (page.viewportSize()?.height ?? 0),
+      );
+      await window.command('View: Close Editor');
+      await editor.goBefore('simulatd');
+      await editor.fix('simulated');
+      await editor.shows('host: simulated');
+      await editor.lens('3 VMs').waitFor();
+    },
+  );
 
   step('completes VMs with their states', async ({ editor }) => {
     await editor.select('"*"');
     await editor.type('s');
-    assert.ok((await editor.completions()).some((label) => label.includes('shop')));
+    // Nothing else can stand there that begins so: neither keys nor snippets.
+    assert.deepEqual(await editor.completions(), ['shop']);
     await editor.complete('shop');
     await editor.shows(/vms: \[ *"?shop"? *\]/);
     await editor.save();

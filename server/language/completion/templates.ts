@@ -22,7 +22,7 @@ export function templates({ places }: Cursor, context: LanguageContext): readonl
   return [
     {
       label: 'policy: every night, with retention',
-      kind: CompletionItemKind.Snippet,
+      kind: CompletionItemKind.File,
       filter: 'policy nightly retention name',
       documentation: () => 'Incremental from Monday to Saturday, full on Sunday; keeps days, weeks and months.',
       text: [
@@ -41,7 +41,7 @@ export function templates({ places }: Cursor, context: LanguageContext): readonl
     },
     {
       label: 'policy: by hand',
-      kind: CompletionItemKind.Snippet,
+      kind: CompletionItemKind.File,
       filter: 'policy by hand name',
       documentation: () => 'Runs when somebody starts it, and deletes nothing.',
       text: [...head, ''].join('\n'),

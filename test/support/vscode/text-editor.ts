@@ -116,6 +116,12 @@ export class TextEditor {
     );
   }
 
+  /** Follows the link of the code of what was found at a text on screen. */
+  async followCode(text: string): Promise<void> {
+    await this.hover(text);
+    await this.#page.locator('.monaco-hover a.code-link').first().click();
+  }
+
   /** Marks under what was found. */
   squiggles(severity: 'error' | 'warning'): Locator {
     return this.#editor.locator(`.squiggly-${severity}`);
