@@ -21,12 +21,21 @@ export function policyInventoryOf({ hosts, readings, vms, repositories }: Listed
 }
 
 function inventoryHost({ name, status }: HostEntry, reading: HostReading | undefined): InventoryHost {
+  const build = status.state === 'reachable' ? status.info.build : reading?.build;
   return {
     name,
-    ...(status.state === 'reachable' ? { build: status.info.build } : {}),
+    ...(build === undefined ? {} : { build }),
     known: reading?.readAt !== undefined,
     ...(reading?.unreachableSince === undefined ? {} : { unreachableSince: reading.unreachableSince }),
   };
+}
+
+/** What is to be known of a host whose VMs may have changed without our knowing; undefined while it answers. */
+export function hostNote({ name, known, unreachableSince }: InventoryHost): string | undefined {
+  if (unreachableSince === undefined)
+    return known ? undefined : `Host ${name} did not answer yet, so its VMs are not known.`;
+  const vms = known ? 'its VMs are those that it had before' : 'its VMs are not known';
+  return `Host ${name} does not answer, so ${vms}.`;
 }
 
 /** A VM as policies see it. */

@@ -49,6 +49,8 @@ interface Answer {
   readonly vms: readonly VmInfo[] | undefined;
   /** When it listed `vms`. */
   readonly readAt: string | undefined;
+  /** Windows build number of the host then. */
+  readonly build: number | undefined;
   readonly failure: { readonly since: string; readonly error: ErrorReport } | undefined;
 }
 
@@ -165,11 +167,13 @@ export class Inventory {
       const vms = await this.#listVms(host);
       // What has not changed stays the same object: what was worked out from it holds.
       const same = before?.vms !== undefined && JSON.stringify(before.vms) === JSON.stringify(vms);
-      answer = { vms: same ? before.vms : vms, readAt: new Date().toISOString(), failure: undefined };
+      const { status } = host.entry();
+      const build = status.state === 'reachable' ? status.info.build : before?.build;
+      answer = { vms: same ? before.vms : vms, readAt: new Date().toISOString(), build, failure: undefined };
     } catch (error) {
       const since = before?.failure?.since ?? new Date().toISOString();
       const failure = { since, error: TidemarkError.from(error).report() };
-      answer = { vms: before?.vms, readAt: before?.readAt, failure };
+      answer = { vms: before?.vms, readAt: before?.readAt, build: before?.build, failure };
     }
     if (differs(before, answer) && this.#known.get(host.name)?.host === host) {
       // Not before whoever is told can read it.
@@ -195,6 +199,7 @@ function readingOf(host: string, answer: Answer | undefined): HostReading {
   return {
     host,
     ...(answer?.readAt === undefined ? {} : { readAt: answer.readAt }),
+    ...(answer?.build === undefined ? {} : { build: answer.build }),
     ...(answer?.failure === undefined ? {} : { unreachableSince: answer.failure.since, error: answer.failure.error }),
   };
 }

@@ -5,7 +5,8 @@ import { pathToFileURL } from 'node:url';
 import { Option } from 'commander';
 import type { Command } from 'commander';
 
-import { policyInventoryOf } from '../../base/policy-inventory.ts';
+import { matchesGlob } from '../../base/glob.ts';
+import { hostNote } from '../../base/policy-inventory.ts';
 import {
   checkPolicy,
   decodePolicy,
@@ -15,14 +16,15 @@ import {
   positionsOf,
 } from '../../policy/index.ts';
 import type { OtherPolicy, PolicyDiagnostic, PolicySource } from '../../policy/index.ts';
-import * as daemon from '../../protocol/daemon.ts';
-import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
-import type { PolicyInventory } from '../../protocol/policy-inventory.ts';
-import { connectTo, globalOptions } from '../context.ts';
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { globalOptions } from '../context.ts';
 import type { CliContext, GlobalOptions } from '../context.ts';
 import { countFindings, findingsAsCommands, findingsDocument, findingsText } from '../findings.ts';
 import type { FileFinding, FindingCounts, FoundInFile } from '../findings.ts';
+import { askDaemon } from '../known-names.ts';
+import type { KnownNames } from '../known-names.ts';
 import { policyFilesIn, readPolicyBytes } from '../policy-file.ts';
+import { printable } from '../printable.ts';
 import { count } from '../table.ts';
 
 interface ValidateOptions {
@@ -56,9 +58,9 @@ export function addValidate(policy: Command, context: CliContext): void {
       const globals = globalOptions(command);
       const format = formatOf(options, globals);
       const { files, unreadable } = await readFiles(paths);
-      const live = options.offline ? undefined : await askDaemon(context, globals);
+      const live = options.offline ? undefined : parsed(await askDaemon(context, globals));
       const found = files.map((file) => check(file, files, live));
-      print(context, format, found, live);
+      print(context, format, found, { live, notes: hostNotes(files, live) });
       fail(found, unreadable, options.strict);
     });
 }
@@ -141,47 +143,32 @@ function shownPath(path: string): string {
 
 /** What a daemon knows, or why it was not asked. */
 type Live =
-  | { readonly inventory: PolicyInventory; readonly applied: readonly OtherPolicy[] }
-  | { readonly reason: string };
+  | (Extract<KnownNames, { readonly inventory: unknown }> & { readonly applied: readonly OtherPolicy[] })
+  | NotAsked;
+type NotAsked = Extract<KnownNames, { readonly reason: string }>;
 
-/** A daemon that does not answer by then must not hold up a check of files, ms. */
-const patienceMs = 15_000;
-/** Hosts that answered so lately are not asked again, ms. */
-const freshMs = 60_000;
+function parsed(known: KnownNames): Live {
+  if ('reason' in known) return known;
+  return { ...known, applied: known.texts.map((text) => ({ draft: parsePolicy(text).draft })) };
+}
 
-/** Asks a daemon that runs. Never starts one, and never fails because of one. */
-async function askDaemon(context: CliContext, globals: GlobalOptions): Promise<Live> {
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(patienceMs)]);
-  try {
-    await using client = await connectTo({ ...context, signal }, globals);
-    const { hosts } = await client.request(daemon.listHosts, {}, { signal });
-    const { vms, hosts: readings = [] } = await client.request(daemon.listVms, { maxAgeMs: freshMs }, { signal });
-    const { repositories } = await client.request(daemon.listRepositories, {}, { signal });
-    const { policies } = await client.request(daemon.listPolicies, {}, { signal });
-    const applied: OtherPolicy[] = [];
-    for (const { name } of policies) {
-      const { text } = await client.request(daemon.getPolicy, { name }, { signal });
-      applied.push({ draft: parsePolicy(text).draft });
-    }
-    return { inventory: policyInventoryOf({ hosts, readings, vms, repositories }), applied };
-  } catch (error) {
-    throwIfAborted(context.signal);
-    const { code, message } = TidemarkError.from(error);
-    if (code === errorCodes.invalidUsage) throw error;
-    return { reason: signal.aborted ? 'The daemon did not answer in time.' : message };
-  }
+/** What is to be said of hosts that the files name and that are away. */
+function hostNotes(files: readonly PolicyFile[], live: Live | undefined): readonly string[] {
+  if (live === undefined || !('inventory' in live)) return [];
+  const patterns = new Set(files.flatMap(({ source }) => (source.draft.select ?? []).map(({ host }) => host)));
+  return live.inventory.hosts
+    .filter(({ name }) => [...patterns].some((pattern) => matchesGlob(pattern, name)))
+    .flatMap((host) => hostNote(host) ?? []);
 }
 
 function check(file: PolicyFile, files: readonly PolicyFile[], live: Live | undefined): FoundInFile {
   const { name, source, isText } = file;
   const known = live !== undefined && 'inventory' in live ? live : undefined;
-  const inFiles = files
-    .filter((other) => other !== file && other.isText)
-    .map((other): OtherPolicy => ({ uri: other.uri, draft: other.source.draft, source: other.source }));
   const named = new Set(files.map((other) => other.source.draft.name));
   // A file that names an applied policy is its next version.
   const onlyApplied = known?.applied.filter(({ draft }) => !named.has(draft.name)) ?? [];
-  const context = { now: Date.now(), inventory: known?.inventory, others: [...inFiles, ...onlyApplied] };
+  const others = [...otherFiles(file, files), ...onlyApplied];
+  const context = { now: Date.now(), inventory: known?.inventory, others };
   const diagnostics = isText ? checkPolicy(source, context) : file.diagnostics;
   const findings = diagnostics
     // It is said once for all files.
@@ -189,6 +176,16 @@ function check(file: PolicyFile, files: readonly PolicyFile[], live: Live | unde
     .toSorted((a, b) => a.range.start - b.range.start)
     .map((diagnostic) => findingOf(diagnostic, file, files));
   return { file: name, text: source.text, findings };
+}
+
+function otherFiles(file: PolicyFile, files: readonly PolicyFile[]): readonly OtherPolicy[] {
+  const at = files.indexOf(file);
+  return files.flatMap(({ uri, source, isText }, index): readonly OtherPolicy[] => {
+    if (index === at || !isText) return [];
+    // That two files take in the same VM is said once, of the later one.
+    const { select: _, ...withoutVms } = source.draft;
+    return [{ uri, draft: index < at ? source.draft : withoutVms, source }];
+  });
 }
 
 function findingOf(
@@ -216,7 +213,7 @@ function print(
   context: CliContext,
   format: 'text' | 'json' | 'github',
   found: readonly FoundInFile[],
-  live: Live | undefined,
+  { live, notes }: { readonly live: Live | undefined; readonly notes: readonly string[] },
 ): void {
   const { terminal, style } = context;
   const counts = countFindings(found.flatMap(({ findings }) => findings));
@@ -224,6 +221,7 @@ function print(
     const document = {
       ...counts,
       namesChecked: live !== undefined && 'inventory' in live,
+      notes,
       files: found.map(findingsDocument),
     };
     terminal.out(`${JSON.stringify(document, undefined, 2)}\n`);
@@ -233,6 +231,7 @@ function print(
     terminal.out(format === 'github' ? findingsAsCommands(file) : findingsText(context, file, terminal.outInteractive));
   }
   if (counts.errors === 0 && found.length > 0) terminal.out(`${validText(found.length, counts)}\n`);
+  for (const note of notes) terminal.error(`${style.quiet('note')}: ${printable(note)}\n`);
   if (live !== undefined && 'reason' in live) {
     terminal.error(`${style.quiet('note')}: names of hosts, VMs and repositories were not checked. ${live.reason}\n`);
   }

@@ -17,8 +17,6 @@ export class PolicyInventoryReader {
   readonly #hosts: HostRegistry;
   readonly #inventory: Inventory;
   readonly #repositories: RepositoryRegistry;
-  /** The build that each host had when it was reached last. */
-  readonly #builds = new Map<string, number>();
   /** What was made of each VM as its host listed it. */
   readonly #vms = new WeakMap<VmInfo, InventoryVm>();
   #last: PolicyInventory | undefined;
@@ -51,8 +49,9 @@ export class PolicyInventoryReader {
     const inventory = {
       hosts: this.#hosts.list().map((host) => {
         const { status } = host.entry();
-        if (status.state === 'reachable') this.#builds.set(host.name, status.info.build);
-        return inventoryHost(host.name, this.#builds.get(host.name), readings.get(host.name));
+        const reading = readings.get(host.name);
+        const build = status.state === 'reachable' ? status.info.build : reading?.build;
+        return inventoryHost(host.name, build, reading);
       }),
       vms: vms.map((entry) => this.#vm(entry)),
       repositories: this.#repositories.entries().map(({ name, location }) => ({ name, location })),

@@ -1,6 +1,7 @@
 /** What applying a text would do, worked out from what is known at one moment. */
 import { createHash } from 'node:crypto';
 
+import { hostNote } from '../../base/policy-inventory.ts';
 import { nextRuns, policyChanges, policyTimezone, selectVms } from '../../policy/index.ts';
 import type { Policy } from '../../policy/index.ts';
 import type {
@@ -12,7 +13,7 @@ import type {
   RetentionDecision,
 } from '../../protocol/daemon.ts';
 import type { RestorePointId } from '../../protocol/ids.ts';
-import type { InventoryHost, InventoryVm, PolicyInventory } from '../../protocol/policy-inventory.ts';
+import type { InventoryVm, PolicyInventory } from '../../protocol/policy-inventory.ts';
 import { activePause } from './applied.ts';
 import { acceptPolicy, findingsOf } from './check.ts';
 import type { CheckedPolicy } from './check.ts';
@@ -132,12 +133,5 @@ function repositoryWarnings(before: Policy | undefined, { repository, name }: Po
 /** Hosts whose VMs may have changed without our knowing. */
 function hostWarnings(policy: Policy, inventory: PolicyInventory): readonly string[] {
   const named = new Set(policy.select.flatMap((entry) => hostsOf(entry, inventory)));
-  return [...named].flatMap(hostWarning);
-}
-
-function hostWarning({ name, known, unreachableSince }: InventoryHost): readonly string[] {
-  if (unreachableSince === undefined)
-    return known ? [] : [`Host ${name} did not answer yet, so its VMs are not known.`];
-  const vms = known ? 'its VMs are those that it had before' : 'its VMs are not known';
-  return [`Host ${name} does not answer, so ${vms}.`];
+  return [...named].flatMap((host) => hostNote(host) ?? []);
 }

@@ -40,6 +40,8 @@ export const hostReading = object({
   host: id.nameText,
   /** When the host listed the VMs of the answer; absent when it never did. */
   readAt: optional(model.timestamp),
+  /** Windows build number that it had then. */
+  build: optional(integer()),
   /** Since when it does not answer; absent while it does, and for a host that was not asked yet. */
   unreachableSince: optional(model.timestamp),
   error: optional(model.errorReport),

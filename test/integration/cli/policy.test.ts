@@ -156,6 +156,33 @@ test('validate checks names with the daemon that runs, and never starts one', as
   await site.fails(['daemon', 'status'], 'daemonNotRunning');
 });
 
+test('validate goes by what is known of a host that is away, and says that it is away; it names a pair of policies once', async (t) => {
+  const site = await Site.make(t);
+  await site.run(['sim', 'init', site.root('hv01'), '--name', 'hv01', '--build', '14393']);
+  await site.run(['sim', 'create-vm', site.root('hv01'), 'sql01', '--disk', 'os=4MiB']);
+  await site.startAgent('hv01');
+  await site.connectHost('hv01');
+  await site.initRepository();
+  const schedule = 'timezone: UTC\nschedule: [{ cron: "0 2 * * *" }]\n';
+  const first = await policyFile(site, `${policyText()}disks: { exclude: [os] }\n${schedule}`);
+  const second = site.newFile('second.yaml');
+  await writeFile(second, `${policyText().replace('nightly', 'second')}${schedule}`);
+  const validate = async (): ReturnType<typeof tidemark> =>
+    tidemark(['policy', 'validate', first, second, '--data', site.data]);
+  const before = await validate();
+  assert.match(before.stdout, /warning TM7307 /);
+  assert.equal(before.stderr, '');
+  const pairs = before.stdout.split('\n').filter((line) => line.includes(' TM7306 '));
+  assert.equal(pairs.length, 1, before.stdout);
+  assert.match(pairs[0] ?? '', /second.*"nightly"/);
+  await site.stopAgent('hv01', 'SIGKILL');
+  await tidemark(['host', 'list', '--data', site.data]);
+  await tidemark(['vm', 'list', '--data', site.data]);
+  const away = await validate();
+  assert.equal(away.stdout, before.stdout);
+  assert.equal(away.stderr, 'note: Host hv01 does not answer, so its VMs are those that it had before.\n');
+});
+
 test('VMs that cannot be backed up are named with the reason, and the command fails', async (t) => {
   const site = await siteWith(t, ['sql01', 'sql02']);
   await site.run(['policy', 'apply', await policyFile(site, policyText()), '--yes']);

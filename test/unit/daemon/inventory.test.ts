@@ -136,6 +136,7 @@ describe('the inventory', { timeout: 20_000 }, () => {
     await until(() => site.changed.includes('hv01'));
     const stale = await read();
     assert.deepEqual(stale.vms, fresh.vms);
+    assert.deepEqual([fresh.hosts[0]?.build, stale.hosts[0]?.build], [26_100, 26_100]);
     assert.equal(stale.hosts[0]?.unreachableSince, (await read()).hosts[0]?.unreachableSince);
     assert.ok((stale.hosts[0]?.readAt ?? '9') <= (stale.hosts[0]?.unreachableSince ?? ''));
     assert.deepEqual(

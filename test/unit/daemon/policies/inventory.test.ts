@@ -94,7 +94,14 @@ describe('the inventory that policies are checked against', () => {
     status = { state: 'unreachable', since: '2026-03-02T00:00:00Z' };
     listing = {
       ...listing,
-      hosts: [{ host: 'hv01', readAt: '2026-03-01T00:00:00Z', unreachableSince: '2026-03-02T00:00:00Z' }],
+      hosts: [
+        {
+          host: 'hv01',
+          readAt: '2026-03-01T00:00:00Z',
+          build: 20348,
+          unreachableSince: '2026-03-02T00:00:00Z',
+        },
+      ],
     };
     const [host] = (await reader.now(signal)).hosts;
     assert.deepEqual(host, { name: 'hv01', build: 20348, known: true, unreachableSince: '2026-03-02T00:00:00Z' });
