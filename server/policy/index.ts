@@ -3,7 +3,7 @@ export { policyChanges } from './changes.ts';
 export type { PolicyChange } from './changes.ts';
 export { diagnosticCodes } from './diagnostic.ts';
 export type { DiagnosticCode, Fix, PolicyDiagnostic, RelatedPlace, Severity, TextRange } from './diagnostic.ts';
-export { entryTakes, isPattern, selectVms } from './match.ts';
+export { entryTakes, isLivelier, isPattern, selectVms } from './match.ts';
 export { entryTimezone, policyJsonSchema, policySchema, policyTimezone } from './policy-schema.ts';
 export type { Policy, PolicyDraft, RetentionRules, ScheduleEntry, SelectEntry } from './policy-schema.ts';
 export { decideRetention } from './retention/decide.ts';

@@ -1,11 +1,11 @@
 /** What each entry of `select` takes in. Agrees with `selectVms`, which a property test sees to, and is fast where that is simple. */
 import { matchesGlob } from '../../base/glob.ts';
 import type { InventoryVm } from '../../protocol/policy-inventory.ts';
-import { isPattern } from '../match.ts';
+import { isLivelier, isPattern } from '../match.ts';
 import type { SelectEntry } from '../policy-schema.ts';
 import type { IndexedVm, InventoryIndex } from './inventory-index.ts';
 
-/** A VM that is in, and the first item of `vms` that names it: `select[entry].vms[item]`. */
+/** A VM that is in, where it runs when several hosts have it, and the first item of `vms` that names it there: `select[entry].vms[item]`. */
 export interface Taken {
   readonly vm: InventoryVm;
   readonly entry: number;
@@ -59,7 +59,9 @@ function evaluate(select: readonly SelectEntry[], index: InventoryIndex): Select
     for (const { indexed, item, out } of candidates.values()) {
       if (out) continue;
       taken += 1;
-      if (!vms.has(indexed.vm.id)) vms.set(indexed.vm.id, { vm: indexed.vm, entry: at, item });
+      const other = vms.get(indexed.vm.id);
+      if (other === undefined || isLivelier(indexed.vm, other.vm))
+        vms.set(indexed.vm.id, { vm: indexed.vm, entry: at, item });
     }
     return { named, excluded, taken };
   });

@@ -120,12 +120,13 @@ test('Rules see the same selection as runs do', () => {
     host: fc.constantFrom('h1', 'h2', 'h10'),
     id: fc.integer({ min: 1, max: 6 }).map(idOf),
     name: fc.constantFrom('a', 'ab', 'AB', 'b', 'ba', 'cab'),
+    state: fc.constantFrom('running' as const, 'saved' as const, 'off' as const),
   });
   fc.assert(
     fc.property(fc.array(entry, { minLength: 1, maxLength: 3 }), fc.array(vm, { maxLength: 8 }), (select, vms) => {
       const inventory: PolicyInventory = {
         hosts: [],
-        vms: vms.map((each) => ({ ...each, state: 'off', configVersion: '9.0', rctBlockers: [], disks: [] })),
+        vms: vms.map((each) => ({ ...each, configVersion: '9.0', rctBlockers: [], disks: [] })),
         repositories: [],
       };
       const seen = selectionOf(select, indexOf(inventory)).vms;
@@ -135,6 +136,19 @@ test('Rules see the same selection as runs do', () => {
           .map(({ id }) => id)
           .sort(),
       );
+      const chosen = selectVms(select, inventory);
+      assert.deepEqual(
+        chosen,
+        inventory.vms.filter((each) => chosen.includes(each)),
+        'in their order',
+      );
+      for (const each of chosen) {
+        assert.equal(seen.get(each.id)?.vm.state, each.state);
+        const others = inventory.vms.filter(
+          ({ id, ...other }) => id === each.id && selectVms(select, { vms: [{ id, ...other }] }).length > 0,
+        );
+        assert.ok(each.state === 'running' || others.every(({ state }) => state === each.state || state === 'off'));
+      }
       for (const { vm: taken, entry: at, item } of seen.values()) {
         const named = select[at]?.vms[item] ?? '';
         assert.ok(

@@ -1,8 +1,9 @@
 /** Which VMs a run of a policy backs up: asked of the hosts now, and of those that do not answer, what is known from before. */
 import { matchesGlob } from '../../../base/glob.ts';
-import { entryTakes, isPattern } from '../../../policy/index.ts';
+import { entryTakes, isLivelier, isPattern } from '../../../policy/index.ts';
 import type { Policy } from '../../../policy/index.ts';
 import type { VmId } from '../../../protocol/ids.ts';
+import type { VmState } from '../../../protocol/model.ts';
 import type { StoredRestorePoint } from '../../../repository/index.ts';
 import type { VmListing } from '../../inventory.ts';
 
@@ -11,6 +12,10 @@ export interface Target {
   readonly host: string;
   readonly id: VmId;
   readonly name: string;
+}
+
+interface Candidate extends Target {
+  readonly state: VmState;
 }
 
 /** What a policy takes in. */
@@ -34,11 +39,18 @@ export function targetsOf(
   points: readonly StoredRestorePoint[],
 ): Targets {
   const silent = new Set(listing.unreachable.map(({ host }) => host));
-  const listed = listing.vms.map(({ host, vm }): Target => ({ host, id: vm.id, name: vm.name }));
+  const listed = listing.vms.map(({ host, vm }): Candidate => ({
+    host,
+    id: vm.id,
+    name: vm.name,
+    state: vm.state,
+  }));
   // A VM that moved is where a host says now that it is.
   const current = listed.filter(({ host }) => !silent.has(host));
   const before = listed.filter(({ host }) => silent.has(host));
-  const vms = select(policy, [...current, ...before, ...backedUp(policy, points, silent)], current);
+  const listedBefore = new Set(before.map(({ id }) => id));
+  const fromPoints = backedUp(policy, points, silent).filter(({ id }) => !listedBefore.has(id));
+  const vms = select(policy, [...current, ...before, ...fromPoints], current);
   const known = new Set([...before, ...vms].map(({ host }) => host));
   return {
     vms,
@@ -52,17 +64,29 @@ export function targetsOf(
 
 function select(
   { select: entries }: Pick<Policy, 'select'>,
-  candidates: readonly Target[],
-  current: readonly Target[],
+  candidates: readonly Candidate[],
+  current: readonly Candidate[],
 ): readonly Target[] {
-  // One that a host has now and the policy does not take in there is not taken in for where it was before either.
-  const elsewhere = new Set(current.map(({ id }) => id));
-  const found = new Map<string, Target>();
+  // One that a host has now and the policy does not take in there is not taken in for where it was before either, unless what is there now is off and
+  // ran where nobody answers: as a replica does, which must not stand in for its original unnoticed.
+  const elsewhere = livelier(current);
+  const found = new Map<string, Candidate>();
   for (const [index, vm] of candidates.entries()) {
-    if (found.has(vm.id) || (index >= current.length && elsewhere.has(vm.id))) continue;
+    const others = [found.get(vm.id), index < current.length ? undefined : elsewhere.get(vm.id)];
+    if (others.some((other) => other !== undefined && !isLivelier(vm, other))) continue;
     if (entries.some((entry) => entryTakes(entry, vm))) found.set(vm.id, vm);
   }
   return [...found.values()].toSorted((a, b) => compare(a.host, b.host) || compare(a.name, b.name));
+}
+
+/** By id, where each runs. */
+function livelier(vms: readonly Candidate[]): ReadonlyMap<string, Candidate> {
+  const found = new Map<string, Candidate>();
+  for (const vm of vms) {
+    const other = found.get(vm.id);
+    if (other === undefined || isLivelier(vm, other)) found.set(vm.id, vm);
+  }
+  return found;
 }
 
 /** VMs whose newest restore point of the policy is from a host that does not answer. */
@@ -70,12 +94,12 @@ function backedUp(
   { name }: Pick<Policy, 'name'>,
   points: readonly StoredRestorePoint[],
   silent: ReadonlySet<string>,
-): readonly Target[] {
+): readonly Candidate[] {
   if (silent.size === 0) return [];
-  const newest = new Map<string, Target>();
-  // Oldest first, so that the newest stays.
+  const newest = new Map<string, Candidate>();
+  // What it does there nobody can say: that it is off is not known. Oldest first, so that the newest stays.
   for (const { policy, vmId, vmName, host } of points) {
-    if (policy === name) newest.set(vmId, { host, id: vmId, name: vmName });
+    if (policy === name) newest.set(vmId, { host, id: vmId, name: vmName, state: 'other' });
   }
   return [...newest.values()].filter(({ host }) => silent.has(host));
 }

@@ -26,6 +26,7 @@ import type {
 import { errorCodes, TidemarkError } from '../../../../server/protocol/errors.ts';
 import { ownerId, restorePointId, vmId } from '../../../../server/protocol/ids.ts';
 import type { RestorePointId } from '../../../../server/protocol/ids.ts';
+import type { VmState } from '../../../../server/protocol/model.ts';
 import { ulid } from '../../../../server/base/ulid.ts';
 import type { Repository, StoredRestorePoint } from '../../../../server/repository/index.ts';
 import { settled, VirtualClock } from './virtual-clock.ts';
@@ -48,6 +49,8 @@ export class PolicySite implements AsyncDisposable {
   readonly clock: VirtualClock;
   /** VMs by host: names, numbered in the order they were added. */
   readonly vms = new Map<string, string[]>();
+  /** States of VMs by `host/name`; they run when there is nothing. */
+  readonly states = new Map<string, VmState>();
   /** Hosts that do not answer. */
   readonly silent = new Set<string>();
   points: StoredRestorePoint[] = [];
@@ -207,10 +210,10 @@ export class PolicySite implements AsyncDisposable {
   #listing(): VmListing {
     const hosts = [...this.vms.keys()];
     const error = new TidemarkError(errorCodes.hostUnreachable, 'It does not answer.').report();
-    const vm = (name: string): VmListing['vms'][number]['vm'] => ({
+    const vm = (host: string, name: string): VmListing['vms'][number]['vm'] => ({
       id: this.idOfVm(name),
       name,
-      state: 'running',
+      state: this.states.get(`${host}/${name}`) ?? 'running',
       generation: 2,
       configVersion: '9.0',
       rctBlockers: [],
@@ -218,7 +221,7 @@ export class PolicySite implements AsyncDisposable {
       disks: [],
     });
     return {
-      vms: hosts.flatMap((host) => (this.vms.get(host) ?? []).map((name) => ({ host, vm: vm(name) }))),
+      vms: hosts.flatMap((host) => (this.vms.get(host) ?? []).map((name) => ({ host, vm: vm(host, name) }))),
       unreachable: hosts.filter((host) => this.silent.has(host)).map((host) => ({ host, error })),
       hosts: hosts.map((host) => ({ host })),
     };
