@@ -1,5 +1,6 @@
 /** What applying a policy would do, for people: calm, and the sum of it last. */
 import type { PlannedVm, PolicyPlan, RetentionDecision } from '../protocol/daemon.ts';
+import { vmLabels } from '../base/vm-labels.ts';
 import type { Style } from './terminal.ts';
 import { printable } from './printable.ts';
 import { count, localMinute, zonedMinute } from './table.ts';
@@ -103,12 +104,14 @@ function retentionText(decisions: readonly RetentionDecision[], timezone: string
   const stay = decisions.length - going.length;
   const sum = `    ${count(stay, 'restore point')} ${stay === 1 ? 'stays' : 'stay'}\n`;
   if (going.length === 0) return `Retention\n${sum}`;
-  const lines = cut(going).map((decision) => removedLine(decision, timezone, style));
+  const label = vmLabels(decisions);
+  const lines = cut(going).map((decision) => removedLine(decision, label(decision), timezone, style));
   return `Restore points that the retention would remove, after the next successful run of their VM\n${lines.join('')}${more(going)}${sum}`;
 }
 
 function removedLine(
-  { restorePoint, createdAt, vm, reasons }: RetentionDecision,
+  { restorePoint, createdAt, reasons }: RetentionDecision,
+  vm: string,
   timezone: string,
   style: Style,
 ): string {

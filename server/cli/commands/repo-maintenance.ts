@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 
 import { formatBytes } from '../../base/format.ts';
+import { vmLabels } from '../../base/vm-labels.ts';
 import type { DaemonClient } from '../../connect/index.ts';
 import * as daemon from '../../protocol/daemon.ts';
 import type { RetentionDecision, RunInfo, RunOutcome, RunRequest } from '../../protocol/daemon.ts';
@@ -79,7 +80,7 @@ function addPrune(repo: Command, context: CliContext): void {
       }));
       const { outcome } = run;
       if (outcome?.kind !== 'prune') throw unexpected(run);
-      printResult(context, globalOptions(command), outcome, pruneText(outcome));
+      printResult(context, globalOptions(command), outcome, pruneText(outcome, keepLast === undefined));
     });
 }
 
@@ -99,24 +100,26 @@ async function askBeforePrune(context: CliContext, command: Command, options: Pr
   await agree(context, globals, { yes: false, doing: 'Deleting', question, refused: 'Nothing was deleted.' });
 }
 
-function pruneText(outcome: Extract<RunOutcome, { readonly kind: 'prune' }>): string {
+/** What a prune did; `byPolicies`: it went by their rules. */
+export function pruneText(outcome: Extract<RunOutcome, { readonly kind: 'prune' }>, byPolicies: boolean): string {
   const { removed, kept, dryRun, decisions } = outcome;
   const [verb, keep] = dryRun ? ['Would delete', 'would keep'] : ['Deleted', 'kept'];
   const sum = `${verb} ${count(removed.length, 'restore point')}, ${keep} ${kept.length}.\n`;
   if (decisions === undefined) return `${sum}${removed.map((id) => `  ${id}\n`).join('')}`;
   const shown = dryRun ? decisions : decisions.filter(({ keep: stays }) => !stays);
-  const others = 'Restore points that no applied policy has made are left alone.\n';
+  const others = byPolicies ? 'Restore points that no applied policy has made are left alone.\n' : '';
   return `${shown.length === 0 ? '' : `${decisionTable(shown)}\n`}${sum}${others}`;
 }
 
 function decisionTable(decisions: readonly RetentionDecision[]): string {
+  const label = vmLabels(decisions);
   return table(
     [{ title: 'RESTORE POINT' }, { title: 'TAKEN' }, { title: 'VM' }, { title: 'WHY IT STAYS OR GOES' }],
-    decisions.map(({ restorePoint, createdAt, vm, keep, reasons }) => [
-      restorePoint,
-      localMinute(createdAt),
-      printable(vm),
-      `${keep ? 'stays' : 'goes'}: ${printable(reasons.join(', '))}`,
+    decisions.map((decision) => [
+      decision.restorePoint,
+      localMinute(decision.createdAt),
+      printable(label(decision)),
+      `${decision.keep ? 'stays' : 'goes'}: ${printable(decision.reasons.join(', '))}`,
     ]),
   );
 }

@@ -6,7 +6,8 @@ import type { OwnerId, VmId } from '../../protocol/ids.ts';
 import type { RestorePointInfo } from '../../protocol/model.ts';
 
 /** What is to be known of a restore point. */
-export interface RetainablePoint extends Pick<RestorePointInfo, 'id' | 'vmId' | 'vmName' | 'createdAt'> {
+export interface RetainablePoint
+  extends Pick<RestorePointInfo, 'id' | 'vmId' | 'vmName' | 'createdAt'>, Partial<Pick<RestorePointInfo, 'host'>> {
   readonly disks: readonly Pick<RestorePointInfo['disks'][number], 'id' | 'name'>[];
 }
 
@@ -115,8 +116,8 @@ export function boundDecisions<D extends { readonly keep: boolean }>(decisions: 
 
 /** As the protocol has it. */
 export function retentionDecision({ point, keep, reasons }: PointDecision<RetainablePoint>): RetentionDecision {
-  const { id, vmId, vmName, createdAt } = point;
-  return { restorePoint: id, vmId, vm: vmName, createdAt, keep, reasons };
+  const { id, vmId, vmName, host, createdAt } = point;
+  return { restorePoint: id, vmId, vm: vmName, ...(host === undefined ? {} : { host }), createdAt, keep, reasons };
 }
 
 function compareNewest(a: RetainablePoint, b: RetainablePoint): number {

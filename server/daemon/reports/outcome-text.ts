@@ -1,5 +1,6 @@
 /** What the single runs have to show, as Markdown. */
 import { formatBytes } from '../../base/format.ts';
+import { vmLabels } from '../../base/vm-labels.ts';
 import type { RetentionDecision, RunOutcome, VerifyProblem } from '../../protocol/daemon.ts';
 import type { RestorePointId } from '../../protocol/ids.ts';
 import { facts, list, section, table } from './markdown.ts';
@@ -105,9 +106,10 @@ export function pruneText(outcome: Outcome<'prune'>): string {
 }
 
 function decisionTable(decisions: readonly RetentionDecision[], removed: ReadonlySet<RestorePointId>): string {
+  const label = vmLabels(decisions);
   const rows = decisions
     .filter(({ restorePoint }) => removed.has(restorePoint))
     .slice(0, maxEntries)
-    .map(({ vm, restorePoint, createdAt, reasons }) => [vm, restorePoint, time(createdAt), reasons.join(', ')]);
+    .map((decision) => [label(decision), decision.restorePoint, time(decision.createdAt), decision.reasons.join(', ')]);
   return table([{ title: 'VM' }, { title: 'Removed' }, { title: 'Made' }, { title: 'Why' }], rows);
 }

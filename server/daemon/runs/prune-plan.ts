@@ -21,9 +21,11 @@ export interface PrunePlan {
   readonly keep: readonly StoredRestorePoint[];
   /** Of each VM oldest first. */
   readonly remove: readonly Removal[];
-  /** With the rules of policies only. */
-  readonly decisions?: readonly RetentionDecision[];
+  readonly decisions: readonly RetentionDecision[];
 }
+
+/** Why old ones stay where nothing would be left to restore from. */
+const noneWhole = 'no restore point is whole';
 
 /** A repository as it is pruned. */
 export interface PruneSource {
@@ -42,26 +44,39 @@ export interface PruneSource {
 export async function planByCount(source: PruneSource, keepLast: number, vms: PruneRequest['vms']): Promise<PrunePlan> {
   const keep: StoredRestorePoint[] = [];
   const remove: Removal[] = [];
+  const decisions: RetentionDecision[] = [];
   for (const newestFirst of byVm(source.points.filter(isOfThese(vms)))) {
-    const going = await goingOf(newestFirst, keepLast, source);
-    for (const point of newestFirst) if (!going.has(point)) keep.push(point);
-    for (const point of newestFirst.toReversed()) if (going.has(point)) remove.push({ point, policy: undefined });
+    const decided = await decideByCount(newestFirst, keepLast, source);
+    decisions.push(...decided.map(retentionDecision));
+    for (const { point, keep: stays } of decided) if (stays) keep.push(point);
+    for (const { point, keep: stays } of decided.toReversed()) if (!stays) remove.push({ point, policy: undefined });
   }
-  return { keep, remove };
+  return { keep, remove, decisions };
 }
 
-async function goingOf(
+async function decideByCount(
   newestFirst: readonly StoredRestorePoint[],
   keepLast: number,
   source: PruneSource,
-): Promise<ReadonlySet<StoredRestorePoint>> {
-  const old = newestFirst.slice(keepLast).filter(({ id }) => !source.pins.has(id));
-  if (old.length === 0) return new Set();
-  for (const point of newestFirst) {
-    if (await isWhole(point, source.repository, source.context)) return new Set(old.filter((one) => one !== point));
-  }
-  warnOfNone(newestFirst[0], source);
-  return new Set();
+): Promise<readonly PointDecision<StoredRestorePoint>[]> {
+  const old = new Set(newestFirst.slice(keepLast).filter(({ id }) => !source.pins.has(id)));
+  const best = old.size === 0 ? undefined : await newestWhole(newestFirst, source);
+  if (old.size > 0 && best === undefined) warnOfNone(newestFirst[0], source);
+  return newestFirst.map((point, index) => {
+    if (index < keepLast) return { point, keep: true, reasons: [`last ${index + 1} of ${keepLast}`] };
+    if (source.pins.has(point.id)) return { point, keep: true, reasons: ['pinned'] };
+    if (best === undefined) return { point, keep: true, reasons: [noneWhole] };
+    if (point === best) return { point, keep: true, reasons: ['the newest good one'] };
+    return { point, keep: false, reasons: [`older than the last ${keepLast}`] };
+  });
+}
+
+async function newestWhole(
+  newestFirst: readonly StoredRestorePoint[],
+  { repository, context }: PruneSource,
+): Promise<StoredRestorePoint | undefined> {
+  for (const point of newestFirst) if (await isWhole(point, repository, context)) return point;
+  return undefined;
 }
 
 /**
@@ -133,7 +148,7 @@ async function decideSafely(
     const best = newestFirst.find(({ id }) => !damaged.has(id));
     if (best === undefined) {
       warnOfNone(newestFirst[0], source);
-      return decided.map(({ point }) => ({ point, keep: true, reasons: ['no restore point is whole'] }));
+      return decided.map(({ point }) => ({ point, keep: true, reasons: [noneWhole] }));
     }
     if (await isWhole(best, repository, context)) return decided;
     damaged.add(best.id);

@@ -63,13 +63,13 @@ function outcomeOf(
 ): RunOutcome {
   const spared = plan.remove.flatMap(({ point }) => (removed.has(point.id) ? [] : [point.id]));
   // Runs of policies ask for their VMs, every hour perhaps, and each outcome is kept: of those, what stays needs no words.
-  const decisions = request.vms === undefined ? plan.decisions : plan.decisions?.filter(({ keep }) => !keep);
+  const decisions = request.vms === undefined ? plan.decisions : plan.decisions.filter(({ keep }) => !keep);
   return {
     kind: 'prune',
     kept: [...plan.keep.map(({ id }) => id), ...spared],
     removed: [...removed],
     dryRun: request.dryRun,
-    ...(decisions === undefined ? {} : { decisions: shownOf(decisions, context) }),
+    decisions: shownOf(decisions, context),
   };
 }
 
@@ -131,10 +131,7 @@ async function deletePoint(repository: Repository, point: StoredRestorePoint, co
   }
 }
 
-function shownOf(
-  decisions: NonNullable<PrunePlan['decisions']>,
-  context: RunContext,
-): NonNullable<PrunePlan['decisions']> {
+function shownOf(decisions: PrunePlan['decisions'], context: RunContext): PrunePlan['decisions'] {
   if (decisions.length <= maxDecisions) return decisions;
   context.warn(`Only ${maxDecisions} of ${decisions.length} decisions are shown.`);
   return boundDecisions(decisions);

@@ -95,6 +95,8 @@ export const retentionDecision = object({
   restorePoint: id.restorePointId,
   vmId: id.vmId,
   vm: string({ maxLength: 256 }),
+  /** Where it was when the restore point was made. */
+  host: optional(id.nameText),
   createdAt: timestamp,
   keep: boolean,
   /** Why it stays (`daily 3 of 14`, `pinned`, `the newest good one`) or goes. */

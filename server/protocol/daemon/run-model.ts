@@ -104,7 +104,7 @@ export const runOutcome = union('kind', {
     kept: array(id.restorePointId),
     removed: array(id.restorePointId),
     dryRun: boolean,
-    /** Why each stays or goes; with the rules of policies only. When VMs were named, only of those that go. */
+    /** Why each stays or goes, VM by VM, newest first. When VMs were named, only of those that go. */
     decisions: optional(array(retentionDecision)),
   }),
   gc: object({

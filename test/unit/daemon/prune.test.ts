@@ -84,6 +84,24 @@ describe('a prune run', () => {
     assert.deepEqual(deleted, []);
   });
 
+  it('says of each restore point which VM it is of, and why it stays or goes', async () => {
+    pinned = new Set([id(2)]);
+    damaged = new Set([id(5)]);
+    const { decisions = [] } = await prune({ keepLast: 1, dryRun: true });
+    assert.deepEqual(
+      decisions.map(({ restorePoint, vm, keep, reasons }) => [restorePoint, vm, keep, reasons.join()]).toSorted(),
+      [
+        [id(1), 'a', false, 'older than the last 1'],
+        [id(2), 'a', true, 'pinned'],
+        [id(3), 'a', false, 'older than the last 1'],
+        [id(4), 'a', true, 'the newest good one'],
+        [id(5), 'a', true, 'last 1 of 1'],
+        [id(6), 'b', false, 'older than the last 1'],
+        [id(7), 'b', true, 'last 1 of 1'],
+      ],
+    );
+  });
+
   it('also keeps the newest restore point that is whole when newer ones are damaged', async () => {
     damaged = new Set([5, 3].map(id));
     rotten = new Set([4].map(id));
