@@ -1,6 +1,6 @@
 /** Delivers messages in the background, again and again for some hours, whatever happens to the daemon meanwhile. */
 import type { Logger } from '../../base/log.ts';
-import { cancelledError, TidemarkError } from '../../protocol/errors.ts';
+import { cancelledError, errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { RunId } from '../../protocol/ids.ts';
 import { longestTimerMs } from '../schedule/clock.ts';
 import type { Clock } from '../schedule/clock.ts';
@@ -14,6 +14,12 @@ import type {
 /** Waits between the attempts, ms. After the last one a message is given up. */
 export const retryDelaysMs: readonly number[] = [1, 5, 15, 60, 240].map((minutes) => minutes * 60_000);
 const longestDelayMs = Math.max(...retryDelaysMs);
+
+/** A message that waits for longer is tried once more and given up then: behind a receiver that hangs for days, messages would wait for ever. */
+const maxAgeMs = 24 * 60 * 60_000;
+
+/** Messages that wait for one address; of more, the oldest are given up. */
+export const maxWaitingPerAddress = 100;
 
 /** Messages on their way at a time: one to each webhook, and one mail, so that a receiver that hangs holds up its own only. */
 const atATime = 8;
@@ -29,7 +35,7 @@ export interface OutboxOptions {
   /** Delivers once; throws when it could not. */
   readonly send: (message: WaitingNotification, signal: AbortSignal) => Promise<void>;
   /** What may be told of an address. */
-  readonly shown: (message: WaitingNotification) => string;
+  readonly shown: (message: NewNotification) => string;
 }
 
 /** Every message that was added is delivered at least once, or tried until it is given up. */
@@ -56,6 +62,7 @@ export class Outbox {
   add(run: RunId, messages: readonly NewNotification[]): void {
     const { store, clock } = this.#options;
     store.add(run, messages, clock.now());
+    for (const message of messages) this.#bound(message);
     this.#added += 1;
     if (this.#added % trimEvery === 0) store.trim();
     this.#pump();
@@ -101,6 +108,15 @@ export class Outbox {
     if (next !== undefined) this.#wakeIn(next - now);
   }
 
+  #bound(message: NewNotification): void {
+    const { store, log, shown } = this.#options;
+    const text = `It was given up for newer messages: more than ${maxWaitingPerAddress} waited for the same address.`;
+    const error = new TidemarkError(errorCodes.notificationFailed, text, { hint: 'Check that its server answers.' });
+    const givenUp = store.giveUpOldest(message, maxWaitingPerAddress, error.report());
+    if (givenUp > 0)
+      log.log('warning', `${givenUp} of the messages that wait for ${shown(message)} given up: there are too many`);
+  }
+
   #passedOver(): PassedOver {
     const working = [...this.#working.keys()];
     return {
@@ -142,9 +158,16 @@ export class Outbox {
       log.log('info', `Delivered ${what}`);
       return;
     }
-    const delay = retryDelaysMs[attempts - 1];
-    store.failed(message.id, attempts, failure.report(), delay === undefined ? undefined : clock.now() + delay);
+    const isTooOld = clock.now() - message.addedMs >= maxAgeMs;
+    const delay = isTooOld ? undefined : retryDelaysMs[attempts - 1];
+    const told = isTooOld ? tooOld(failure) : failure;
+    store.failed(message.id, attempts, told.report(), delay === undefined ? undefined : clock.now() + delay);
     const then = delay === undefined ? 'It is given up.' : `It is tried again in ${delay / 60_000} min.`;
     log.log('warning', `Could not deliver ${what}: ${failure.message} ${then}`, failure.cause);
   }
+}
+
+function tooOld({ message, hint }: TidemarkError): TidemarkError {
+  const text = `It could not be delivered within ${maxAgeMs / 3_600_000} hours. ${message}`;
+  return new TidemarkError(errorCodes.notificationFailed, text, { hint });
 }

@@ -89,6 +89,13 @@ const migrations: readonly Migration[] = [
       CREATE INDEX verified_points_point ON verified_points (repository, restore_point);
     `,
   },
+  {
+    description: 'since when messages wait',
+    sql: `
+      ALTER TABLE notifications ADD COLUMN added_ms INTEGER NOT NULL DEFAULT 0;
+      UPDATE notifications SET added_ms = next_attempt_ms;
+    `,
+  },
 ];
 
 /** The schema version this build writes. */

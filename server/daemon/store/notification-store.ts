@@ -22,6 +22,8 @@ export interface WaitingNotification extends NewNotification {
   readonly attempts: number;
   /** Ms since 1970. */
   readonly nextAttemptMs: number;
+  /** Since when it waits, ms since 1970. */
+  readonly addedMs: number;
 }
 
 /** What became of a message of a run. */
@@ -51,8 +53,10 @@ export interface NotificationStore {
   /** When the next one that is not due at `nowMs` will be; undefined when there is none. */
   nextDueMs(nowMs: number): number | undefined;
   delivered(id: string, attempts: number, atMs: number): void;
-  /** Without `nextAttemptMs` it is given up. */
+  /** Without `nextAttemptMs` it is given up. One that is given up already stays so. */
   failed(id: string, attempts: number, error: ErrorReport, nextAttemptMs: number | undefined): void;
+  /** Of the messages that wait for one address the newest `keep` stay; the others are given up with this error. Returns how many. */
+  giveUpOldest(address: Pick<NewNotification, 'channel' | 'target'>, keep: number, error: ErrorReport): number;
   /** In the order they were added. */
   ofRun(run: RunId, limit: number): readonly StoredNotification[];
   /** Forgets what runs that are not in the history any more had to say; what waits stays. */

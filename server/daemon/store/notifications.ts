@@ -28,6 +28,7 @@ const waitingRow = object({
   body: string({ maxLength: 64 * 1024 * 1024 }),
   attempts: integer(),
   next_attempt_ms: integer(),
+  added_ms: integer(),
 });
 const storedRow = object({
   channel,
@@ -62,9 +63,10 @@ export class SqliteNotificationStore implements NotificationStore {
       const marked = this.#database.prepare('INSERT OR IGNORE INTO runs_told (run) VALUES (?)').run(run);
       if (Number(marked.changes) === 0) return;
       const insert = this.#database.prepare(
-        "INSERT INTO notifications (id, run, channel, target, body, state, attempts, next_attempt_ms) VALUES (?, ?, ?, ?, ?, 'waiting', 0, ?)",
+        "INSERT INTO notifications (id, run, channel, target, body, state, attempts, next_attempt_ms, added_ms) VALUES (?, ?, ?, ?, ?, 'waiting', 0, ?, ?)",
       );
-      for (const message of messages) insert.run(message.id, run, message.channel, message.target, message.body, nowMs);
+      for (const { id: number, channel: by, target: to, body } of messages)
+        insert.run(number, run, by, to, body, nowMs, nowMs);
     });
   }
 
@@ -88,8 +90,8 @@ export class SqliteNotificationStore implements NotificationStore {
       )
       .get(nowMs, latestMs, JSON.stringify(ids), mails ? 0 : 1, JSON.stringify(webhooks));
     if (row === undefined) return undefined;
-    const { next_attempt_ms: nextAttemptMs, ...rest } = waitingRow(row, 'notifications');
-    return { ...rest, nextAttemptMs };
+    const { next_attempt_ms: nextAttemptMs, added_ms: addedMs, ...rest } = waitingRow(row, 'notifications');
+    return { ...rest, nextAttemptMs, addedMs };
   }
 
   waiting(): number {
@@ -116,13 +118,28 @@ export class SqliteNotificationStore implements NotificationStore {
     const report = JSON.stringify(error);
     if (nextAttemptMs === undefined) {
       this.#database
-        .prepare("UPDATE notifications SET state = 'failed', attempts = ?, error = ?, body = '' WHERE id = ?")
+        .prepare(
+          "UPDATE notifications SET state = 'failed', attempts = ?, error = ?, body = '' WHERE id = ? AND state = 'waiting'",
+        )
         .run(attempts, report, notification);
       return;
     }
     this.#database
-      .prepare('UPDATE notifications SET attempts = ?, error = ?, next_attempt_ms = ? WHERE id = ?')
+      .prepare(
+        "UPDATE notifications SET attempts = ?, error = ?, next_attempt_ms = ? WHERE id = ? AND state = 'waiting'",
+      )
       .run(attempts, report, nextAttemptMs, notification);
+  }
+
+  giveUpOldest(address: Pick<NewNotification, 'channel' | 'target'>, keep: number, error: ErrorReport): number {
+    const waiting = "state = 'waiting' AND channel = ?1 AND target = ?2";
+    const { changes } = this.#database
+      .prepare(
+        `UPDATE notifications SET state = 'failed', error = ?4, body = ''
+          WHERE ${waiting} AND number NOT IN (SELECT number FROM notifications WHERE ${waiting} ORDER BY number DESC LIMIT ?3)`,
+      )
+      .run(address.channel, address.target, keep, JSON.stringify(error));
+    return Number(changes);
   }
 
   ofRun(run: RunId, limit: number): readonly StoredNotification[] {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 
 import { lineLogger, silentLogger } from '../../../../server/base/log.ts';
-import { Outbox, retryDelaysMs } from '../../../../server/daemon/notifications/outbox.ts';
+import { maxWaitingPerAddress, Outbox, retryDelaysMs } from '../../../../server/daemon/notifications/outbox.ts';
 import { openSqliteStore } from '../../../../server/daemon/store/sqlite.ts';
 import type { Store } from '../../../../server/daemon/store/store.ts';
 import type { NewNotification, WaitingNotification } from '../../../../server/daemon/store/notification-store.ts';
@@ -178,6 +178,62 @@ describe('the outbox', () => {
     hang.resolve();
     for (let turn = 0; turn < 10; turn++) await settled();
     assert.deepEqual([outbox.waiting, most], [0, 8]);
+  });
+
+  it('gives up after a day what waits behind a receiver that hangs, however often it was tried', async () => {
+    const to = (id: string): NewNotification => ({ ...message(id), target: 'x' });
+    // Each attempt takes five hours.
+    send = async () => {
+      const waited = Promise.withResolvers<void>();
+      clock.setTimer(5 * 60 * minute, () => waited.resolve());
+      await waited.promise;
+      await refusing();
+    };
+    outbox.add(runId, ['a', 'b', 'c', 'd', 'e', 'f'].map(to));
+    await settled();
+    await clock.advance(60 * 60 * minute);
+    const stored = store.notifications.ofRun(runId, 100);
+    assert.deepEqual(
+      stored.map(({ state }) => state),
+      ['failed', 'failed', 'failed', 'failed', 'failed', 'failed'],
+    );
+    assert.ok(stored.every(({ attempts }) => attempts >= 1 && attempts < 1 + retryDelaysMs.length));
+    assert.equal(stored[0]?.error?.code, errorCodes.notificationFailed);
+    assert.match(stored[0]?.error?.message ?? '', /not be delivered within 24 hours\. It answers with status 500/);
+    assert.equal(outbox.waiting, 0);
+  });
+
+  it('keeps the newest hundred messages for one address, and says of the others that they were given up', async () => {
+    send = refusing;
+    const to = (id: string, target: string): NewNotification => ({ ...message(id), target });
+    const ids = Array.from({ length: maxWaitingPerAddress + 5 }, (_, index) => `m${index}`);
+    outbox.add(runId, [to('other', 'y'), ...ids.map((id) => to(id, 'https://ops.example/x?secret=hunter22'))]);
+    const [other, ...rest] = store.notifications.ofRun(runId, 1000);
+    assert.equal(other?.state, 'waiting');
+    const givenUp = rest.filter(({ state }) => state === 'failed');
+    assert.deepEqual(givenUp, rest.slice(0, 5));
+    assert.match(givenUp[0]?.error?.message ?? '', /given up for newer messages/);
+    assert.equal(outbox.waiting, maxWaitingPerAddress + 1);
+    assert.doesNotMatch(lines.join('\n'), /hunter22/);
+  });
+
+  it('gives up also a message that is on its way when there are too many, and takes back nothing but its delivery', async () => {
+    const attempts = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    for (const [at, run] of ['01JNKTVZ00AAAAAAAAAAAAAAAB', '01JNKTVZ00AAAAAAAAAAAAAAAC'].entries()) {
+      send = async ({ id }) => (id.startsWith('first') ? attempts[at]?.promise : refusing());
+      const to = (id: string): NewNotification => ({ ...message(`${id}${at}`), target: `x${at}` });
+      const [first, many] = [parseRunId(run, 'id'), parseRunId(`${run.slice(0, -1)}${at}`, 'id')];
+      outbox.add(first, [to('first')]);
+      await settled();
+      outbox.add(
+        many,
+        Array.from({ length: maxWaitingPerAddress }, (_, index) => to(`m${index}-`)),
+      );
+      if (at === 0) attempts[at]?.reject(new Error('late'));
+      else attempts[at]?.resolve();
+      await settled();
+      assert.equal(store.notifications.ofRun(first, 1)[0]?.state, at === 0 ? 'failed' : 'delivered');
+    }
   });
 
   it('is not misled by a clock that was a year ahead for a moment', async () => {
