@@ -1,13 +1,11 @@
 /** What is read of a policy only when somebody opens it: its versions, and the VMs that it takes in. */
 import * as daemon from '../../server/protocol/daemon.ts';
 import type { PlannedVm, PolicyVersion } from '../../server/protocol/daemon.ts';
-import { TidemarkError } from '../../server/protocol/errors.ts';
 import { Emitter, Subscriptions } from '../base/events.ts';
 import type { Event } from '../base/events.ts';
 import type { DaemonLink } from '../daemon/link.ts';
-import { failed, loading, outdated, ready, unread } from './cached.ts';
 import type { Cached } from './cached.ts';
-import { Loads } from './loads.ts';
+import { CachedValues } from './cached-values.ts';
 
 /** A policy by its text, or by the name under which its text is applied. */
 export interface PolicySource {
@@ -18,14 +16,9 @@ export interface PolicySource {
   readonly text?: string | undefined;
 }
 
-type Versions = Cached<readonly PolicyVersion[]>;
-type Vms = Cached<readonly PlannedVm[]>;
-const noVersions: Versions = unread([]);
-const noVms: Vms = unread([]);
-
 /** A plan looks at all VMs of all hosts: how long it may take, ms. */
 const planTimeoutMs = 60_000;
-/** Policies of which something is kept; the oldest goes first. */
+/** Policies of which something is kept. */
 const maxKept = 200;
 
 /** Only the `load` methods ask the daemon. Failures are in the values, not thrown. */
@@ -33,9 +26,8 @@ export class PolicyDetails {
   readonly #link: DaemonLink;
   readonly #emitter = new Emitter<undefined>();
   readonly #owned = new Subscriptions();
-  readonly #loads = new Loads<string>();
-  readonly #versions = new Map<string, Versions>();
-  readonly #vms = new Map<string, Vms>();
+  readonly #versions = this.#values<PolicyVersion>();
+  readonly #vms = this.#values<PlannedVm>();
 
   constructor(link: DaemonLink) {
     this.#link = link;
@@ -50,24 +42,24 @@ export class PolicyDetails {
   readonly onDidChange: Event<undefined> = (listener) => this.#emitter.event(listener);
 
   /** The versions of a policy, newest first. */
-  versions(name: string): Versions {
-    return this.#versions.get(name) ?? noVersions;
+  versions(name: string): Cached<readonly PolicyVersion[]> {
+    return this.#versions.get(name);
   }
 
   /** The VMs that a text takes in, by host and name. */
-  vms({ sha256 }: PolicySource): Vms {
-    return this.#vms.get(sha256) ?? noVms;
+  vms({ sha256 }: PolicySource): Cached<readonly PlannedVm[]> {
+    return this.#vms.get(sha256);
   }
 
   async loadVersions(name: string): Promise<void> {
-    await this.#load('versions', this.#versions, name, noVersions, async () => {
+    await this.#versions.load(name, async () => {
       const { versions } = await this.#link.request(daemon.getPolicyHistory, { name });
       return versions;
     });
   }
 
   async loadVms(source: PolicySource): Promise<void> {
-    await this.#load('vms', this.#vms, source.sha256, noVms, async () => {
+    await this.#vms.load(source.sha256, async () => {
       const text = source.text ?? (await this.#link.request(daemon.getPolicy, { name: source.name })).text;
       const { plan } = await this.#link.request(daemon.planPolicy, { text }, { timeoutMs: planTimeoutMs });
       return plan.vms;
@@ -76,8 +68,8 @@ export class PolicyDetails {
 
   /** What was read may have changed: the next load reads it again. */
   expire(): void {
-    for (const [name, versions] of this.#versions) this.#versions.set(name, outdated(versions));
-    for (const [sha256, vms] of this.#vms) this.#vms.set(sha256, outdated(vms));
+    this.#versions.expire();
+    this.#vms.expire();
     this.#emitter.fire(undefined);
   }
 
@@ -85,28 +77,7 @@ export class PolicyDetails {
     this.#owned.dispose();
   }
 
-  async #load<T>(
-    what: 'versions' | 'vms',
-    kept: Map<string, Cached<T>>,
-    key: string,
-    none: Cached<T>,
-    read: () => Promise<T>,
-  ): Promise<void> {
-    const set = (value: Cached<T>): void => {
-      kept.delete(key);
-      kept.set(key, value);
-      for (const oldest of kept.keys()) if (kept.size > maxKept) kept.delete(oldest);
-      this.#emitter.fire(undefined);
-    };
-    const load = async (): Promise<void> => {
-      const before = kept.get(key) ?? none;
-      if (before.readAt === undefined) set(loading(before));
-      try {
-        set(ready(await read(), Date.now()));
-      } catch (error) {
-        set(failed(kept.get(key) ?? none, TidemarkError.from(error)));
-      }
-    };
-    await this.#loads.once(`${what}:${key}`, load);
+  #values<T>(): CachedValues<readonly T[]> {
+    return new CachedValues<readonly T[]>({ none: [], most: maxKept, changed: () => this.#emitter.fire(undefined) });
   }
 }

@@ -9,6 +9,7 @@ import type { Event } from '../base/events.ts';
 import type { DaemonLink } from '../daemon/link.ts';
 import { failed, loading, outdated, ready, unread } from './cached.ts';
 import type { Cached, LoadOptions } from './cached.ts';
+import { CachedValues } from './cached-values.ts';
 import { Loads } from './loads.ts';
 import { localTimezone, queryKey } from './point-query.ts';
 import type { PointQuery } from './point-query.ts';
@@ -36,9 +37,7 @@ export type PointChange =
   | { readonly kind: 'all' };
 
 type List = Cached<PointList>;
-type Summary = Cached<PointSummary | undefined>;
 const noList: List = unread({ points: [], damaged: [], total: 0, hasMore: false });
-const noSummary: Summary = unread(undefined);
 
 /** Restore points read at a time. */
 export const pageSize = 100;
@@ -54,7 +53,11 @@ export class RestorePointStore {
   readonly #owned = new Subscriptions();
   readonly #loads = new Loads<string>();
   readonly #lists = new Map<string, { readonly query: PointQuery; list: List }>();
-  readonly #summaries = new Map<string, Summary>();
+  readonly #summaries = new CachedValues<PointSummary | undefined>({
+    none: undefined,
+    most: maxLists,
+    changed: (repository) => this.#emitter.fire({ kind: 'summary', repository }),
+  });
   /** Counts expiries: what was read across one may be old already. */
   #generation = 0;
 
@@ -76,8 +79,8 @@ export class RestorePointStore {
   }
 
   /** A repository's counts; `unread` when nobody loaded them. */
-  summary(repository: string): Summary {
-    return this.#summaries.get(repository) ?? noSummary;
+  summary(repository: string): Cached<PointSummary | undefined> {
+    return this.#summaries.get(repository);
   }
 
   /** A restore point that some list holds. */
@@ -106,21 +109,12 @@ export class RestorePointStore {
   }
 
   /** Reads a repository's counts unless they are fresh. A failure is in `summary`, not thrown. */
-  async loadSummary(repository: string, { force = false, signal }: LoadOptions = {}): Promise<void> {
-    const known = this.summary(repository);
-    if (!force && known.state === 'ready' && !known.stale) return;
-    const load = async (): Promise<void> => {
-      const generation = this.#generation;
-      this.#setSummary(repository, loading(this.summary(repository)));
-      try {
-        const params = { repository, timezone: localTimezone() };
-        const summary = await this.#link.request(daemon.summarizeRestorePoints, params, { signal, timeoutMs });
-        this.#setSummary(repository, this.#aged(ready(summary, Date.now()), generation));
-      } catch (error) {
-        this.#setSummary(repository, failed(this.summary(repository), TidemarkError.from(error)));
-      }
-    };
-    await this.#loads.once(`summary:${repository}`, load, force);
+  async loadSummary(repository: string, options: LoadOptions = {}): Promise<void> {
+    const { signal } = options;
+    const params = { repository, timezone: localTimezone() };
+    const read = async (): Promise<PointSummary> =>
+      this.#link.request(daemon.summarizeRestorePoints, params, { signal, timeoutMs });
+    await this.#summaries.load(repository, read, options);
   }
 
   /** Marks what is known of a repository, or of all, so that the next load reads it. */
@@ -130,9 +124,7 @@ export class RestorePointStore {
       const { repository: of } = entry.query;
       if (repository === undefined || of === undefined || of === repository) entry.list = outdated(entry.list);
     }
-    for (const [name, summary] of this.#summaries) {
-      if (repository === undefined || name === repository) this.#summaries.set(name, outdated(summary));
-    }
+    this.#summaries.expire(repository);
     this.#emitter.fire({ kind: 'all' });
   }
 
@@ -175,11 +167,6 @@ export class RestorePointStore {
     const [oldest] = this.#lists.keys();
     if (this.#lists.size > maxLists && oldest !== undefined) this.#lists.delete(oldest);
     this.#emitter.fire({ kind: 'list', query, key });
-  }
-
-  #setSummary(repository: string, summary: Summary): void {
-    this.#summaries.set(repository, summary);
-    this.#emitter.fire({ kind: 'summary', repository });
   }
 }
 

@@ -93,6 +93,29 @@ test('VMs are those of the text that is asked about; a text that is no policy sa
   assert.equal(policyDetails.vms(sources[0]).stale, true);
 });
 
+test('a history that was being read while another version was applied is read again', async () => {
+  const { link, stores, answers } = made();
+  const { policyDetails } = stores;
+  let versions = [policyVersion(1, 'x')];
+  let reads = 0;
+  answers.on(daemon.getPolicyHistory, () => {
+    reads++;
+    const answer = { versions };
+    if (versions.length === 1) {
+      versions = [policyVersion(2, 'y'), ...versions];
+      policyDetails.expire();
+    }
+    return answer;
+  });
+  link.connect(new FakeClient(answers.map));
+  await policyDetails.loadVersions('a');
+  assert.equal(policyDetails.versions('a').stale, true);
+  await policyDetails.loadVersions('a');
+  assert.deepEqual([policyDetails.versions('a').value.length, policyDetails.versions('a').stale], [2, false]);
+  await policyDetails.loadVersions('a');
+  assert.equal(reads, 2, 'what is fresh is not read again');
+});
+
 test('a run of a policy that is started here is known as that, and one request starts one run', async () => {
   const { link, stores, answers } = made();
   const keys = new Set<string | undefined>();
