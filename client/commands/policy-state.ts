@@ -5,6 +5,7 @@ import * as daemon from '../../server/protocol/daemon.ts';
 import type { App } from '../app.ts';
 import type { PolicyTarget } from '../targets.ts';
 import { pickOne } from '../ui/pick.ts';
+import { namesText } from '../views/tree/texts.ts';
 import { askAppliedPolicy } from './ask/ask-policy.ts';
 import type { CarriedPolicy } from './ask/ask-policy.ts';
 import { pauseChoices } from './flows/pause-choices.ts';
@@ -44,7 +45,7 @@ export function deletePolicy(app: App): CommandHandler<'tidemark.policy.delete'>
       message:
         names.length === 1
           ? vscode.l10n.t('Delete policy {0} from the daemon?', names.join(''))
-          : vscode.l10n.t('Delete {0} policies from the daemon: {1}?', names.length, names.join(', ')),
+          : vscode.l10n.t('Delete {0} policies from the daemon: {1}?', names.length, namesText(names)),
       detail: vscode.l10n.t(
         'Its VMs are not backed up by it any more, and its retention removes nothing more. Restore points, history and files stay; a run that is active goes on.',
       ),

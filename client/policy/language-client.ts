@@ -54,6 +54,10 @@ export function createLanguageClient(setup: LanguageClientSetup): PolicyLanguage
       initializationFailedHandler: () => false,
       errorHandler,
       middleware: {
+        // The server is told of nothing else, and answers nothing about what it was not told of.
+        didOpen: async (document, next) => (isPolicyFile(document) ? next(document) : undefined),
+        didChange: async (event, next) => (isPolicyFile(event.document) ? next(event) : undefined),
+        didClose: async (document, next) => (isPolicyFile(document) ? next(document) : undefined),
         provideCodeLenses: async (document, token, next) => (setup.lenses() ? next(document, token) : []),
       },
     },
@@ -82,6 +86,15 @@ export function createLanguageClient(setup: LanguageClientSetup): PolicyLanguage
       }
     },
   };
+}
+
+/** Old versions that Git and others show beside a file are in its language too, and nobody is to mend them. */
+function isPolicyFile({ uri }: vscode.TextDocument): boolean {
+  return (
+    uri.scheme === 'untitled' ||
+    vscode.workspace.fs.isWritableFileSystem(uri.scheme) === true ||
+    vscode.workspace.getWorkspaceFolder(uri) !== undefined
+  );
 }
 
 function stateOf(state: State): 'starting' | 'running' | 'stopped' {

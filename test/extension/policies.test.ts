@@ -59,6 +59,10 @@ async function asked<T>(what: string, ask: () => Thenable<T>, good: (answer: T) 
   }
 }
 
+function disposable(owned: vscode.Disposable): Disposable {
+  return { [Symbol.dispose]: () => void owned.dispose() };
+}
+
 function at(document: vscode.TextDocument, marker: string): vscode.Position {
   const offset = document.getText().indexOf(marker);
   assert.ok(offset >= 0, `${marker} is in the text`);
@@ -319,6 +323,21 @@ describe('policy files', () => {
     assert.deepEqual(errors, []);
     const { file } = await state('not-applied');
     assert.ok(file);
+  });
+
+  it('are what is checked, and not the old versions that Git and others show of them', async () => {
+    using provider = disposable(
+      vscode.workspace.registerTextDocumentContentProvider('old', { provideTextDocumentContent: () => 'nam: x\n' }),
+    );
+    assert.ok(provider);
+    const old = await vscode.workspace.openTextDocument(vscode.Uri.parse(`old:/${name}.backup.yaml`));
+    assert.equal(old.languageId, 'backup-policy');
+    const document = await open('nam: x\n', 'now.backup.yaml');
+    // What is opened first is checked first.
+    await eventually('a diagnostic of the key', () => vscode.languages.getDiagnostics(document.uri).length > 0);
+    assert.deepEqual(vscode.languages.getDiagnostics(old.uri), []);
+    assert.deepEqual(await lenses(old), []);
+    await vscode.workspace.fs.delete(document.uri);
   });
 
   it('are checked again when the server ended by itself', async (t) => {

@@ -42,19 +42,23 @@ export function summaryLines(plan: PolicyPlan): readonly string[] {
   const counted = (change: PlannedVm['change']): number => plan.vms.filter((vm) => vm.change === change).length;
   const [kept, fresh, dropped] = [counted('kept'), counted('new'), counted('dropped')];
   const removed = plan.retention.filter(({ keep }) => !keep).length;
-  const [next] = plan.nextRuns;
   const said = remarks(plan);
   return [
     l10n.t('{0} taken in: {1} new, {2} as before, {3} dropped', vmsText(kept + fresh), fresh, kept, dropped),
     ...(plan.paused === undefined ? [] : [pausedLine(plan.paused, plan.timezone)]),
-    next === undefined
-      ? l10n.t('no run by schedule')
-      : l10n.t('next run {0}, {1}', zonedText(next.at, plan.timezone), typeText(next.type)),
+    ...nextRunLine(plan),
     ...(plan.retentionUnknown === true ? [l10n.t('what the retention would remove is not known')] : []),
     ...(removed === 0 ? [] : [l10n.t('{0} would be removed by the retention', pointsText(removed))]),
     ...(said.warnings.length === 0 ? [] : [warningsText(said.warnings.length)]),
     ...(said.notes.length === 0 ? [] : [notesText(said.notes.length)]),
   ];
+}
+
+/** Nothing of a policy that somebody must resume first: nobody knows when that is. */
+function nextRunLine({ nextRuns: [next], paused, timezone }: PolicyPlan): readonly string[] {
+  if (next === undefined) return [l10n.t('no run by schedule')];
+  if (paused !== undefined && paused.until === undefined) return [];
+  return [l10n.t('next run {0}, {1}', zonedText(next.at, timezone), typeText(next.type))];
 }
 
 /** Applying a text resumes nothing. */

@@ -1,9 +1,10 @@
 /** The Policies view: joins its model with the workspace, the stores and VS Code, and counts policies in trouble on its badge. */
 import * as vscode from 'vscode';
 
-import { policyLanguageId } from '../../contributions.ts';
+import { policyLanguageId, policySuffix } from '../../contributions.ts';
 import type { PolicyEntry } from '../../policy/policy-entries.ts';
 import type { PolicySource } from '../../stores/index.ts';
+import { namesText } from '../tree/texts.ts';
 import { LoadAttempts } from '../tree/load-attempts.ts';
 import { mayAsk } from '../tree/may-ask.ts';
 import { TreeController } from '../tree/tree-controller.ts';
@@ -49,7 +50,11 @@ export class PoliciesView implements PoliciesControls {
     own(stores.policyDetails.onDidChange(() => this.#controller.refresh()));
     own(daemon.onDidConnect(() => this.#attempts.renew()));
     own(daemon.onDidChangeState(changed));
-    own(vscode.languages.onDidChangeDiagnostics(() => this.#controller.refresh()));
+    own(
+      vscode.languages.onDidChangeDiagnostics(({ uris }) => {
+        if (uris.some(({ path }) => path.endsWith(policySuffix))) this.#controller.refresh();
+      }),
+    );
     contextKeys.set('tidemark:policies.count', 0);
   }
 
@@ -69,8 +74,8 @@ export class PoliciesView implements PoliciesControls {
   #showBadge(): void {
     const { view } = this.#controller;
     const names = this.#model.inTrouble().map(({ name }) => name);
-    if ((view.badge?.value ?? 0) === names.length) return;
-    const tooltip = vscode.l10n.t('Policies that need attention: {0}', names.join(', '));
+    const tooltip = vscode.l10n.t('Policies that need attention: {0}', namesText(names));
+    if ((view.badge?.value ?? 0) === names.length && (names.length === 0 || view.badge?.tooltip === tooltip)) return;
     view.badge = names.length === 0 ? undefined : { value: names.length, tooltip };
   }
 

@@ -73,6 +73,12 @@ export function disksText(count: number): string {
   return count === 1 ? l10n.t('1 disk') : l10n.t('{0} disks', count);
 }
 
+/** Names in a line; of many only the first, and how many more there are. */
+export function namesText(names: readonly string[], most = 10): string {
+  if (names.length <= most) return names.join(', ');
+  return l10n.t('{0} and {1} more', names.slice(0, most).join(', '), (names.length - most).toLocaleString());
+}
+
 /** `1 warning`, `3 warnings`. */
 export function warningsText(count: number): string {
   return count === 1 ? l10n.t('1 warning') : l10n.t('{0} warnings', count);

@@ -78,8 +78,10 @@ test('a paused policy stays paused when it is applied, which is said before the 
   const since = '2026-01-31T02:00:00Z';
   const lines = summaryLines({ ...plan, paused: { since, by: 'anna' } });
   assert.match(lines[1] ?? '', /^paused: .*resumes/);
-  const until = summaryLines({ ...plan, paused: { since, by: 'anna', until: '2026-02-03T05:00:00Z' } })[1];
-  assert.equal(until, 'paused until 2026-02-03 06:00 Europe/Warsaw');
+  assert.ok(!lines.some((line) => line.startsWith('next run')), 'nobody knows when it is resumed');
+  const until = summaryLines({ ...plan, paused: { since, by: 'anna', until: '2026-02-03T05:00:00Z' } });
+  assert.equal(until[1], 'paused until 2026-02-03 06:00 Europe/Warsaw');
+  assert.match(until[2] ?? '', /^next run/);
 });
 
 test('it is said that nobody knows what the retention would remove', () => {

@@ -15,10 +15,22 @@ import {
   dayHeading,
   dayText,
   leftText,
+  namesText,
   percent,
   shortTimeText,
 } from '../../../../client/views/tree/texts.ts';
 import { hoursAgo, noon } from './support/world.ts';
+
+test('of many names only the first are told, and how many more there are', () => {
+  assert.equal(namesText(['a', 'b']), 'a, b');
+  assert.equal(
+    namesText(
+      Array.from({ length: 200 }, (_, n) => `p${n}`),
+      3,
+    ),
+    'p0, p1, p2 and 197 more',
+  );
+});
 
 test('ages are told in the largest unit that says enough', () => {
   assert.equal(ageText(noon - 59_000, noon), 'just now');
