@@ -59,6 +59,11 @@ export function zonedMinute(timestamp: string, timezone: string): string {
   return `${part('weekday')} ${part('year')}-${part('month')}-${part('day')} ${part('hour')}:${part('minute')}`;
 }
 
+/** As `zonedMinute`, with the zone: `Sun 2026-11-29 02:00 (Europe/Berlin)`. Runs of policies are told so everywhere. */
+export function zonedMoment(timestamp: string, timezone = 'UTC'): string {
+  return `${zonedMinute(timestamp, timezone)} (${timezone})`;
+}
+
 function zoneFormat(timeZone: string): Intl.DateTimeFormat {
   const options = {
     weekday: 'short',

@@ -69,14 +69,32 @@ export async function startDetached(dataDirectory: string, start: StartCommand):
     },
     async error() {
       const said = (await readFile(outputFile)).subarray(outputStart).toString('utf8').trim().slice(-2000);
+      const look = `Look into ${logs}, or run it in the foreground: tidemark daemon run`;
+      const refusal = refusalIn(said);
+      if (refusal !== undefined) {
+        const message = `The daemon could not be started. ${refusal.message}`;
+        return new TidemarkError(errorCodes.daemonStartFailed, message, { hint: refusal.hint ?? look });
+      }
       const why = ended ?? 'it did not answer in time';
       return new TidemarkError(
         errorCodes.daemonStartFailed,
         `The daemon could not be started: ${why}.${said === '' ? '' : `\n${said}`}`,
-        { hint: `Look into ${logs}, or run it in the foreground: tidemark daemon run` },
+        { hint: look },
       );
     },
   };
+}
+
+/** The last error that `tidemark daemon run` printed, without the frame of the command line; undefined when it ended in another way. */
+function refusalIn(said: string): { readonly message: string; readonly hint: string | undefined } | undefined {
+  const last = said.slice(Math.max(0, said.lastIndexOf('\ntidemark: '))).trim();
+  const [, message, hint = ''] = /^tidemark: ([^]+?) \(TM\d{4}\)(?:\n([^]*))?$/.exec(last) ?? [];
+  if (message === undefined) return undefined;
+  return { message: unfolded(message), hint: hint === '' ? undefined : unfolded(hint) };
+}
+
+function unfolded(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
 }
 
 /** The environment without what belongs to the starter's own process: Electron and VS Code settings, and Node options such as a debugger. */

@@ -14,7 +14,7 @@ import { findingsText } from '../findings.ts';
 import { readPolicyText } from '../policy-file.ts';
 import { changesNothing, planText } from '../policy-plan.ts';
 import { printable } from '../printable.ts';
-import { zonedMinute } from '../table.ts';
+import { zonedMoment } from '../table.ts';
 import { wholeNumber } from '../values.ts';
 import { whoAsks } from '../who.ts';
 
@@ -76,9 +76,10 @@ function addRollback(policy: Command, context: CliContext): void {
     .addHelpText('after', '\nThe versions: tidemark policy history NAME')
     .action(async (name: string, version: number, { yes }: { yes: boolean }, command: Command) => {
       const globals = globalOptions(command);
-      requireSomebody(context, globals, { yes, doing: 'Rolling back' });
       await withDaemon(context, globals, async (client) => {
+        // A version that is not there is told before a yes is asked for.
         const { text } = await client.request(daemon.getPolicy, { name, version }, { signal: context.signal });
+        requireSomebody(context, globals, { yes, doing: 'Rolling back' });
         const planned = { name: `${name}, version ${version}`, text };
         const verb = `Bring version ${version} back`;
         const agreed = await planAndAgree(context, globals, client, planned, { yes, verb });
@@ -144,12 +145,12 @@ function planOutput(context: CliContext, plan: PolicyPlan, { name, text }: Plann
 }
 
 function appliedText({ style }: CliContext, policy: AppliedPolicy, unchanged: boolean): string {
-  const { name, current, nextRun, paused, timezone = 'UTC', problems } = policy;
+  const { name, current, nextRun, paused, timezone, problems } = policy;
   const version = `version ${current.version}`;
   const what = unchanged
     ? `Nothing to do: ${version} of ${name} has this text already.`
     : `Applied ${name} as ${version}.`;
-  const next = nextRun === undefined ? '' : ` Next run: ${zonedMinute(nextRun.at, timezone)} (${timezone}).`;
+  const next = nextRun === undefined ? '' : ` Next run: ${zonedMoment(nextRun.at, timezone)}.`;
   const pause = paused === undefined ? '' : ` It stays paused; it goes on with: tidemark policy resume ${name}`;
   const warnings = problems.map((problem) => `${style.warn('warning')}: ${printable(problem)}\n`);
   return `${what}${next}${pause}\n${warnings.join('')}`;

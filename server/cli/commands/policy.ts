@@ -1,13 +1,17 @@
 /** `tidemark policy`: what is backed up, when, where to, and what is kept. */
 import type { Command } from 'commander';
 
+import type { DaemonClient } from '../../connect/index.ts';
 import * as daemon from '../../protocol/daemon.ts';
 import type { AppliedPolicy, PolicyVersion } from '../../protocol/daemon.ts';
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import type { RunId } from '../../protocol/ids.ts';
 import { agree } from '../agree.ts';
 import { globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { printable } from '../printable.ts';
-import { age, localMinute, localTime, table } from '../table.ts';
+import { hasEnded } from '../run-state.ts';
+import { age, localMinute, table, zonedMoment } from '../table.ts';
 import { parseMoment, wholeNumber } from '../values.ts';
 import { whoAsks } from '../who.ts';
 import { addPolicyChanges } from './policy-apply.ts';
@@ -80,13 +84,29 @@ function addDelete(policy: Command, context: CliContext): void {
     .action(async (name: string, { yes }: { yes: boolean }, command: Command) => {
       const globals = globalOptions(command);
       await withDaemon(context, globals, async (client) => {
+        const active = await activeRunOf(context, client, name);
         const question = `Delete the policy ${name}? Its VMs are then backed up by no schedule of it.`;
         await agree(context, globals, { yes, doing: 'Deleting', question, refused: 'Nothing was deleted.' });
         await client.request(daemon.deletePolicy, { name, by: whoAsks() });
-        const text = `Deleted the policy ${name}. Its restore points stay.\n`;
-        printResult(context, globals, { deleted: name }, text);
+        const goesOn =
+          active === undefined ? '' : ` Run ${active} of it goes on; stop it with: tidemark run cancel ${active}`;
+        const text = `Deleted the policy ${name}. Its restore points stay.${goesOn}\n`;
+        printResult(context, globals, { deleted: name, ...(active === undefined ? {} : { activeRun: active }) }, text);
       });
     });
+}
+
+/** The run of a policy that is active, if there is one. Throws `TM7002` when the policy is not applied. */
+async function activeRunOf(context: CliContext, client: DaemonClient, name: string): Promise<RunId | undefined> {
+  const { policies } = await client.request(daemon.listPolicies, {}, { signal: context.signal });
+  const policy = policies.find((one) => one.name === name);
+  if (policy === undefined) {
+    throw new TidemarkError(errorCodes.policyNotFound, `There is no policy named ${name}.`, {
+      hint: '`tidemark policy list` shows them.',
+    });
+  }
+  const { lastRun } = policy;
+  return lastRun === undefined || hasEnded(lastRun) ? undefined : lastRun.id;
 }
 
 function addPausing(policy: Command, context: CliContext): void {
@@ -112,7 +132,7 @@ function addPausing(policy: Command, context: CliContext): void {
       const text =
         until === undefined
           ? `Paused ${name}. It goes on with: tidemark policy resume ${name}\n`
-          : `Paused ${name} until ${localTime(until)}.\n`;
+          : `Paused ${name} until ${zonedMoment(until, paused.timezone)}.\n`;
       printResult(context, globals, paused, text);
     });
 
@@ -122,11 +142,13 @@ function addPausing(policy: Command, context: CliContext): void {
     .argument(...nameArgument)
     .action(async (name: string, _options: object, command: Command) => {
       const globals = globalOptions(command);
-      const { policy: resumed } = await withDaemon(context, globals, async (client) =>
+      const { policy: resumed, unchanged } = await withDaemon(context, globals, async (client) =>
         client.request(daemon.resumePolicy, { name, by: whoAsks() }, { signal: context.signal }),
       );
-      const next = resumed.nextRun === undefined ? '' : ` Next run: ${localMinute(resumed.nextRun.at)}.`;
-      printResult(context, globals, resumed, `Resumed ${name}.${next}\n`);
+      const { nextRun, timezone } = resumed;
+      const next = nextRun === undefined ? '' : ` Next run: ${zonedMoment(nextRun.at, timezone)}.`;
+      const what = unchanged === true ? `Nothing to do: ${name} is not paused.` : `Resumed ${name}.`;
+      printResult(context, globals, resumed, `${what}${next}\n`);
     });
 }
 
@@ -148,7 +170,7 @@ export function listText({ style }: Pick<CliContext, 'style'>, policies: readonl
       stateText(policy),
       vmsText(policy),
       lastRunText(policy),
-      policy.nextRun === undefined ? '' : localMinute(policy.nextRun.at),
+      policy.nextRun === undefined ? '' : zonedMoment(policy.nextRun.at, policy.timezone),
       policy.repository,
     ]),
   );
@@ -163,8 +185,9 @@ function vmsText({ vms, problems }: AppliedPolicy): string {
   return vms === 0 && problems.length === 0 ? '?' : String(vms);
 }
 
-function stateText({ paused, problems }: AppliedPolicy): string {
-  if (paused !== undefined) return paused.until === undefined ? 'paused' : `paused until ${localMinute(paused.until)}`;
+function stateText({ paused, problems, timezone }: AppliedPolicy): string {
+  if (paused !== undefined)
+    return paused.until === undefined ? 'paused' : `paused until ${zonedMoment(paused.until, timezone)}`;
   return problems.length === 0 ? 'active' : 'see below';
 }
 

@@ -80,12 +80,17 @@ async function begin(server: Server, { host, port }: MetricsAddress): Promise<vo
   } catch (error) {
     throw new TidemarkError(
       errorCodes.daemonStartFailed,
-      `Metrics cannot be offered at ${host}:${port}: ${systemCode(error) ?? 'the system refuses'}.`,
+      `Metrics cannot be offered at ${host}:${port}: ${reasonOf(error)}.`,
       { hint: 'Choose another port, or stop the program that uses it.', cause: error },
     );
   } finally {
     server.removeAllListeners('error').removeAllListeners('listening');
   }
+}
+
+function reasonOf(error: unknown): string {
+  const code = systemCode(error);
+  return code === 'EADDRINUSE' ? 'another program listens there' : (code ?? 'the system refuses');
 }
 
 function answer(

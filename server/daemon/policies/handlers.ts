@@ -85,8 +85,8 @@ function registerChanges(register: Register, services: PolicyServices): void {
     return entryOf(name, signal);
   });
   register(protocol.resumePolicy, async ({ name, by }, signal) => {
-    policies.resume(name, by);
-    return entryOf(name, signal);
+    const wasPaused = policies.resume(name, by);
+    return { ...(await entryOf(name, signal)), ...(wasPaused ? {} : { unchanged: true }) };
   });
 }
 

@@ -8,6 +8,7 @@ import type { PolicyPause, PolicyVersion } from '../../protocol/daemon.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { PolicyStore, StoredPolicy, StoredVersion } from '../store/policy-store.ts';
 import type { ActivePolicy, Policies, PolicyRecord } from './api.ts';
+import { activePause } from './applied.ts';
 
 /** A text and who applies it. The text must be accepted already: `policy` is what it says. */
 export interface NewVersion {
@@ -160,11 +161,13 @@ export class PolicyRegistry implements Policies {
     this.#log.log('info', `Policy ${name} was paused by ${by}${until === undefined ? '' : ` until ${until}`}`);
   }
 
-  /** Throws `TM7002`. */
-  resume(name: string, by: string): void {
-    if (this.getKept(name).paused === undefined) return;
+  /** False when it was not paused, or the pause was over. Throws `TM7002`. */
+  resume(name: string, by: string): boolean {
+    const { paused } = this.getKept(name);
+    if (paused === undefined) return false;
     this.#setPaused(name, undefined);
     this.#log.log('info', `Policy ${name} was resumed by ${by}`);
+    return activePause(paused, this.#now().getTime()) !== undefined;
   }
 
   /** A run of the policy backed up everything that it takes in. */

@@ -77,10 +77,11 @@ export const pausePolicy = request(
   object({ name: id.policyName, by, until: optional(timestamp) }),
   object({ policy: appliedPolicy }),
 );
+/** `unchanged` when it was not paused. Throws `TM7002`. */
 export const resumePolicy = request(
   'tidemark/policy/resume',
   object({ name: id.policyName, by }),
-  object({ policy: appliedPolicy }),
+  object({ policy: appliedPolicy, unchanged }),
 );
 
 /** Starts a run of the policy now, whatever its schedule and window say. The same `key` returns the run that was started with it. Throws `TM7002`, and `TM7005` when one is active. */

@@ -193,7 +193,13 @@ test('A daemon that cannot offer the metrics it was told to offer does not start
   const address = `127.0.0.1:${port}`;
   const refused = await tidemark(['daemon', 'run', '--metrics', address, '--data', site.data]);
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /Metrics cannot be offered at 127\.0\.0\.1:\d+: EADDRINUSE/);
+  assert.match(refused.stderr, /Metrics cannot be offered at 127\.0\.0\.1:\d+: another program listens there/);
+  const started = await tidemark(['daemon', 'start', '--metrics', address, '--data', site.data]);
+  assert.equal(started.code, 1);
+  assert.match(
+    started.stderr.replace(/\s+/g, ' '),
+    /^tidemark: The daemon could not be started\. Metrics cannot be offered at [\d.:]+: another program listens there\. \(TM5004\) Choose another port, or stop the program that uses it\. $/,
+  );
   const wrong = await tidemark(['daemon', 'start', '--metrics', 'nonsense', '--data', site.data]);
   assert.equal(wrong.code, 2);
   for (const value of [address, 'nonsense']) {

@@ -194,6 +194,28 @@ test('VMs that cannot be backed up are named with the reason, and the command fa
   assert.match(failed.stderr, /\(TM7004\)/);
 });
 
+test('What is not there is told before a yes is asked for, and whoever deletes a policy hears of its run that goes on', async (t) => {
+  const site = await siteWith(t, ['sql01']);
+  const text = policyText().replace('attempts: 0', 'attempts: 3');
+  await site.run(['policy', 'apply', await policyFile(site, text), '--yes']);
+  await site.fails(['policy', 'rollback', 'nightly', '7'], 'policyNotFound');
+  await site.fails(['policy', 'rollback', 'nightly', '1'], 'invalidUsage');
+  await site.fails(['policy', 'delete', 'nigthly'], 'policyNotFound');
+  await site.fails(['policy', 'delete', 'nightly'], 'invalidUsage');
+  // A run that waits for its next attempt.
+  await site.stopAgent('hv01', 'SIGKILL');
+  // With --json it would wait for the end.
+  await tidemark(['backup', 'run', 'nightly', '--data', site.data]);
+  const runs = await site.ask(['run', 'list'], array(runInfo));
+  const active = runs.find(({ request }) => request.kind === 'policy')?.id ?? '';
+  const deleted = await tidemark(['policy', 'delete', 'nightly', '--yes', '--data', site.data]);
+  assert.equal(
+    deleted.stdout.replaceAll(/\s+/g, ' ').trim(),
+    `Deleted the policy nightly. Its restore points stay. Run ${active} of it goes on; stop it with: tidemark run cancel ${active}`,
+  );
+  await site.run(['run', 'cancel', active]);
+});
+
 test('Pausing holds the schedule and shows until when', async (t) => {
   const site = await siteWith(t, ['sql01']);
   const text = `${policyText()}schedule: [{ cron: "0 4 * * *", timezone: Asia/Kathmandu }]\n`;
@@ -202,7 +224,7 @@ test('Pausing holds the schedule and shows until when', async (t) => {
   const paused = await site.ask(['policy', 'pause', 'nightly', '--until', '2h'], appliedPolicy);
   assert.ok(paused.paused?.until !== undefined);
   const list = await tidemark(['policy', 'list', '--data', site.data]);
-  assert.match(list.stdout, /\nnightly +paused until \d{4}-/);
+  assert.match(list.stdout, /\nnightly +paused until \w{3} \d{4}-[\d-]+ [\d:]+ \(Asia\/Kathmandu\) /);
   const other = await policyFile(site, `${text}description: other\n`);
   const applying = await tidemark(['policy', 'apply', other, '--yes', '--data', site.data]);
   assert.match(
@@ -210,7 +232,9 @@ test('Pausing holds the schedule and shows until when', async (t) => {
     /\n {4}paused until [^]* It stays paused; it goes on with: tidemark policy resume nightly\n$/,
   );
   const resumed = await tidemark(['policy', 'resume', 'nightly', '--data', site.data]);
-  assert.match(resumed.stdout, /^Resumed nightly\. Next run: \d{4}-/);
+  assert.match(resumed.stdout, /^Resumed nightly\. Next run: \w{3} \d{4}-[\d-]+ 04:00 \(Asia\/Kathmandu\)\.\n$/);
+  const again = await tidemark(['policy', 'resume', 'nightly', '--data', site.data]);
+  assert.match(again.stdout, /^Nothing to do: nightly is not paused\. Next run: /);
 });
 
 test('Prune follows the policies: each restore point with the reason, and what is pinned stays', async (t) => {

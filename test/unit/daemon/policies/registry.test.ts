@@ -127,9 +127,12 @@ describe('the registry of policies', () => {
       by: 'bob@desk',
       until: '2026-03-02T00:00:00Z',
     });
-    policies.resume('nightly', 'bob@desk');
+    assert.equal(policies.resume('nightly', 'bob@desk'), true);
     reopen();
     assert.equal(policies.get('nightly').paused, undefined);
+    assert.equal(policies.resume('nightly', 'bob@desk'), false);
+    policies.pause('nightly', 'bob@desk', '2026-02-01T00:00:00Z');
+    assert.equal(policies.resume('nightly', 'bob@desk'), false, 'that pause is over');
   });
 
   it('tells of each change once, after it', () => {
