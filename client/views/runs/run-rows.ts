@@ -85,7 +85,7 @@ function hasProblems({ warnings, outcome }: RunInfo): boolean {
 function description(run: RunInfo, now: number): string {
   switch (run.state) {
     case 'queued':
-      return joined(kindText(run.request), l10n.t('waiting since {0}', shortTimeText(run.queuedAt, now)));
+      return joined(whatText(run), l10n.t('waiting since {0}', shortTimeText(run.queuedAt, now)));
     case 'running':
       return progressText(run.progress);
     case 'cancelling':
@@ -101,7 +101,12 @@ function description(run: RunInfo, now: number): string {
     case 'interrupted':
       break;
   }
-  return joined(endedText(run, now), kindText(run.request), stateText(run.state));
+  return joined(endedText(run, now), whatText(run), stateText(run.state));
+}
+
+/** What kind of run it is, unless its title says so. */
+function whatText({ request }: RunInfo): string {
+  return request.kind === 'policy' ? '' : kindText(request);
 }
 
 const endedText = ({ finishedAt, queuedAt }: RunInfo, now: number): string => ageText(finishedAt ?? queuedAt, now);

@@ -306,8 +306,10 @@ test('a run of a policy that left a VM out is told from one that is well', () =>
 
 test('a run of a policy that failed counts once, however many of its VMs did', () => {
   const whole = policyRun(1, 'failed');
-  const { model } = made([partOf(whole, 3, 'sql02', 'failed'), partOf(whole, 2, 'sql01', 'failed'), whole]);
+  const { model, find } = made([partOf(whole, 3, 'sql02', 'failed'), partOf(whole, 2, 'sql01', 'failed'), whole]);
   assert.equal(model.unseenFailures('').length, 1);
+  // Its title says what it is.
+  assert.match(model.row(find(`run/${whole.id}`)).description ?? '', /ago · failed$/);
 });
 
 test('a filter finds the run of a policy by the VMs in it', () => {
