@@ -2,7 +2,8 @@
 import { occurrences } from '../schedule/occurrences.ts';
 import type { CronEntry } from '../schedule/occurrences.ts';
 
-const hourMs = 3_600_000;
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
 /** Long enough for each day of a year. */
 const horizonMs = 400 * 24 * hourMs;
 /** Most are daily. What fires more often shows its pattern within these. */
@@ -13,10 +14,17 @@ const maxRemembered = 512;
 
 const remembered = new Map<string, readonly number[]>();
 
-/** When one of `entries` entries fires from the hour of `now` on, for up to 400 days, earliest first; not all when it is often. */
+/** When one of `entries` entries fires from `now` on, for up to 400 days, earliest first; not all when it is often. */
 export function firingsOf(entry: CronEntry, now: number, entries: number): readonly number[] {
-  const from = Math.floor(now / hourMs) * hourMs;
   const limit = Math.min(maxFirings, Math.floor(budget / entries));
+  const found = firingsFrom(entry, Math.floor(now / hourMs) * hourMs, limit);
+  const next = found.findIndex((at) => at >= now);
+  if (next >= 0) return next === 0 ? found : found.slice(next);
+  // All that may be looked at was earlier in this hour.
+  return found.length === 0 ? found : firingsFrom(entry, Math.ceil(now / minuteMs) * minuteMs, limit);
+}
+
+function firingsFrom(entry: CronEntry, from: number, limit: number): readonly number[] {
   const key = `${entry.timezone} ${from} ${limit} ${entry.cron}`;
   let found = remembered.get(key);
   if (found === undefined) {

@@ -97,3 +97,18 @@ for (const [name, code, places] of pointers) {
     for (const { message } of found?.related ?? []) assert.match(message, /\.$/);
   });
 }
+
+test('Entries that are due at the same moment are told with a moment that is still to come', () => {
+  const entries = (crons: readonly string[]): string => crons.map((cron) => `  - cron: '${cron}'\n`).join('');
+  const firstAt = (crons: readonly string[], now: string): string | undefined => {
+    const text = `name: a\nrepository: main\ntimezone: UTC\nselect: [{ host: hv01, vms: ['*'] }]\nschedule:\n${entries(crons)}`;
+    const context = { now: Date.parse(now), inventory: undefined, others: [] };
+    const found = checkPolicy(parsePolicy(text), context).find(({ code }) => code === diagnosticCodes.scheduleTwice);
+    return /first at ([^.]*)\./.exec(found?.message ?? '')?.[1];
+  };
+  const daily = ['0 2 * * *', '0 2 * * SUN'];
+  assert.equal(firstAt(daily, '2026-11-29T01:59:00Z'), '2026-11-29 02:00');
+  assert.equal(firstAt(daily, '2026-11-29T02:06:00Z'), '2026-12-06 02:00');
+  const often = Array.from({ length: 64 }, () => '* * * * *');
+  assert.equal(firstAt(often, '2026-11-29T02:50:30Z'), '2026-11-29 02:51');
+});
