@@ -74,8 +74,12 @@ function selected(source: PolicySource, policyUri: string, { inventory }: Langua
   const vms = selectVms(select, inventory);
   const title = countText(vms.length, 'VM');
   if (vms.length === 0) return [{ title }];
+  const argument = { policyUri, policyName: name ?? '' };
+  // Who clicks is to find all of them: of a text without errors a plan names them.
+  if (vms.length > maxShownVms && source.policy !== undefined)
+    return [{ title, command: policyCommands.showVms, argument }];
   const shown = vms.slice(0, maxShownVms).map((vm) => ({ host: vm.host, vmId: vm.id, vmName: vm.name }));
-  return [{ title, command: policyCommands.showVms, argument: { policyUri, policyName: name ?? '', vms: shown } }];
+  return [{ title, command: policyCommands.showVms, argument: { ...argument, vms: shown } }];
 }
 
 /** When it runs next, and how it ran last. */

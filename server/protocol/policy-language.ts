@@ -60,7 +60,7 @@ export const policyCommands = {
   apply: 'tidemark.policy.apply',
   /** `{ policyUri }`: the applied version beside the text of the editor. */
   compare: 'tidemark.policy.compare',
-  /** `{ policyUri, policyName, vms: [{ host, vmId, vmName }] }`, at most `maxShownVms`: let the user choose one and reveal it. */
+  /** `{ policyUri, policyName, vms?: [{ host, vmId, vmName }] }`, at most `maxShownVms`, else those of its plan: let the user choose one and reveal it. */
   showVms: 'tidemark.policy.showVms',
   /** `{ runId }`: the page of a run. */
   showRun: 'tidemark.run.show',

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 
 import { codeLenses } from '../../../server/language/lenses.ts';
-import { applied, contextOf, documentOf, runId, uri } from './support.ts';
+import { policyInventory } from '../../../server/protocol/policy-inventory.ts';
+import { policyVmsTarget } from '../../../client/targets.ts';
+import { applied, contextOf, documentOf, runId, sampleInventory, uri } from './support.ts';
 
 const policy = 'name: nightly\nrepository: main\nselect:\n  - host: hv01\n    vms: [sql-*]\ntimezone: Europe/Warsaw\n';
 const current = {
@@ -21,6 +23,20 @@ function titles(text: string, context = contextOf()): readonly string[] {
 describe('code lenses', () => {
   it('offer to plan and to apply a policy that is not applied, and say how many VMs it takes in', () => {
     assert.deepEqual(titles(policy), ['$(search) Plan', '$(cloud-upload) Apply', 'Not applied', '2 VMs']);
+  });
+
+  it('name a few hundred VMs; of more the editor asks for the plan, which has all, unless the text has none', () => {
+    const inventory = sampleInventory();
+    const vms = Array.from({ length: 600 }, (_, index) => ({
+      ...inventory.vms[0],
+      id: `00000000-0000-0000-0000-${index.toString().padStart(12, '0')}`,
+      name: `sql-${index}`,
+    }));
+    const context = contextOf({ inventory: policyInventory({ ...inventory, vms }, '') });
+    const argument = (text: string): unknown => codeLenses(documentOf(text), context).at(-1)?.command?.arguments?.[0];
+    assert.deepEqual(argument(policy), { policyUri: uri, policyName: 'nightly' });
+    const cut = policyVmsTarget(argument(`${policy}verify: sometimes\n`), '');
+    assert.equal(cut?.vms?.length, 500);
   });
 
   it('stand at the name, and tell the editor which file they are about', () => {
