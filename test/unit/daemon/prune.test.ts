@@ -89,7 +89,9 @@ describe('a prune run', () => {
     damaged = new Set([id(5)]);
     const { decisions = [] } = await prune({ keepLast: 1, dryRun: true });
     assert.deepEqual(
-      decisions.map(({ restorePoint, vm, keep, reasons }) => [restorePoint, vm, keep, reasons.join()]).toSorted(),
+      decisions
+        .toSorted((a, b) => (a.restorePoint < b.restorePoint ? -1 : 1))
+        .map(({ restorePoint, vm, keep, reasons }) => [restorePoint, vm, keep, reasons.join()]),
       [
         [id(1), 'a', false, 'older than the last 1'],
         [id(2), 'a', true, 'pinned'],
