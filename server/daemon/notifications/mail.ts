@@ -1,12 +1,14 @@
 /** Sends a mail through the daemon's mail server. */
 import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 
 import { createTransport } from 'nodemailer';
 
 import { oneLine } from '../../base/one-line.ts';
 import type { SmtpServer } from '../../protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
-import { withDeadline } from '../deadline.ts';
+import { abortable, withDeadline } from '../deadline.ts';
+import { BoundedSocket } from './bounded-socket.ts';
 import type { MailText } from './mail-text.ts';
 
 /** What is sent, and how. */
@@ -25,6 +27,12 @@ export interface MailPost {
   readonly ca: readonly string[];
   readonly signal: AbortSignal;
 }
+
+/**
+ * What a mail server may send in all. What it has to say is some kilobytes, with its certificates; nodemailer keeps empty lines, and works through
+ * them for longer the more they are.
+ */
+const maxReceivedBytes = 64 * 1024;
 
 const addressPattern = /^[^\s@<>",;:\\()[\]]+@[^\s@<>",;:\\()[\]]+$/;
 // oxlint-disable-next-line no-control-regex -- what no address may hold
@@ -51,9 +59,15 @@ export async function sendMail(post: MailPost): Promise<void> {
   const place = `${server.host}:${server.port}`;
   const late = (): TidemarkError =>
     failed(`The mail server ${place} does not take the mail within ${timeoutMs / 1000} s.`);
-  await withDeadline(signal, timeoutMs, late, async (limited) => {
+  await withDeadline(signal, timeoutMs, late, async (inTime) => {
+    const flood = new AbortController();
+    const limited = AbortSignal.any([inTime, flood.signal]);
+    const tooMuch = failed(`The mail server ${place} sends more than ${maxReceivedBytes / 1024} KiB.`);
     try {
-      await deliver(post, limited);
+      await abortable(
+        deliver(post, limited, () => flood.abort(tooMuch)),
+        limited,
+      );
     } catch (error) {
       throwIfAborted(limited);
       throw failed(`The mail server ${place} did not take the mail: ${reasonOf(error, post.password)}.`);
@@ -61,7 +75,11 @@ export async function sendMail(post: MailPost): Promise<void> {
   });
 }
 
-async function deliver({ server, password, to, mail, id, ca }: MailPost, signal: AbortSignal): Promise<void> {
+async function deliver(
+  { server, password, to, mail, id, ca }: MailPost,
+  signal: AbortSignal,
+  onFlood: () => void,
+): Promise<void> {
   const { host, port, security, user } = server;
   const transport = createTransport({
     host,
@@ -81,7 +99,9 @@ async function deliver({ server, password, to, mail, id, ca }: MailPost, signal:
       socket.once('error', onError);
       socket.once('connect', () => {
         socket.off('error', onError).on('error', () => undefined);
-        done(null, { connection: socket });
+        const bounded = new BoundedSocket(socket, maxReceivedBytes, onFlood);
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nodemailer calls nothing else of a socket
+        done(null, { connection: bounded as unknown as Socket });
       });
     },
   });

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, describe, it } from 'node:test';
 
 import { SMTPServer } from 'smtp-server';
@@ -185,6 +187,32 @@ describe('a mail', () => {
     assert.match(await failureOf(mail(port, { timeoutMs: 100 })), /does not take the mail within 0\.1 s/);
     await gone.promise;
   });
+
+  for (const [kind, text] of [
+    ['empty lines', '\r\n'.repeat(32 * 1024)],
+    ['lines of one answer', '220-and so on\r\n'.repeat(4096)],
+    ['one line', 'x'.repeat(64 * 1024)],
+  ] as const) {
+    for (const security of ['none', 'tls'] as const) {
+      it(`is given up when the server sends ${kind} for ever (${security}), and the connection ends`, async () => {
+        const gone = Promise.withResolvers<void>();
+        const flood = (socket: Socket): void => {
+          const send = (): void => {
+            while (socket.writable && socket.write(text));
+          };
+          socket.on('drain', send).on('error', () => undefined);
+          socket.once('close', () => gone.resolve()).resume();
+          send();
+        };
+        const server = security === 'tls' ? createTlsServer({ cert, key }, flood) : createServer(flood);
+        const port = await listening(server, 'localhost');
+        closers.push(() => server.close());
+        const said = await failureOf(mail(port, { password: undefined }, { security, user: undefined }));
+        assert.match(said, /^TM7006 The mail server localhost:\d+ sends more than 64 KiB/);
+        await gone.promise;
+      });
+    }
+  }
 
   it('that nobody would take cannot be sent', async () => {
     const closed = createServer();
