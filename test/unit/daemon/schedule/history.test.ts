@@ -27,7 +27,11 @@ describe('the scheduler, whatever happens', () => {
         site.apply('schedule:\n  - cron: "0 * * * *"\n    timezone: Europe/Warsaw\n');
         site.scheduler.start();
         await settled();
+        let latest = site.clock.now();
         for (const { kind, minutes } of steps) {
+          latest = Math.max(latest, site.clock.now());
+          // From an hour on, also in several steps, the schedule begins anew: another test is about that.
+          if (kind === 'set back' && latest - site.clock.now() + minutes * minute >= hour) continue;
           const later = new Date(site.clock.now() + minutes * minute).toISOString();
           if (kind === 'pass') await site.clock.pass(minutes * minute);
           else if (kind === 'set back') site.clock.set(new Date(site.clock.now() - minutes * minute).toISOString());
