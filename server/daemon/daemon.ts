@@ -153,6 +153,7 @@ class Daemon {
 
     this.#log.log('info', `Daemon stops (${reason})`);
     services.schedule[Symbol.dispose]();
+    services.pauseEnds[Symbol.dispose]();
     for (const session of this.#sessions) session.willStop(reason);
     for (const door of doors) await door.close();
     await services.runs.stop(stopTimeoutMs);

@@ -14,6 +14,7 @@ import { registerNotifications } from './notifications/handlers.ts';
 import type { Notifier } from './notifications/notifier.ts';
 import { registerPolicies } from './policies/handlers.ts';
 import type { PolicyServices } from './policies/handlers.ts';
+import type { PauseEnds } from './policies/pause-ends.ts';
 import { registerReports } from './reports/handlers.ts';
 import type { RepositoryRegistry } from './repositories.ts';
 import type { RestorePoints } from './restore-points.ts';
@@ -35,6 +36,7 @@ export interface DaemonServices extends PolicyServices {
   readonly notifier: Notifier;
   readonly metrics: Metrics;
   readonly schedule: Scheduler;
+  readonly pauseEnds: PauseEnds;
   readonly status: () => DaemonStatus;
   /** Begins to stop once the answer is on its way. Throws `TM5005`. */
   readonly requestStop: (cancelRuns: boolean) => void;

@@ -13,6 +13,7 @@ import { Notifier } from './notifications/notifier.ts';
 import { openOwner } from './owner.ts';
 import { PolicyInventoryReader } from './policies/inventory.ts';
 import { fullSuccess, LastRuns } from './policies/last-runs.ts';
+import { PauseEnds } from './policies/pause-ends.ts';
 import { PolicyRegistry } from './policies/registry.ts';
 import { policyExecutor } from './policies/run/policy-run.ts';
 import { Selections } from './policies/selections.ts';
@@ -125,8 +126,8 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
       // The run of a policy writes through runs of its own only.
       if (run.request.kind !== 'policy') restorePoints.invalidate(repositoryOf(run.request));
       const succeededAt = fullSuccess(run);
-      if (run.request.kind === 'policy' && succeededAt !== undefined)
-        policies.succeeded(run.request.policy, succeededAt);
+      if (run.outcome?.kind === 'policy' && succeededAt !== undefined)
+        policies.succeeded(run.outcome.policy, run.outcome.version, succeededAt);
       if (leavesSomethingOnHosts(run)) for (const host of hosts.list()) cleaner.request(host.name);
     },
   });
@@ -153,6 +154,7 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     log,
   });
   policies.onChange(() => changes.emit({ kind: 'policies' }));
+  const pauseEnds = new PauseEnds(policies, clock, () => changes.emit({ kind: 'policies' }));
   runs.onChange((run) => {
     if (lastRuns.push(run) !== undefined) changes.emit({ kind: 'policies' });
   });
@@ -193,6 +195,7 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
     selections: new Selections(),
     lastRuns,
     schedule,
+    pauseEnds,
     runs,
     cleaner,
     simulator,

@@ -170,10 +170,11 @@ export class PolicyRegistry implements Policies {
     return activePause(paused, this.#now().getTime()) !== undefined;
   }
 
-  /** A run of the policy backed up everything that it takes in. */
-  succeeded(name: string, at: string): void {
+  /** A run of this version backed up everything that it takes in. Of a policy that was deleted since, one that has its name now knows nothing. */
+  succeeded(name: string, version: number, at: string): void {
     const kept = this.#kept.get(name);
-    if (kept === undefined) return;
+    const deleted = this.#store.history(name).find(({ change }) => change === 'deleted');
+    if (kept === undefined || (deleted !== undefined && version < deleted.version)) return;
     this.#store.setLastSuccess(name, at);
     this.#kept.set(name, { ...kept, lastSuccessAt: at });
   }

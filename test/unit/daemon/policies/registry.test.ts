@@ -201,8 +201,8 @@ describe('the registry of policies', () => {
 
   it('remembers the last full success, and forgets it with the policy', () => {
     policies.apply(newVersion(textOf('nightly')));
-    policies.succeeded('nightly', '2026-03-01T03:00:00Z');
-    policies.succeeded('gone', '2026-03-01T03:00:00Z');
+    policies.succeeded('nightly', 1, '2026-03-01T03:00:00Z');
+    policies.succeeded('gone', 1, '2026-03-01T03:00:00Z');
     reopen();
     assert.equal(policies.getKept('nightly').lastSuccessAt, '2026-03-01T03:00:00Z');
     policies.apply(newVersion(textOf('nightly', 'verify: weekly\n')));
@@ -211,5 +211,11 @@ describe('the registry of policies', () => {
     policies.delete('nightly', 'anna@laptop');
     policies.apply(newVersion(textOf('nightly')));
     assert.equal(policies.getKept('nightly').lastSuccessAt, undefined);
+    // 1 and 2 were deleted by 3; 4 is what has the name now.
+    policies.succeeded('nightly', 2, '2026-03-01T04:00:00Z');
+    assert.equal(policies.getKept('nightly').lastSuccessAt, undefined, 'a run of the policy that was deleted');
+    policies.apply(newVersion(textOf('nightly', 'verify: weekly\n')));
+    policies.succeeded('nightly', 4, '2026-03-01T05:00:00Z');
+    assert.equal(policies.getKept('nightly').lastSuccessAt, '2026-03-01T05:00:00Z', 'an earlier version of this one');
   });
 });
