@@ -155,6 +155,24 @@ function vmsOf(run: RunInfo): Extract<RunOutcome, { readonly kind: 'policy' }>['
 }
 
 describe('policies of a daemon', { timeout: 180_000 }, () => {
+  it('tells clients when a pause ends by itself', async () => {
+    await using site = new ScheduleSite();
+    const client = await site.start(at('12:10'));
+    await site.initRepository(client);
+    await site.addHost(client, 'hv01', 'sql01');
+    await apply(client, 'window: { from: "03:00", to: "04:00" }\n');
+    await client.request(protocol.pausePolicy, { name: 'hourly', by: 'test', until: at('12:30') });
+    let told = 0;
+    client.onNotification(protocol.inventoryDidChange, ({ policies }) => (told += policies === true ? 1 : 0));
+    await client.request(protocol.subscribeInventory, {});
+    await site.passUntil(at('12:29'));
+    assert.equal((await client.request(protocol.listPolicies, {})).policies[0]?.paused?.until, at('12:30'));
+    const before = told;
+    await site.passUntil(at('12:30'));
+    await eventually('clients are told', () => (told > before ? true : undefined));
+    assert.equal((await client.request(protocol.listPolicies, {})).policies[0]?.paused, undefined);
+  });
+
   it('runs by schedule, and tries a host again that was away', async () => {
     await using site = new ScheduleSite();
     const client = await site.start(at('12:10'));
