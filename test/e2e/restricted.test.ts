@@ -24,7 +24,10 @@ function prepare(workspace: string): void {
   };
   writeFileSync(join(workspace, '.vscode/settings.json'), JSON.stringify(evil));
   writeFileSync(join(workspace, 'evil.sh'), '#!/bin/sh\ntouch "$(dirname "$0")/was-run"\n', { mode: 0o755 });
+  // One with errors, and one that could be applied.
   writeFileSync(join(workspace, 'nightly.backup.yaml'), 'name: nightly\n');
+  const select = '  - host: hv01\n    vms: ["*"]\n';
+  writeFileSync(join(workspace, 'whole.backup.yaml'), `name: whole\nrepository: main\nselect:\n${select}`);
 }
 
 describe('in a workspace that is not trusted', () => {
@@ -54,12 +57,12 @@ describe('in a workspace that is not trusted', () => {
     await sideBar.row(policies, 'nightly');
     const pane = await sideBar.view(policies);
     await pane.getByText('not trusted').first().waitFor();
-    const row = await sideBar.row(policies, 'nightly');
-    await row.hover();
-    assert.equal(await row.locator(`.action-label[aria-label^="${applyPolicy}"]`).count(), 0);
+    const whole = await sideBar.row(policies, 'whole');
+    await whole.hover();
+    assert.equal(await whole.locator(`.action-label[aria-label^="${applyPolicy}"]`).count(), 0);
     for (const command of ['tidemark.policy.apply', 'tidemark.policy.backUp'])
       assert.ok(!(await quickInput.offers(paletteTitle(command))), command);
-    await row.click();
+    await (await sideBar.row(policies, 'nightly')).click();
     await editor.squiggles('error').first().waitFor();
     await editor.lens('Not applied').waitFor();
     assert.equal(await editor.lens(/Apply|Run now/).count(), 0, 'no lens offers to do anything');
@@ -69,7 +72,7 @@ describe('in a workspace that is not trusted', () => {
     await window.command('Workspaces: Manage Workspace Trust');
     await window.page.locator('.workspace-trust-editor .monaco-button', { hasText: /^Trust$/ }).click();
     await window.statusItem(restrictedMode).waitFor({ state: 'hidden' });
-    const row = await window.sideBar.row(policies, 'nightly');
+    const row = await window.sideBar.row(policies, 'whole');
     await row.hover();
     await row.locator(`.action-label[aria-label^="${applyPolicy}"]`).waitFor();
     assert.equal(session.server.daemons().length, 1);
