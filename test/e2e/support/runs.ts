@@ -11,8 +11,8 @@ export async function runText(sideBar: SideBar, title: string | RegExp): Promise
   return rows.find((row) => row.startsWith('  ') && !row.startsWith('    ') && row.search(title) !== -1);
 }
 
-/** How far a run is, as its line says. */
+/** How much of its data a run has moved, as its line says; the percent of a job on the host, such as a checkpoint, are others. */
 export function percentOf(text: string | undefined): number | undefined {
-  const percent = text === undefined ? undefined : /(\d+) %/.exec(text)?.[1];
+  const percent = text === undefined ? undefined : /(\d+) % · \S+ \S+ of /.exec(text)?.[1];
   return percent === undefined ? undefined : Number(percent);
 }
