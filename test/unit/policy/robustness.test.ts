@@ -174,9 +174,9 @@ function costOf(text: string): number {
   let least = Infinity;
   for (let attempt = 0; attempt < 8 && least >= 100; attempt++) {
     day += 1;
-    const before = process.cpuUsage();
+    const before = process.threadCpuUsage();
     checkPolicy(parsePolicy(text), { now: now + day * 86_400_000, inventory: world, others });
-    const { user, system } = process.cpuUsage(before);
+    const { user, system } = process.threadCpuUsage(before);
     least = Math.min(least, (user + system) / 1000);
   }
   return least;
