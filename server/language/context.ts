@@ -10,7 +10,7 @@ export interface LanguageContext extends RuleContext {
   readonly trusted: boolean;
   /** Policies of other files, and applied ones without a file. */
   readonly others: readonly OtherPolicy[];
-  /** URI of the page that explains the codes of diagnostics. */
+  /** URI of the folder with the pages that explain the codes of diagnostics. */
   readonly documentation: string | undefined;
 }
 

@@ -35,7 +35,7 @@ export function diagnosticsOf(
     code: finding.code,
     ...(context.documentation === undefined
       ? {}
-      : { codeDescription: { href: `${context.documentation}#${finding.code.toLowerCase()}` } }),
+      : { codeDescription: { href: `${context.documentation}/${finding.code}.md` } }),
     source: 'tidemark',
     message: finding.message,
     ...(unnecessary.has(finding.code) ? { tags: [DiagnosticTag.Unnecessary] } : {}),

@@ -42,7 +42,7 @@ export const policyFilesDidChange = notification('tidemark/language/filesDidChan
 
 /** `initializationOptions` of the language server. */
 export const languageOptions = object({
-  /** URI of the page that explains the codes of diagnostics. */
+  /** URI of the folder with the pages that explain the codes of diagnostics: `CODE.md` in it. */
   documentation: string({ maxLength: 8192 }),
 });
 export type LanguageOptions = Parsed<typeof languageOptions>;

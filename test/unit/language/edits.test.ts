@@ -79,7 +79,7 @@ describe('diagnostics', () => {
         range: { start: { line: 0, character: 6 }, end: { line: 0, character: 7 } },
         severity: 1,
         code: 'TM7208',
-        codeDescription: { href: 'https://docs.example/policies#tm7208' },
+        codeDescription: { href: 'https://docs.example/policies/TM7208.md' },
         source: 'tidemark',
         message: finding.message,
         relatedInformation: [
