@@ -4,7 +4,7 @@
 //   -- --suite       the suites only;  -- --e2e [FILE …]  the tests that click and type only
 //   -- --only WORD   of the suite, only test files whose name contains WORD
 //   -- --no-package  with the package that is there
-import { existsSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 
 import { bundleSuite } from '../test/support/vscode/bundle-suite.ts';
 import { runOnDesktop } from '../test/support/vscode/desktop.ts';
@@ -43,8 +43,28 @@ if (!has('--desktop') && findBrowser() === undefined) {
   console.error('No Chromium: install it (Debian: apt-get install chromium), or name one in TIDEMARK_TEST_BROWSER.');
   process.exit(1);
 }
-const files = args.filter((argument) => argument.endsWith('.test.ts'));
+const named = args.filter((argument) => argument.endsWith('.test.ts'));
+
+/**
+ * Each file in a VS Code of its own. A machine that does other work as well now and then swallows a click: in CI, and only there, a file that failed
+ * is tried once more, and both results are printed.
+ */
+function endToEnd() {
+  const files = named.length > 0 ? named : globSync('test/e2e/*.test.ts').toSorted();
+  const attempts = process.env.CI ? 2 : 1;
+  return files.filter((file) => !passes(file, attempts)).length;
+}
+
+function passes(file, attempts) {
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    if (run(node, ['--test', file]) === 0) {
+      if (attempt > 1) console.log(`# note: ${file} passed at its second try; its first result is above`);
+      return true;
+    }
+  }
+  return false;
+}
+
 let status = has('--e2e') ? 0 : await suites();
-if (!has('--suite') && !has('--desktop') && status === 0)
-  status = run(node, ['--test', '--test-concurrency=1', ...(files.length > 0 ? files : ['test/e2e/*.test.ts'])]);
+if (!has('--suite') && !has('--desktop') && status === 0) status = endToEnd();
 process.exitCode = status === 0 ? 0 : 1;
