@@ -87,6 +87,7 @@ class Model {
   #at: 0 | 1 = 0;
   #running = true;
   #open: { readonly checkpoint: Checkpoint; readonly image: Buffer; readonly writes: number } | undefined;
+  #loads = 0;
   #moments: Moment[] = [];
   /** What the guest wrote, each with the coarsest granularity its record has gone through. */
   readonly #writes: { readonly extent: Extent; granularity: number }[] = [];
@@ -125,7 +126,9 @@ class Model {
       case 'write':
         return this.#write(step.offset, Math.min(step.length, size - step.offset), step.fill);
       case 'load':
-        return this.#load(step.seed);
+        // The same seed twice would write what is there already: tracked, and no difference to be seen.
+        this.#loads += 1;
+        return this.#load(step.seed + 1001 * this.#loads);
       case 'on':
       case 'off':
       case 'fail':

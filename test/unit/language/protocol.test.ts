@@ -40,7 +40,7 @@ describe('the language server and its editor', () => {
     assert.ok(editor.codes(a).includes('TM7302'), editor.codes(a).join());
     assert.ok(!editor.codes(a).includes('TM7107'));
     const [first] = editor.published.get(a) ?? [];
-    assert.equal(first?.codeDescription?.href, `https://docs.example/policies#${String(first?.code).toLowerCase()}`);
+    assert.equal(first?.codeDescription?.href, `https://docs.example/policies/${String(first?.code)}.md`);
   });
 
   it('answers about the file as it is typed: completion, hover, lenses, formatting', async () => {
