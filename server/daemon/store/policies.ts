@@ -7,6 +7,7 @@ import type { AppliedPolicy, PolicyVersion } from '../../protocol/daemon.ts';
 import * as id from '../../protocol/ids.ts';
 import { timestamp } from '../../protocol/model.ts';
 import { json, nullable, object, string } from '../../protocol/parse.ts';
+import { readable } from './readable.ts';
 import type { PolicyStore, StoredPolicy, StoredVersion } from './policy-store.ts';
 
 const infoText = string({ maxLength: 64 * 1024 });
@@ -38,14 +39,9 @@ export class SqlitePolicyStore implements PolicyStore {
         'SELECT p.*, v.info, v.text FROM policies p JOIN policy_versions v ON v.name = p.name AND v.version = p.version ORDER BY p.name',
       )
       .all();
-    return rows.flatMap((row) => {
-      try {
-        return [parseApplied(row)];
-      } catch (error) {
-        this.#log.log('error', 'A policy of the database cannot be read and is not carried out', error);
-        return [];
-      }
-    });
+    return readable(rows, parseApplied, (error) =>
+      this.#log.log('error', 'A policy of the database cannot be read and is not carried out', error),
+    );
   }
 
   apply(name: string, added: StoredVersion, repository: string): void {

@@ -5,6 +5,7 @@ import type { Logger } from '../../base/log.ts';
 import * as id from '../../protocol/ids.ts';
 import { timestamp } from '../../protocol/model.ts';
 import { array, integer, json, object, oneOf, optional, string } from '../../protocol/parse.ts';
+import { readable } from './readable.ts';
 import type { ScheduleState, ScheduleStore } from './schedule-store.ts';
 
 const waitingFields = {
@@ -34,17 +35,12 @@ export class SqliteScheduleStore implements ScheduleStore {
   }
 
   all(): readonly ScheduleState[] {
-    return this.#database
-      .prepare('SELECT state FROM schedules ORDER BY policy')
-      .all()
-      .flatMap((row) => {
-        try {
-          return [json(stateRow(row, 'schedules').state, scheduleState, 'schedule')];
-        } catch (error) {
-          this.#log.log('error', 'The state of a schedule cannot be read; it counts from now on', error);
-          return [];
-        }
-      });
+    const rows = this.#database.prepare('SELECT state FROM schedules ORDER BY policy').all();
+    return readable(
+      rows,
+      (row) => json(stateRow(row, 'schedules').state, scheduleState, 'schedule'),
+      (error) => this.#log.log('error', 'The state of a schedule cannot be read; it counts from now on', error),
+    );
   }
 
   put(state: ScheduleState): void {

@@ -8,6 +8,7 @@ import type { LogLine, RunInfo, RunSample } from '../../protocol/daemon.ts';
 import type { RunId } from '../../protocol/ids.ts';
 import type { JournalEntry } from '../runs/context.ts';
 import { isFinished } from '../../protocol/daemon.ts';
+import { readable } from './readable.ts';
 import { migrate } from './migrations.ts';
 import {
   parseHost,
@@ -224,14 +225,9 @@ class SqliteStore implements Store {
   }
 
   #readable(rows: readonly unknown[]): readonly RunInfo[] {
-    return rows.flatMap((row) => {
-      try {
-        return [parseRun(row)];
-      } catch (error) {
-        this.#log.log('warning', 'A run of the history cannot be read by this version and is left out', error);
-        return [];
-      }
-    });
+    return readable(rows, parseRun, (error) =>
+      this.#log.log('warning', 'A run of the history cannot be read by this version and is left out', error),
+    );
   }
 
   #transaction(work: () => void): void {
