@@ -14,6 +14,7 @@ const allowed = {
   'server/repository': ['server/base', 'server/protocol'],
   'server/agent': ['server/vhdx', 'server/base', 'server/protocol'],
   'server/agent/simulated': ['server/agent', 'server/vhdx', 'server/base', 'server/protocol'],
+  'server/agent/hyperv': ['server/agent', 'server/vhdx', 'server/base', 'server/protocol'],
   'server/policy': ['server/base', 'server/protocol'],
   'server/language': ['server/policy', 'server/base', 'server/protocol'],
   'server/daemon': ['server/policy', 'server/repository', 'server/vhdx', 'server/base', 'server/protocol'],
@@ -28,7 +29,7 @@ const allowed = {
 
 /** Single files that may import more: the composition roots. */
 const exceptions = {
-  'server/agent/main.ts': ['server/agent/simulated'],
+  'server/agent/main.ts': ['server/agent/simulated', 'server/agent/hyperv'],
   'server/cli/commands/sim.ts': ['server/agent/simulated', 'server/agent'],
   'server/cli/commands/agent.ts': ['server/agent'],
   'server/cli/commands/daemon.ts': ['server/daemon'],
@@ -43,6 +44,7 @@ const exceptions = {
 const packages = {
   'server/protocol': ['vscode-jsonrpc'],
   'server/agent': ['vscode-jsonrpc'],
+  'server/agent/hyperv': ['node-powershell'],
   'server/policy': ['croner', 'yaml'],
   'server/language': [
     'vscode-jsonrpc',

@@ -1,0 +1,79 @@
+/** Restoring VMs (hyperv-rct.md 1.12): import as a planned VM, fix its resources, validate, realise. */
+import { vmId } from '../../../protocol/ids.ts';
+import type { VmId } from '../../../protocol/ids.ts';
+import { array, nullable, object, string } from '../../../protocol/parse.ts';
+import { command } from './command.ts';
+import { started } from './started.ts';
+import type { Started } from './started.ts';
+import { attachedDisk } from './vms.ts';
+import type { AttachedDisk } from './vms.ts';
+
+/** `ImportSystemDefinition`. `NewId` true restores as a copy; false keeps the id and fails when the host has it. */
+export const startImport = command<
+  { readonly DefinitionFile: string; readonly SnapshotFolder: string; readonly NewId: boolean },
+  { readonly before: readonly VmId[]; readonly outcome: Started; readonly created: VmId | null }
+>('Start-TidemarkImport', object({ before: array(vmId, 65_536), outcome: started, created: nullable(vmId) }));
+
+/** Without a usable configuration file: `DefinePlannedSystem` from the summary of the restore point; its disks and adapters are added too. */
+export const startDefinition = command<
+  {
+    readonly Name: string;
+    readonly Generation: number;
+    readonly Version: string;
+    readonly ProcessorCount: number;
+    readonly MemoryBytes: number;
+    readonly Folder: string;
+  },
+  { readonly before: readonly VmId[]; readonly outcome: Started; readonly created: VmId | null }
+>('Start-TidemarkDefinition', object({ before: array(vmId, 65_536), outcome: started, created: nullable(vmId) }));
+
+/** The planned VM that a finished job made. */
+export const resolvePlannedVm = command<
+  { readonly JobId: string; readonly Before: readonly VmId[] },
+  { readonly vmId: VmId | null }
+>('Resolve-TidemarkPlannedVm', object({ vmId: nullable(vmId) }));
+
+/** The disks and network adapters of a planned VM. */
+export const getPlannedVm = command<
+  { readonly VmId: VmId },
+  { readonly disks: readonly AttachedDisk[]; readonly adapterIds: readonly string[] }
+>(
+  'Get-TidemarkPlannedVm',
+  object({ disks: array(attachedDisk, 512), adapterIds: array(string({ maxLength: 1024 }), 64) }),
+);
+
+/** `ModifyResourceSettings` of the disks: each gets its new file. */
+export const startDiskChange = command<
+  { readonly VmId: VmId; readonly Disk: readonly { readonly instanceId: string; readonly path: string }[] },
+  Started
+>('Start-TidemarkDiskChange', started);
+
+/** Adds SCSI (generation 2) or IDE and SCSI (generation 1) drives with these files, for a VM that was defined anew. */
+export const startDiskAddition = command<
+  { readonly VmId: VmId; readonly Generation: number; readonly Path: readonly string[] },
+  Started
+>('Start-TidemarkDiskAddition', started);
+
+/** Adds network adapters, each connected to the switch of that name, or to none when the name is empty or the host has no such switch. */
+export const startAdapterAddition = command<
+  { readonly VmId: VmId; readonly Adapter: readonly { readonly name: string; readonly switchName: string }[] },
+  Started
+>('Start-TidemarkAdapterAddition', started);
+
+/** Takes all network adapters off their switches, and gives them dynamic MAC addresses. */
+export const startDisconnection = command<{ readonly VmId: VmId }, Started>('Start-TidemarkDisconnection', started);
+
+/** `ModifySystemSettings` of the planned VM: its name. */
+export const renamePlannedVm = command<{ readonly VmId: VmId; readonly Name: string }, Started>(
+  'Rename-TidemarkPlannedVm',
+  started,
+);
+
+/** `ValidatePlannedSystem`: problems are the job's errors. */
+export const startValidation = command<{ readonly VmId: VmId }, Started>('Start-TidemarkValidation', started);
+
+/** `RealizePlannedSystem`: the VM exists afterwards, off, under the planned VM's id. */
+export const startRealization = command<{ readonly VmId: VmId }, Started>('Start-TidemarkRealization', started);
+
+/** `DestroySystem` of a planned VM; refuses (error id `NotPlanned`) a real one. Its files stay. */
+export const startPlannedRemoval = command<{ readonly VmId: VmId }, Started>('Start-TidemarkPlannedRemoval', started);
