@@ -24,7 +24,7 @@ export const host = object({
 });
 export type HypervHost = Parsed<typeof host>;
 
-export const getHost = command<Record<never, never>, HypervHost>('Get-TidemarkHost', host);
+export const getHost = command<Readonly<Record<string, never>>, HypervHost>('Get-TidemarkHost', host);
 
 /** Writes a line to the Application event log under the source `Tidemark Agent`. */
 export const writeEvent = command<
