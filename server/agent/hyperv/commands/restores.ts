@@ -14,7 +14,7 @@ export const startImport = command<
   { readonly before: readonly VmId[]; readonly outcome: Started; readonly created: VmId | null }
 >('Start-TidemarkImport', object({ before: array(vmId, 65_536), outcome: started, created: nullable(vmId) }));
 
-/** Without a usable configuration file: `DefinePlannedSystem` from the summary of the restore point; its disks and adapters are added too. */
+/** Without a usable configuration file: `DefinePlannedSystem` from the summary of the restore point; its disks and adapters are added afterwards. An empty `Version` leaves the configuration version to the host. All data roots are `Folder`. */
 export const startDefinition = command<
   {
     readonly Name: string;
@@ -33,7 +33,16 @@ export const resolvePlannedVm = command<
   { readonly vmId: VmId | null }
 >('Resolve-TidemarkPlannedVm', object({ vmId: nullable(vmId) }));
 
-/** The disks and network adapters of a planned VM. */
+/** All planned VMs of the host, whoever made them: a live migration makes some too. */
+export const findPlannedVm = command<
+  Readonly<Record<string, never>>,
+  { readonly vms: readonly { readonly id: VmId; readonly name: string }[] }
+>(
+  'Find-TidemarkPlannedVm',
+  object({ vms: array(object({ id: vmId, name: string({ maxLength: 4096, allowEmpty: true }) }), 65_536) }),
+);
+
+/** The disks and network adapters of a planned VM; `adapterIds` are the InstanceIDs of the adapters in the order of its settings. */
 export const getPlannedVm = command<
   { readonly VmId: VmId },
   { readonly disks: readonly AttachedDisk[]; readonly adapterIds: readonly string[] }
@@ -47,6 +56,12 @@ export const startDiskChange = command<
   { readonly VmId: VmId; readonly Disk: readonly { readonly instanceId: string; readonly path: string }[] },
   Started
 >('Start-TidemarkDiskChange', started);
+
+/** `RemoveResourceSettings`: takes disks (InstanceIDs of SASDs, or of physical drives) out of a planned VM, each with its drive. Disks that are not restored would else be those of the original VM. */
+export const startDiskRemoval = command<{ readonly VmId: VmId; readonly InstanceId: readonly string[] }, Started>(
+  'Start-TidemarkDiskRemoval',
+  started,
+);
 
 /** Adds SCSI (generation 2) or IDE and SCSI (generation 1) drives with these files, for a VM that was defined anew. */
 export const startDiskAddition = command<
@@ -63,11 +78,17 @@ export const startAdapterAddition = command<
 /** Takes all network adapters off their switches, and gives them dynamic MAC addresses. */
 export const startDisconnection = command<{ readonly VmId: VmId }, Started>('Start-TidemarkDisconnection', started);
 
-/** `ModifySystemSettings` of the planned VM: its name. */
-export const renamePlannedVm = command<{ readonly VmId: VmId; readonly Name: string }, Started>(
-  'Rename-TidemarkPlannedVm',
-  started,
-);
+/** Connects adapters of a planned VM (by their InstanceIDs), after `Start-TidemarkDisconnection`, each to the switch of that name; one whose switch the host does not have stays disconnected. */
+export const startConnection = command<
+  { readonly VmId: VmId; readonly Adapter: readonly { readonly instanceId: string; readonly switchName: string }[] },
+  Started
+>('Start-TidemarkConnection', started);
+
+/** `ModifySystemSettings` of the planned VM: its name, and the folder of all its files (every data root that the build has). */
+export const renamePlannedVm = command<
+  { readonly VmId: VmId; readonly Name: string; readonly Folder: string },
+  Started
+>('Rename-TidemarkPlannedVm', started);
 
 /** `ValidatePlannedSystem`: problems are the job's errors. */
 export const startValidation = command<{ readonly VmId: VmId }, Started>('Start-TidemarkValidation', started);
