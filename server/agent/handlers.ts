@@ -109,8 +109,8 @@ function registerCheckpoints(context: ControlContext): void {
   on(context, protocol.convertCheckpoint, async ({ checkpointId, job }, call) => ({
     referencePoint: await provider.convertCheckpoint(checkpointId, call.job(job)),
   }));
-  on(context, protocol.removeReferencePoint, async ({ referencePointId, job }, call) => {
-    await provider.removeReferencePoint(referencePointId, call.job(job));
+  on(context, protocol.removeReferencePoint, async ({ referencePointId, trackingIds, job }, call) => {
+    await provider.removeReferencePoint(referencePointId, trackingIds, call.job(job));
     return {};
   });
 }

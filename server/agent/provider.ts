@@ -71,7 +71,7 @@ export interface RestoreDefinition {
   readonly name: string;
   readonly configuration: VmConfiguration;
   readonly connectNetwork: boolean;
-  readonly disks: readonly Omit<FrozenDisk, 'trackingId'>[];
+  readonly disks: readonly Omit<FrozenDisk, 'trackable' | 'trackingId'>[];
 }
 
 /** A hypervisor host. All methods throw `TidemarkError` with TM2xxx or TM3xxx codes. */
@@ -93,7 +93,12 @@ export interface HostProvider extends AsyncDisposable {
   convertCheckpoint(checkpoint: CheckpointId, job: JobContext): Promise<ReferencePoint>;
 
   listReferencePoints(vmId: VmId | undefined, signal: AbortSignal): Promise<readonly ReferencePoint[]>;
-  removeReferencePoint(referencePoint: ReferencePointId, job: JobContext): Promise<void>;
+  /** Removes a reference point; see `removeReferencePoint` in protocol/agent.ts for `trackingIds`. Throws `TM2109`. */
+  removeReferencePoint(
+    referencePoint: ReferencePointId,
+    trackingIds: readonly TrackingId[] | undefined,
+    job: JobContext,
+  ): Promise<void>;
 
   openExport(
     request: { readonly checkpointId: CheckpointId; readonly excludeDisks: readonly DiskId[] },

@@ -86,9 +86,17 @@ export const listReferencePoints = request(
   object({ referencePoints: array(model.referencePoint) }),
 );
 
+/**
+ * Removes a reference point. One that carries no owner's mark on this host (its VM came from another one) goes only when
+ * `trackingIds` names tracking ids of it, and nothing else: who asks proves that they know it. Errors: `TM2109`.
+ */
 export const removeReferencePoint = request(
   'tidemark/referencePoint/remove',
-  object({ referencePointId: id.referencePointId, job: jobToken }),
+  object({
+    referencePointId: id.referencePointId,
+    trackingIds: optional(array(id.trackingId, 256)),
+    job: jobToken,
+  }),
   nothing,
 );
 

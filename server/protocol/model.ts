@@ -66,7 +66,9 @@ export const frozenDisk = object({
   sizeBytes: integer(0, maxDiskBytes),
   logicalSectorBytes: integer(512, 4096),
   physicalSectorBytes: integer(512, 4096),
-  /** The RCT id of the moment of the checkpoint; absent when the disk cannot be tracked. */
+  /** Whether RCT tracks this disk. One that it does not is read in full each time. */
+  trackable: boolean,
+  /** The RCT id of the moment of the checkpoint, where the host knows it already: some tell it only with the reference point. */
   trackingId: optional(id.trackingId),
 });
 export type FrozenDisk = Parsed<typeof frozenDisk>;

@@ -104,7 +104,7 @@ async function checkAfterDeath(bench: Bench): Promise<void> {
     points.some((point) => point.id === base.id),
     'the reference point of the last backup is there',
   );
-  for (const { id } of points) if (id !== base.id) await provider.removeReferencePoint(id, quiet);
+  for (const { id } of points) if (id !== base.id) await provider.removeReferencePoint(id, undefined, quiet);
   await checkClean(home);
   if (homes[0] === 1) await checkEmpty(root);
 

@@ -256,7 +256,7 @@ class Model {
   async #forget(): Promise<void> {
     const oldest = this.#moments[0];
     if (oldest === undefined || this.#moments.length < 2) return;
-    await this.provider.removeReferencePoint(oldest.point.id, quiet);
+    await this.provider.removeReferencePoint(oldest.point.id, undefined, quiet);
     this.#moments = this.#moments.slice(1);
   }
 }

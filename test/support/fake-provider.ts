@@ -65,6 +65,7 @@ export function fakeProvider(host: FakeHost): HostProvider {
     sizeBytes: host.sizeBytes,
     logicalSectorBytes: 512,
     physicalSectorBytes: 4096,
+    trackable: true,
   });
   const checkpoints = new Map<CheckpointId, Checkpoint>();
   const work = async (job: JobContext): Promise<void> => {

@@ -151,7 +151,7 @@ async function freeze(vm: LockedVm, request: CheckpointRequest, step: StepHook):
         hint: 'Remove those that no backup needs any more.',
       });
     }
-    frozen.push({ disk: { ...frozenDisk(disk), trackingId }, frozen: disk.leaf, leaf });
+    frozen.push({ disk: { ...frozenDisk(disk), trackable: true, trackingId }, frozen: disk.leaf, leaf });
     const { dataWriteGuid } = vm.document.state === 'off' ? await diskFacts(vm.path(leaf)) : {};
     disks.push({ ...disk, leaf, dataWriteGuid });
     step('checkpoint:disk');
@@ -169,7 +169,7 @@ async function freeze(vm: LockedVm, request: CheckpointRequest, step: StepHook):
   return toCheckpoint(vm.document, checkpoint);
 }
 
-function frozenDisk(disk: DiskState): FrozenDisk {
+function frozenDisk(disk: DiskState): Omit<FrozenDisk, 'trackable'> {
   const { id, name, sizeBytes, logicalSectorBytes, physicalSectorBytes } = disk;
   return { id, name, sizeBytes, logicalSectorBytes, physicalSectorBytes };
 }

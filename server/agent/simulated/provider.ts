@@ -77,7 +77,8 @@ export function createSimulatedProvider(root: string, options: SimulatedProvider
     convertCheckpoint: (checkpoint, job) => hostErrors(() => convertCheckpoint(settings, checkpoint, job)),
     listReferencePoints: (vmId, signal) =>
       hostErrors(async () => (await vmsOf(vmId, signal)).flatMap((vm) => vm.referencePoints)),
-    removeReferencePoint: (point, job) => hostErrors(() => removeReferencePoint(settings, point, job)),
+    removeReferencePoint: (point, trackingIds, job) =>
+      hostErrors(() => removeReferencePoint(settings, point, trackingIds, job)),
     openExport: (request, job) => hostErrors(() => exported.open(request.checkpointId, request.excludeDisks, job)),
     closeExport: (id) => hostErrors(() => exported.close(id)),
     listExtents: (request, signal) => hostErrors(() => exported.listExtents(request, signal)),

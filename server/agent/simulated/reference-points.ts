@@ -1,6 +1,7 @@
 /** Giving up reference points. */
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
-import type { ReferencePointId } from '../../protocol/ids.ts';
+import type { ReferencePointId, TrackingId } from '../../protocol/ids.ts';
+import type { ReferencePoint } from '../../protocol/model.ts';
 import type { JobContext } from '../provider.ts';
 import type { CheckpointSettings } from './checkpoints.ts';
 import { pause } from './jobs.ts';
@@ -12,6 +13,7 @@ import type { LockedVm } from './store.ts';
 export async function removeReferencePoint(
   settings: CheckpointSettings,
   point: ReferencePointId,
+  trackingIds: readonly TrackingId[] | undefined,
   job: JobContext,
 ): Promise<void> {
   const { root, step } = settings;
@@ -25,6 +27,8 @@ export async function removeReferencePoint(
   const { vms, damaged } = await scanVms(root);
   const owner = vms.find((vm) => vm.referencePoints.some((entry) => entry.id === point));
   if (owner === undefined) throw damaged[0]?.error ?? missing;
+  const found = owner.referencePoints.find((entry) => entry.id === point);
+  if (found !== undefined && !mayRemove(found, trackingIds)) throw missing;
   await pause(settings.jobMs / 4, job.signal);
   await withVm(root, owner.id, job.signal, async (vm) => {
     const points = vm.document.referencePoints.filter((entry) => entry.id !== point);
@@ -33,6 +37,13 @@ export async function removeReferencePoint(
     step('reference-point:removed');
     await forgetIds(vm);
   });
+}
+
+/** Whether it is marked as somebody's, or the caller knows its tracking ids. */
+function mayRemove(point: ReferencePoint, trackingIds: readonly TrackingId[] | undefined): boolean {
+  const known = new Set(point.disks.map((disk) => disk.trackingId));
+  if (trackingIds === undefined) return point.owner !== undefined;
+  return trackingIds.length > 0 && trackingIds.every((id) => known.has(id));
 }
 
 /** Drops the changes that no id needs any more. */

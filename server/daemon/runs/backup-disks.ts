@@ -141,7 +141,6 @@ function storedDisk({ disk, kind, transfer: done }: PlannedDisk, map: StoredMap 
     physicalSectorBytes: disk.physicalSectorBytes,
     chunkBytes: done.chunks.chunkBytes,
     kind,
-    ...(disk.trackingId === undefined ? {} : { trackingId: disk.trackingId }),
     stats: { readBytes, newBytes, storedBytes, dataBytes: map.dataBytes },
     map,
   };

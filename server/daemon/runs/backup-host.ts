@@ -3,13 +3,14 @@ import { failpoint } from '../../base/failpoint.ts';
 import * as agent from '../../protocol/agent.ts';
 import type { BackupRequest } from '../../protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
-import type { DiskId, ExportId, ReferencePointId } from '../../protocol/ids.ts';
+import type { DiskId, ExportId } from '../../protocol/ids.ts';
 import type { RequestMessage } from '../../protocol/message.ts';
 import type { Checkpoint, ReferencePoint } from '../../protocol/model.ts';
 import type { Parsed } from '../../protocol/parse.ts';
+import type { StoredRestorePoint } from '../../repository/index.ts';
 import type { AgentConnection } from '../agent-client/connection.ts';
-import { checkCheckpoint, checkExport, contradiction, isFrom, isMadeBy } from './check-agent.ts';
-import type { Maker } from './check-agent.ts';
+import { checkCheckpoint, checkExport, contradiction, isFrom, isMadeBy, trackingIdsOf } from './check-agent.ts';
+import type { Maker, Moments } from './check-agent.ts';
 import type { RunContext, RunServices } from './context.ts';
 import type { LocatedVm } from './locate-vm.ts';
 
@@ -109,17 +110,18 @@ export class BackupHost {
 
   /**
    * Turns the checkpoint into a reference point. A failure of only this step costs the next run its incremental, not this run
-   * its restore point: it gives undefined and a warning. Throws only when `signal` is aborted.
+   * its restore point: it gives undefined and a warning. `earlier` is what restore points of the VM count from already. Throws only
+   * when `signal` is aborted.
    */
-  async convert(checkpoint: Checkpoint, signal: AbortSignal): Promise<ReferencePoint | undefined> {
-    if (checkpoint.disks.every((disk) => disk.trackingId === undefined)) {
+  async convert(checkpoint: Checkpoint, earlier: Moments, signal: AbortSignal): Promise<ReferencePoint | undefined> {
+    if (!checkpoint.disks.some((disk) => disk.trackable)) {
       await this.takeBack();
       return undefined;
     }
     try {
       const params = { checkpointId: checkpoint.id };
       const { referencePoint } = await this.#request(agent.convertCheckpoint, params, signal);
-      if (!isFrom(referencePoint, checkpoint, this.#maker)) {
+      if (!isFrom(referencePoint, checkpoint, this.#maker, earlier)) {
         throw contradiction('made a reference point that does not fit the checkpoint');
       }
       this.#context.log('info', `Reference point ${referencePoint.id}.`);
@@ -160,22 +162,34 @@ export class BackupHost {
     }
   }
 
-  /** Removes our reference points of the VM that are `superseded`. Never throws: the next run of the VM tries again. */
-  async removeReferencePoints(superseded: ReadonlySet<ReferencePointId>, cancelled: AbortSignal): Promise<void> {
-    if (superseded.size === 0) return;
-    const { vmId, owner } = this.#maker;
+  /** Removes the reference points of our restore points `superseded` of the VM. Never throws: the next run of the VM tries again. */
+  async removeReferencePoints(superseded: readonly StoredRestorePoint[], cancelled: AbortSignal): Promise<void> {
+    if (superseded.every((point) => point.referencePointId === undefined)) return;
+    const { vmId } = this.#maker;
     const signal = AbortSignal.any([cancelled, AbortSignal.timeout(cleanUpTimeoutMs)]);
     try {
       const connection = await this.#usableConnection(signal);
       const { referencePoints } = await connection.request(agent.listReferencePoints, { vmId }, { signal });
       for (const old of referencePoints) {
-        if (old.vmId !== vmId || old.owner !== owner || !superseded.has(old.id)) continue;
-        await this.#remove(connection, agent.removeReferencePoint, { referencePointId: old.id }, signal);
+        const point = superseded.find((candidate) => candidate.referencePointId === old.id);
+        if (point === undefined || old.vmId !== vmId || !this.#isOurs(old, point)) continue;
+        // A VM that moved here carries its reference points, but not the mark: the tracking ids show that it is the one we made.
+        const trackingIds = old.owner === undefined ? point.disks.flatMap((disk) => disk.trackingId ?? []) : undefined;
+        const params = { referencePointId: old.id, ...(trackingIds === undefined ? {} : { trackingIds }) };
+        await this.#remove(connection, agent.removeReferencePoint, params, signal);
         this.#context.log('info', `Removed reference point ${old.id}: the next run counts from the new one.`);
       }
     } catch (error) {
       this.#context.log('warning', 'A superseded reference point was not removed; the next run tries again.', error);
     }
+  }
+
+  /** Whether we made it: it carries our mark, or nobody's and the tracking ids of the restore point that names it. */
+  #isOurs(referencePoint: ReferencePoint, point: StoredRestorePoint): boolean {
+    if (referencePoint.owner !== undefined) return referencePoint.owner === this.#maker.owner;
+    const tracked = trackingIdsOf(referencePoint);
+    const known = point.disks.filter((disk) => disk.trackingId !== undefined);
+    return known.length > 0 && known.every((disk) => tracked.get(disk.id) === disk.trackingId);
   }
 
   async #usableConnection(signal: AbortSignal): Promise<AgentConnection> {

@@ -2,6 +2,7 @@
 import { failpoint } from '../../base/failpoint.ts';
 import type { BackupRequest, RunOutcome } from '../../protocol/daemon.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
+import type { DiskId, TrackingId } from '../../protocol/ids.ts';
 import type { Checkpoint, ReferencePoint } from '../../protocol/model.ts';
 import { isChunkBytes } from '../../repository/index.ts';
 import type { NewRestorePoint, Repository, StoredRestorePoint, WriteSession } from '../../repository/index.ts';
@@ -9,6 +10,7 @@ import { restorePointInfo } from '../restore-point-info.ts';
 import { excludedDisks, storeDisks } from './backup-disks.ts';
 import { BackupHost } from './backup-host.ts';
 import { beginWrite } from './begin-write.ts';
+import { momentsOf, trackingIdsOf } from './check-agent.ts';
 import { chooseBase } from './choose-base.ts';
 import type { Base } from './choose-base.ts';
 import type { RunContext, RunServices } from './context.ts';
@@ -128,7 +130,7 @@ class Backup {
       throwIfAborted(this.#signal);
       failpoint('backup.7-durable');
       this.#context.phase('reference-point');
-      const referencePoint = await this.#host.convert(checkpoint, this.#context.signal);
+      const referencePoint = await this.#host.convert(checkpoint, momentsOf(earlier), this.#context.signal);
       failpoint('backup.7-reference-point');
       // The agent may be gone by now: everything that it had to give is here.
       throwIfAborted(this.#context.signal);
@@ -188,10 +190,17 @@ class Backup {
     referencePoint: ReferencePoint | undefined,
   ): Promise<StoredRestorePoint> {
     this.#context.phase('committing');
+    // Only a reference point keeps a moment: without one there is nothing that the next run could count from.
+    const tracked = referencePoint === undefined ? new Map<DiskId, TrackingId>() : trackingIdsOf(referencePoint);
+    const disks = content.disks.map((disk) => {
+      const trackingId = tracked.get(disk.id);
+      return trackingId === undefined ? disk : { ...disk, trackingId };
+    });
     const incremental = content.disks.some((disk) => disk.kind.type === 'incremental');
     return this.#session.commit(
       {
         ...content,
+        disks,
         vmId: this.#located.vm.id,
         vmName: this.#located.vm.name,
         host: this.#located.host.name,
@@ -216,8 +225,7 @@ class Backup {
     } catch (error) {
       this.#context.log('error', `The journal could not record restore point ${point.id}.`, error);
     }
-    const superseded = new Set(earlier.flatMap((old) => old.referencePointId ?? []));
-    await this.#host.removeReferencePoints(superseded, this.#context.signal);
+    await this.#host.removeReferencePoints(earlier, this.#context.signal);
     failpoint('backup.8-superseded-removed');
   }
 

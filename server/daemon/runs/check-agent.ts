@@ -1,7 +1,8 @@
 /** Holds an agent to what it was asked and to what it said before: a restore point is made only of answers that fit together. */
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
-import type { DiskId, OwnerId, RunId, VmId } from '../../protocol/ids.ts';
+import type { DiskId, OwnerId, ReferencePointId, RunId, TrackingId, VmId } from '../../protocol/ids.ts';
 import type { Checkpoint, FrozenDisk, ReferencePoint } from '../../protocol/model.ts';
+import type { StoredRestorePoint } from '../../repository/index.ts';
 
 /** Whose checkpoints and reference points a run makes. */
 export interface Maker {
@@ -47,13 +48,49 @@ export function checkExport(
   if (missing !== undefined) throw contradiction(`did not export disk ${missing.name}`);
 }
 
-/** Whether the reference point is what remains of the checkpoint, so that the next run may count from it. */
-export function isFrom(referencePoint: ReferencePoint, checkpoint: Checkpoint, maker: Maker): boolean {
-  if (!isMadeBy(maker, referencePoint)) return false;
-  return checkpoint.disks.every(({ id, trackingId }) => {
-    const tracked = referencePoint.disks.find((disk) => disk.diskId === id);
-    return trackingId === undefined || tracked?.trackingId === trackingId;
-  });
+/**
+ * Whether the reference point is what remains of the checkpoint, so that the next run may count from it. `earlier` is what the
+ * restore points of the VM name: an id of theirs is of another moment than this one.
+ */
+export function isFrom(
+  referencePoint: ReferencePoint,
+  checkpoint: Checkpoint,
+  maker: Maker,
+  earlier: Moments,
+): boolean {
+  if (!isMadeBy(maker, referencePoint) || earlier.referencePoints.has(referencePoint.id)) return false;
+  const tracked = trackingIdsOf(referencePoint);
+  if (tracked.size === 0 || tracked.size !== referencePoint.disks.length) return false;
+  const frozen = new Map(checkpoint.disks.map((disk) => [disk.id, disk]));
+  for (const [diskId, trackingId] of tracked) {
+    if (frozen.get(diskId)?.trackable !== true || earlier.trackingIds.get(diskId)?.has(trackingId) === true)
+      return false;
+  }
+  return checkpoint.disks.every(({ id, trackingId }) => trackingId === undefined || tracked.get(id) === trackingId);
+}
+
+/** What the restore points of a VM name: their reference points, and of each disk its tracking ids. */
+export interface Moments {
+  readonly referencePoints: ReadonlySet<ReferencePointId>;
+  readonly trackingIds: ReadonlyMap<DiskId, ReadonlySet<TrackingId>>;
+}
+
+/** The moments that `points` count from. */
+export function momentsOf(points: readonly StoredRestorePoint[]): Moments {
+  const trackingIds = new Map<DiskId, Set<TrackingId>>();
+  for (const { disks } of points) {
+    for (const { id, trackingId } of disks) {
+      if (trackingId === undefined) continue;
+      const known = trackingIds.get(id) ?? new Set();
+      trackingIds.set(id, known.add(trackingId));
+    }
+  }
+  return { referencePoints: new Set(points.flatMap((point) => point.referencePointId ?? [])), trackingIds };
+}
+
+/** The tracking id of each disk of a reference point. */
+export function trackingIdsOf(referencePoint: ReferencePoint): ReadonlyMap<DiskId, TrackingId> {
+  return new Map(referencePoint.disks.map(({ diskId, trackingId }) => [diskId, trackingId]));
 }
 
 function sameDisk(a: FrozenDisk, b: FrozenDisk): boolean {
@@ -62,6 +99,7 @@ function sameDisk(a: FrozenDisk, b: FrozenDisk): boolean {
     a.sizeBytes === b.sizeBytes &&
     a.logicalSectorBytes === b.logicalSectorBytes &&
     a.physicalSectorBytes === b.physicalSectorBytes &&
+    a.trackable === b.trackable &&
     a.trackingId === b.trackingId
   );
 }

@@ -45,7 +45,7 @@ export function planDisk(disk: FrozenDisk, base: Base): DiskPlan {
   if (before.sizeBytes !== disk.sizeBytes || before.logicalSectorBytes !== disk.logicalSectorBytes) {
     return { type: 'full', reason: 'resized' };
   }
-  if (disk.trackingId === undefined) return { type: 'full', reason: 'not-trackable' };
+  if (!disk.trackable) return { type: 'full', reason: 'not-trackable' };
   const tracked = base.referencePoint.disks.find((candidate) => candidate.diskId === disk.id);
   if (before.trackingId === undefined || tracked?.trackingId !== before.trackingId) {
     return { type: 'full', reason: 'tracking-unknown' };

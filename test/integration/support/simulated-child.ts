@@ -41,7 +41,7 @@ switch (action) {
     const { configuration } = await backUp('convert');
     const point = (await provider.listReferencePoints(vmId, job.signal)).at(-1);
     if (point === undefined) throw new Error(`No reference point of ${configuration.name}.`);
-    await provider.removeReferencePoint(point.id, job);
+    await provider.removeReferencePoint(point.id, undefined, job);
     break;
   }
   case 'restore': {

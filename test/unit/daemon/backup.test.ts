@@ -15,6 +15,15 @@ describe('a backup run', () => {
   const backUp = async (more: Partial<BackupRequest> = {}): Promise<RunOutcome> =>
     executeBackup({ ...request, ...more }, fake.context, fake.services);
   const ids = (items: readonly { readonly id: string }[]): string[] => items.map(({ id }) => id);
+  const trackingIds = (): unknown[] => fake.committed?.disks.map((one) => one.trackingId) ?? [];
+  /** A backup whose checkpoint becomes this reference point. */
+  const backUpWithPoint = async (wrong: object): Promise<void> => {
+    fake.lies.set('checkpoint/convert', (honest) => {
+      honest();
+      return { referencePoint: { ...fake.referencePoints.at(-1), ...wrong } };
+    });
+    await backUp();
+  };
   const position = (call: string): number => {
     const found = fake.calls.indexOf(call);
     assert(found >= 0, `${call} is among ${fake.calls.join(', ')}`);
@@ -70,6 +79,7 @@ describe('a backup run', () => {
     });
     await backUp();
     assert.equal(fake.committed?.referencePointId, undefined);
+    assert.deepEqual(trackingIds(), [undefined, undefined]);
     assert.match(fake.committed?.warnings.join() ?? '', /next backup of this VM will be a full one: The host said no/);
     assert.deepEqual(fake.checkpoints, []);
   });
@@ -86,16 +96,114 @@ describe('a backup run', () => {
   });
 
   it('does not count from a reference point that does not fit the checkpoint', async () => {
-    for (const wrong of [{ vmId: disk }, { runId: '01AAAAAAAAAAAAAAAAAAAAAAAA' }, { disks: [] }]) {
+    const os = { diskId: disk, trackingId: 'track-os-now' };
+    const data = { diskId: otherDisk, trackingId: 'track-data-now' };
+    for (const wrong of [
+      { vmId: disk },
+      { runId: '01AAAAAAAAAAAAAAAAAAAAAAAA' },
+      { disks: [] },
+      { disks: [os] },
+      { disks: [os, { ...data, trackingId: 'track-data-later' }] },
+      { disks: [os, data, data] },
+      { disks: [os, data, { diskId: vm, trackingId: 'x' }] },
+    ]) {
       fake = new FakeBackup();
-      fake.lies.set('checkpoint/convert', (honest) => {
-        honest();
-        return { referencePoint: { ...fake.referencePoints[0], ...wrong } };
-      });
-      await backUp();
+      await backUpWithPoint(wrong);
       assert.equal(fake.committed?.referencePointId, undefined);
+      assert.deepEqual(trackingIds(), [undefined, undefined], JSON.stringify(wrong));
       assert.deepEqual(fake.referencePoints, [], 'what the host made is taken back');
     }
+  });
+
+  describe('on a host that tells tracking ids only with the reference point', () => {
+    beforeEach(() => {
+      const untold = { trackingId: undefined };
+      fake.disks = [frozen(disk, 'os', untold), frozen(otherDisk, 'data', untold)];
+    });
+
+    it('takes those of the restore point from there', async () => {
+      fake.addEarlier();
+      await backUp();
+      assert.equal(fake.committed?.type, 'incremental');
+      assert.deepEqual(trackingIds(), ['track-os-now', 'track-data-now']);
+    });
+
+    it('gives a disk none that the reference point does not track', async () => {
+      await backUpWithPoint({ disks: [{ diskId: otherDisk, trackingId: 'track-data-now' }] });
+      assert.equal(fake.committed?.referencePointId, 'rp-new');
+      assert.deepEqual(trackingIds(), [undefined, 'track-data-now']);
+    });
+
+    it('believes no moment that an earlier restore point counts from already, and none of a disk without tracking', async () => {
+      const now = { diskId: disk, trackingId: 'track-os-now' };
+      for (const wrong of [
+        { id: 'rp-old' },
+        { disks: [now, { diskId: otherDisk, trackingId: 'track-data-before' }] },
+        { disks: [] },
+      ]) {
+        fake.points = [];
+        fake.referencePoints = [];
+        fake.addEarlier();
+        await backUpWithPoint(wrong);
+        assert.deepEqual(trackingIds(), [undefined, undefined], JSON.stringify(wrong));
+        assert.equal(fake.committed?.referencePointId, undefined);
+        assert.deepEqual(fake.referencePoints, [], 'nothing is left that a later run could count from');
+      }
+      fake = new FakeBackup();
+      fake.disks = [frozen(disk, 'os'), frozen(otherDisk, 'data', { trackable: false, trackingId: undefined })];
+      await backUp();
+      assert.deepEqual(trackingIds(), [undefined, undefined]);
+    });
+
+    it('asks for no reference point when no disk is tracked', async () => {
+      fake.disks = fake.disks.map((one) => ({ ...one, trackable: false }));
+      await backUp();
+      assert(!fake.calls.includes('checkpoint/convert'));
+      assert.deepEqual([fake.checkpoints, trackingIds()], [[], [undefined, undefined]]);
+    });
+
+    it('refuses an export that says otherwise of a disk whether it is tracked', async () => {
+      fake.lies.set('export/open', (honest) => {
+        const truth = honest();
+        const disks = fake.disks.map((one) => ({ ...one, trackable: false }));
+        return { ...(typeof truth === 'object' ? truth : {}), disks };
+      });
+      await assert.rejects(backUp(), { code: errorCodes.agentProtocolViolation });
+    });
+  });
+
+  describe('of a VM that came from another host, whose reference points carry no mark here', () => {
+    const asked = (): unknown => {
+      const found: unknown[] = [];
+      fake.lies.set('referencePoint/remove', (honest, params) => {
+        found.push(params);
+        return honest();
+      });
+      return found;
+    };
+    const unmark = (more: object = {}): void => {
+      fake.addEarlier();
+      fake.referencePoints = fake.referencePoints.map(({ owner: _, ...one }) => ({ ...one, ...more }));
+    };
+
+    it('removes the superseded one, and proves with its tracking ids that it knows it', async () => {
+      unmark();
+      const found = asked();
+      await backUp();
+      assert.equal(fake.committed?.type, 'incremental');
+      assert.deepEqual(found, [{ referencePointId: 'rp-old', trackingIds: ['track-os-before', 'track-data-before'] }]);
+      assert.deepEqual(ids(fake.referencePoints), ['rp-new']);
+    });
+
+    it('leaves one alone that another daemon owns, or whose tracking ids are others', async () => {
+      const others = { disks: [{ diskId: disk, trackingId: 'theirs' }] };
+      for (const more of [{ owner: 'f'.repeat(32) }, others]) {
+        fake = new FakeBackup();
+        unmark(more);
+        await backUp();
+        assert.deepEqual(ids(fake.referencePoints).toSorted(), ['rp-new', 'rp-old'], JSON.stringify(more));
+      }
+    });
   });
 
   it('takes the new reference point back when the restore point cannot be written', async () => {

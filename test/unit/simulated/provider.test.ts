@@ -13,7 +13,7 @@ import {
   power,
   setVssBehaviour,
 } from '../../../server/agent/simulated/index.ts';
-import { checkpointId, diskId, exportId, vmId } from '../../../server/protocol/ids.ts';
+import { checkpointId, diskId, exportId, trackingId, vmId } from '../../../server/protocol/ids.ts';
 import {
   allExtents,
   checkpointOf,
@@ -133,12 +133,30 @@ test('an incremental lists what changed since the reference point, never what ca
   assert.deepEqual(await allExtents(provider, opened, disk, since), [{ offset: 3 * MiB, length: 16_384 }]);
   await provider.convertCheckpoint(second.id, quiet);
   await provider.closeExport(opened.id);
-  await provider.removeReferencePoint(point.id, quiet);
-  await assert.rejects(provider.removeReferencePoint(point.id, quiet), code('referencePointNotFound'));
+  await provider.removeReferencePoint(point.id, undefined, quiet);
+  await assert.rejects(provider.removeReferencePoint(point.id, undefined, quiet), code('referencePointNotFound'));
   const third = await exportOf(provider, (await checkpointOf(provider, vm)).id);
   await assert.rejects(allExtents(provider, third, disk, since), code('trackingUnknown'));
   const newer = (await provider.listReferencePoints(vm.id, never))[0]?.disks[0]?.trackingId;
   assert.deepEqual(await allExtents(provider, third, disk, newer), [{ offset: 6 * MiB, length: 16_384 }]);
+});
+
+test('a reference point goes only when it carries a mark, or for who knows its tracking ids', async (t) => {
+  const { root, vm, provider } = await hostWithVm(t);
+  const point = await provider.convertCheckpoint((await checkpointOf(provider, vm)).id, quiet);
+  const known = point.disks.map((disk) => disk.trackingId);
+  const file = join(root, 'vms', 'web', 'vm.json');
+  const { referencePoints, ...document } = JSON.parse(await readFile(file, 'utf8'));
+  await writeFile(
+    file,
+    JSON.stringify({ ...document, referencePoints: [{ ...referencePoints[0], owner: undefined }] }),
+  );
+  const other = trackingId('other', 'id');
+  for (const proof of [undefined, [], [other], [...known, other]]) {
+    await assert.rejects(provider.removeReferencePoint(point.id, proof, quiet), code('referencePointNotFound'));
+  }
+  await provider.removeReferencePoint(point.id, known, quiet);
+  assert.deepEqual(await provider.listReferencePoints(vm.id, never), []);
 });
 
 test('without a base the allocated extents cover every byte that is not zero', async (t) => {

@@ -45,7 +45,7 @@ interface Disk extends Item {
 /** A disk as a checkpoint froze it. */
 export function frozen(id: string, name: string, more: object = {}): Disk {
   const sectors = { logicalSectorBytes: 512, physicalSectorBytes: 4096 };
-  return { id, name, sizeBytes: 1 << 20, ...sectors, trackingId: `track-${name}-now`, ...more };
+  return { id, name, sizeBytes: 1 << 20, ...sectors, trackable: true, trackingId: `track-${name}-now`, ...more };
 }
 
 /** Everything that happens, in order, and the pieces of the world that a test may change. */
@@ -150,7 +150,7 @@ export class FakeBackup {
         return { extents: [] };
       case agent.convertCheckpoint.method: {
         this.checkpoints = this.checkpoints.filter(({ id }) => id !== params['checkpointId']);
-        const disks = this.disks.map(({ id, trackingId }) => ({ diskId: id, trackingId }));
+        const disks = this.disks.map(({ id, name }) => ({ diskId: id, trackingId: `track-${name}-now` }));
         const made = { id: 'rp-new', vmId: vm, owner, runId: run, createdAt, disks };
         this.referencePoints.push(made);
         return { referencePoint: made };
