@@ -183,7 +183,7 @@ describe('a backup run', () => {
     };
     const unmark = (more: object = {}): void => {
       fake.addEarlier();
-      fake.referencePoints = fake.referencePoints.map(({ owner: _, ...one }) => ({ ...one, ...more }));
+      fake.referencePoints = fake.referencePoints.map((one) => ({ ...one, owner: undefined, ...more }));
     };
 
     it('removes the superseded one, and proves with its tracking ids that it knows it', async () => {
