@@ -16,7 +16,7 @@ import { registerHandlers } from './handlers.ts';
 import type { DaemonServices } from './handlers.ts';
 import { watchIdle } from './idle-watch.ts';
 import { listen } from './listener.ts';
-import { LogFile } from './log-file.ts';
+import { openLogFile } from './log-file.ts';
 import { listenForMetrics } from './metrics/listen.ts';
 import type { MetricsAddress, MetricsListener } from './metrics/listen.ts';
 import { listenRemotely } from './remote-listener.ts';
@@ -73,7 +73,7 @@ export async function serveDaemon(options: DaemonOptions, parts: DaemonParts): P
 
 async function serveLocked(options: DaemonOptions, parts: DaemonParts): Promise<void> {
   const { dataDirectory } = options;
-  using logFile = new LogFile(dataDirectory);
+  using logFile = openLogFile(dataDirectory);
   const secrets = await SecretStore.open(dataDirectory);
   const log = lineLogger((line) => {
     const safe = secrets.redact(line);

@@ -1,0 +1,80 @@
+/** A file of lines, rotated by size: logs. Lines are written at once: after a crash the last one is there. */
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+import { systemCode } from './files.ts';
+
+/** Sizes, and whom to tell. */
+export interface RotatingFileOptions {
+  /** Bytes after which a new file begins; default 8 MiB. */
+  readonly maxBytes?: number;
+  /** Older files kept, default 4: `FILE.1` is the newest of them. */
+  readonly keep?: number;
+  /** Called with the first of a row of failures (a full disk), not with each. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+/** An open file. */
+export class RotatingFile implements Disposable {
+  readonly path: string;
+  readonly #maxBytes: number;
+  readonly #keep: number;
+  readonly #onFailure: (error: unknown) => void;
+  #descriptor: number | undefined;
+  #bytes = 0;
+  #failing = false;
+
+  /** Opens `path` (mode 0600), and makes its folder (mode 0700) when it is missing. Throws the system's error. */
+  constructor(path: string, options: RotatingFileOptions = {}) {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    this.path = path;
+    this.#maxBytes = options.maxBytes ?? 8 * 1024 * 1024;
+    this.#keep = options.keep ?? 4;
+    this.#onFailure = options.onFailure ?? (() => undefined);
+    this.#open();
+  }
+
+  /** Appends one entry. A full disk must not stop a backup that goes elsewhere: what cannot be written is dropped. */
+  write(line: string): void {
+    const data = Buffer.from(`${line}\n`);
+    try {
+      if (this.#bytes > 0 && this.#bytes + data.length > this.#maxBytes) this.#rotate();
+      const descriptor = this.#descriptor ?? this.#open();
+      let written = 0;
+      while (written < data.length) written += writeSync(descriptor, data, written);
+      this.#bytes += data.length;
+      this.#failing = false;
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      if (this.#failing) return;
+      this.#failing = true;
+      this.#onFailure(error);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = undefined;
+  }
+
+  #open(): number {
+    const descriptor = openSync(this.path, 'a', 0o600);
+    this.#descriptor = descriptor;
+    this.#bytes = fstatSync(descriptor).size;
+    return descriptor;
+  }
+
+  #rotate(): void {
+    this[Symbol.dispose]();
+    rmSync(`${this.path}.${this.#keep}`, { force: true });
+    for (let number = this.#keep - 1; number >= 0; number--) {
+      const from = number === 0 ? this.path : `${this.path}.${number}`;
+      try {
+        renameSync(from, `${this.path}.${number + 1}`);
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') break;
+      }
+    }
+    this.#open();
+  }
+}
