@@ -14,23 +14,32 @@ import { VhdxFile } from './vhdx-file.ts';
 /** Files of one chain; Hyper-V allows 50 checkpoints. */
 const maxDepth = 128;
 
+/** How a disk is opened. */
+export interface OpenOptions {
+  /**
+   * Whether `parent` may be opened, or so much as looked for, as the parent of the file `child`: who writes a disk file chooses what it names
+   * as its parent. Asked again with the path that links lead to. Default: any file.
+   */
+  readonly mayBeParent?: ((parent: string, child: string) => boolean) | undefined;
+}
+
 /** A virtual disk as its users see it: the file and everything below it. */
 export class VirtualDisk implements AsyncDisposable {
-  readonly #layers: readonly [DiskLayer, ...DiskLayer[]];
+  /** All files, from the disk itself down to the one without a parent. */
+  readonly layers: readonly [DiskLayer, ...DiskLayer[]];
 
-  /** `layers` from the disk itself down to the one without a parent. */
   constructor(layers: readonly [DiskLayer, ...DiskLayer[]]) {
-    this.#layers = layers;
+    this.layers = layers;
   }
 
   /** The topmost file. */
   get top(): DiskLayer {
-    return this.#layers[0];
+    return this.layers[0];
   }
 
   /** The file below it; undefined when it has no parent. */
   get below(): DiskLayer | undefined {
-    return this.#layers[1];
+    return this.layers[1];
   }
 
   get path(): string {
@@ -48,7 +57,7 @@ export class VirtualDisk implements AsyncDisposable {
   }
 
   async #readFrom(level: number, target: Uint8Array, offset: number): Promise<void> {
-    const layer = this.#layers[level];
+    const layer = this.layers[level];
     if (layer === undefined) {
       target.fill(0);
       return;
@@ -78,7 +87,7 @@ export class VirtualDisk implements AsyncDisposable {
   }
 
   async *#allocatedIn(level: number, from: number, to: number, signal?: AbortSignal): AsyncGenerator<Extent> {
-    const layer = this.#layers[level];
+    const layer = this.layers[level];
     if (layer === undefined) return;
     for (let offset = from; offset < to;) {
       throwIfAborted(signal);
@@ -91,7 +100,7 @@ export class VirtualDisk implements AsyncDisposable {
 
   /** Closes all files. */
   async close(): Promise<void> {
-    for (const { file } of this.#layers) await file.close();
+    for (const { file } of this.layers) await file.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -100,12 +109,12 @@ export class VirtualDisk implements AsyncDisposable {
 }
 
 /** Opens a VHDX or VHD file with its parents, for reading. Throws `TM1003` and `TM3001` to `TM3007`. */
-export async function openVirtualDisk(path: string): Promise<VirtualDisk> {
+export async function openVirtualDisk(path: string, options: OpenOptions = {}): Promise<VirtualDisk> {
   await using undo = new AsyncDisposableStack();
   const file = await openRandomFile(path, 'read');
   undo.defer(() => file.close());
   const top = await openLayer(file);
-  const parents = await openParents(top);
+  const parents = await openParents(top, options);
   undo.move();
   return new VirtualDisk([top, ...parents]);
 }
@@ -122,12 +131,12 @@ async function openLayer(file: RandomFile): Promise<DiskLayer> {
 }
 
 /** Opens the parents of an open file, nearest first. Throws `TM3005` to `TM3007`, and what their own structure is worth. */
-export async function openParents(top: DiskLayer): Promise<readonly DiskLayer[]> {
+export async function openParents(top: DiskLayer, options: OpenOptions = {}): Promise<readonly DiskLayer[]> {
   await using undo = new AsyncDisposableStack();
   const layers: DiskLayer[] = [];
   const seen = new Set([await realpath(top.file.path)]);
   for (let child = top; child.parent !== undefined;) {
-    const path = await findParent(child, child.parent);
+    const path = await findParent(child, child.parent, options);
     if (seen.has(path)) throw parentCycle(top, path);
     seen.add(path);
     if (seen.size > maxDepth) throw parentCycle(top, path);
@@ -142,13 +151,33 @@ export async function openParents(top: DiskLayer): Promise<readonly DiskLayer[]>
   return layers;
 }
 
-async function findParent(child: DiskLayer, { candidates }: ParentReference): Promise<string> {
+async function findParent(
+  child: DiskLayer,
+  { candidates }: ParentReference,
+  { mayBeParent = () => true }: OpenOptions,
+): Promise<string> {
+  const refused: string[] = [];
   for (const candidate of candidates) {
+    if (!mayBeParent(candidate, child.file.path)) {
+      refused.push(candidate);
+      continue;
+    }
     try {
-      return await realpath(candidate);
+      const path = await realpath(candidate);
+      if (mayBeParent(path, child.file.path)) return path;
+      refused.push(candidate);
     } catch (error) {
       if (!['ENOENT', 'ENOTDIR', 'EACCES', 'ENAMETOOLONG', 'ELOOP'].includes(systemCode(error) ?? '')) throw error;
     }
+  }
+  if (refused.length > 0) {
+    throw new TidemarkError(
+      errorCodes.diskParentMissing,
+      `The differencing disk ${child.file.path} names a parent that is not opened (${refused.join(', ')}).`,
+      {
+        hint: 'A parent must be a disk file with a plain path, on the same file server when it is on one. Check who made this disk.',
+      },
+    );
   }
   const places = candidates.length === 0 ? 'it names none that this machine knows' : candidates.join(', ');
   throw new TidemarkError(

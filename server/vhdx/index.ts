@@ -5,6 +5,7 @@
  * is read or written (a full or failing disk) comes as its own error.
  */
 export { openVirtualDisk, VirtualDisk } from './chain.ts';
+export type { OpenOptions } from './chain.ts';
 export { createDifferencingVhdx, createVhdx } from './create.ts';
 export type { NewVhdx } from './create.ts';
 export type { Guid } from './guid.ts';

@@ -1,4 +1,5 @@
 /** One file of a disk chain, whatever its format. */
+import type { DiskId } from '../protocol/ids.ts';
 import type { Guid } from './guid.ts';
 import type { RandomFile } from './random-file.ts';
 
@@ -33,6 +34,8 @@ export interface ParentReference {
 export interface DiskLayer {
   readonly file: RandomFile;
   readonly identity: LayerIdentity;
+  /** VirtualDiskId; a VHD has none. */
+  readonly diskId: DiskId | undefined;
   readonly sizeBytes: number;
   readonly logicalSectorBytes: number;
   readonly physicalSectorBytes: number;

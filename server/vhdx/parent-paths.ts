@@ -15,11 +15,18 @@ export function parentCandidates(child: string, locator: ParentLocator): readonl
   // Volume names mean something to Windows only.
   if (volumePath !== undefined && process.platform === 'win32') found.push(volumePath);
   if (absolutePath !== undefined) {
-    const path = absolutePath.startsWith(verbatimPrefix) ? absolutePath.slice(verbatimPrefix.length) : absolutePath;
+    const path = withoutPrefix(absolutePath);
     if (isAbsolute(native(path))) found.push(native(path));
   }
   // A text with a zero in it names no file.
   return found.filter((path) => !path.includes('\0'));
+}
+
+/** `\\?\C:\…` is `C:\…`, and `\\?\UNC\server\…` is `\\server\…`. */
+function withoutPrefix(path: string): string {
+  if (!path.startsWith(verbatimPrefix)) return path;
+  const rest = path.slice(verbatimPrefix.length);
+  return /^unc\\/i.test(rest) ? `\\\\${rest.slice(4)}` : rest;
 }
 
 const isRelative = (path: string): boolean => !win32.isAbsolute(path) && !/^[a-z]:/i.test(path);

@@ -58,6 +58,7 @@ interface BlockMap {
 export class VhdFile implements DiskLayer {
   readonly file: RandomFile;
   readonly identity: LayerIdentity;
+  readonly diskId = undefined;
   readonly sizeBytes: number;
   readonly logicalSectorBytes = sectorBytes;
   readonly physicalSectorBytes = sectorBytes;

@@ -1,4 +1,5 @@
 /** An open VHDX: its structures, checked, and where the data of its blocks lies. */
+import type { DiskId } from '../protocol/ids.ts';
 import { blockState, checkBat, isPresent } from './bat.ts';
 import { BlockTable } from './block-table.ts';
 import { truncated, unknownFormat } from './errors.ts';
@@ -80,6 +81,10 @@ export class VhdxFile implements DiskLayer {
 
   get identity(): LayerIdentity {
     return { format: 'vhdx', guid: this.structures.header.dataWriteGuid };
+  }
+
+  get diskId(): DiskId {
+    return this.structures.metadata.diskId;
   }
 
   get sizeBytes(): number {
