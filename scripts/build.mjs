@@ -1,47 +1,13 @@
-// Bundles both sides with esbuild.
-// The server: the `tidemark` command, the language server of policies and every worker, flat in dist/server. Flat, because a running
-// bundle finds its workers beside itself (server/base/worker-url.ts). The client: CommonJS, which is what VS Code loads, in dist/client.
-import { copyFileSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// Bundles both sides with esbuild: the server in dist/server; the client, as CommonJS, which is what VS Code loads, in dist/client.
+import { rmSync } from 'node:fs';
+import { join, relative } from 'node:path';
 
 import { build } from 'esbuild';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+import { bundleServer } from './server-bundle.mjs';
+import { root } from './setup.mjs';
 
-const workers = readdirSync(join(root, 'server'), { recursive: true })
-  .map(String)
-  .filter((file) => file.endsWith('-worker.ts'))
-  .map((file) => join(root, 'server', file));
-
-rmSync(join(root, 'dist/server'), { recursive: true, force: true });
-const result = await build({
-  entryPoints: [
-    { in: join(root, 'server/cli/main.ts'), out: 'tidemark' },
-    { in: join(root, 'server/language/main.ts'), out: 'policy-language' },
-    ...workers.map((file) => ({ in: file, out: basename(file, '.ts') })),
-  ],
-  outdir: join(root, 'dist/server'),
-  bundle: true,
-  splitting: true,
-  chunkNames: 'chunk-[hash]',
-  format: 'esm',
-  platform: 'node',
-  target: 'node22.15',
-  inject: [join(root, 'server/base/async-disposable-stack.ts')],
-  sourcemap: true,
-  metafile: true,
-  logLevel: 'warning',
-  define: { TIDEMARK_VERSION: JSON.stringify(version) },
-  // vscode-jsonrpc is CommonJS and calls require() for Node's own modules.
-  banner: {
-    js: "import { createRequire as tidemarkCreateRequire } from 'node:module';\nconst require = tidemarkCreateRequire(import.meta.url);",
-  },
-});
-
-// FatFs (the guest's file system in `tidemark demo`) looks for its WebAssembly beside the chunk that it is bundled into.
-copyFileSync(join(root, 'node_modules/js-fatfs/dist/fatfs.wasm'), join(root, 'dist/server/fatfs.wasm'));
+const server = await bundleServer({ outdir: join(root, 'dist/server'), languageServer: true, sourcemap: true });
 
 rmSync(join(root, 'dist/client'), { recursive: true, force: true });
 const client = await build({
@@ -84,7 +50,9 @@ const page = await build({
   logLevel: 'warning',
 });
 
-for (const [file, { bytes }] of [result, client, page].flatMap(({ metafile }) => Object.entries(metafile.outputs))) {
+for (const [file, { bytes }] of [server, client.metafile, page.metafile].flatMap(({ outputs }) =>
+  Object.entries(outputs),
+)) {
   if (!file.endsWith('.map'))
     console.log(`${relative(root, file).padEnd(40)} ${(bytes / 1024).toFixed(0).padStart(6)} KiB`);
 }

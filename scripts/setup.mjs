@@ -84,7 +84,7 @@ function newest(directory) {
 export function buildServer({ quiet = false } = {}) {
   // What is written last.
   const bundle = join(root, 'dist/client/run-page.js');
-  const inputs = ['scripts/build.mjs', 'package.json', 'package-lock.json'].map(
+  const inputs = ['scripts/build.mjs', 'scripts/server-bundle.mjs', 'package.json', 'package-lock.json'].map(
     (file) => statSync(join(root, file)).mtimeMs,
   );
   const sources = ['server', 'client'].map((directory) => newest(join(root, directory)));
