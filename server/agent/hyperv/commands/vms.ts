@@ -1,7 +1,7 @@
 /** VMs and their disks. */
 import { vmId } from '../../../protocol/ids.ts';
 import type { VmId } from '../../../protocol/ids.ts';
-import { array, boolean, integer, nullable, object, oneOf, string } from '../../../protocol/parse.ts';
+import { array, boolean, integer, nullable, object, oneOf, optional, string } from '../../../protocol/parse.ts';
 import type { Parsed } from '../../../protocol/parse.ts';
 import { command } from './command.ts';
 
@@ -46,11 +46,19 @@ export const hypervVm = object({
 });
 export type HypervVm = Parsed<typeof hypervVm>;
 
+/** A VM whose settings cannot be read; it hides no other. */
+export const unreadableVm = object({
+  id: vmId,
+  name: string({ maxLength: 4096, allowEmpty: true }),
+  message: string({ maxLength: 65_536, allowEmpty: true }),
+});
+export type UnreadableVm = Parsed<typeof unreadableVm>;
+
 /** All VMs (realised ones, not the host itself, not planned ones), or one; an unknown id gives an empty list. */
-export const getVm = command<{ readonly VmId?: VmId }, { readonly vms: readonly HypervVm[] }>(
-  'Get-TidemarkVm',
-  object({ vms: array(hypervVm, 65_536) }),
-);
+export const getVm = command<
+  { readonly VmId?: VmId },
+  { readonly vms: readonly HypervVm[]; readonly unreadable?: readonly UnreadableVm[] | undefined }
+>('Get-TidemarkVm', object({ vms: array(hypervVm, 65_536), unreadable: optional(array(unreadableVm, 65_536)) }));
 
 /** The guest's VSS (`Msvm_VssComponent`, hyperv-rct.md 1.6); null when the VM has no such component. */
 export const getVss = command<
