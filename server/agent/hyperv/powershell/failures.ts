@@ -1,0 +1,32 @@
+/** What can go wrong between Node and PowerShell; the pool turns each into a `TidemarkError`. */
+
+/** No answer within the quiet time. */
+export class HungError extends Error {
+  override readonly name = 'HungError';
+}
+
+/** The process ended, or could not be started. */
+export class DiedError extends Error {
+  override readonly name = 'DiedError';
+}
+
+/** Something came that is no answer to what was asked. */
+export class GarbledError extends Error {
+  override readonly name = 'GarbledError';
+}
+
+/** The session started, but is not fit for use: the module does not load, or application control restricts the language. */
+export class UnfitError extends Error {
+  override readonly name = 'UnfitError';
+  readonly hint: string;
+
+  constructor(message: string, hint: string, options?: ErrorOptions) {
+    super(message, options);
+    this.hint = hint;
+  }
+}
+
+/** A request that is too long to be sent; PowerShell has seen nothing of it. */
+export class ByteLimitError extends Error {
+  override readonly name = 'ByteLimitError';
+}
