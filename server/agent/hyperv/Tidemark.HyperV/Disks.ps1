@@ -1,0 +1,171 @@
+# Disks of a VM or of a checkpoint: drives and controllers (RASD) joined with files (SASD) by InstanceID, in memory.
+
+$script:VirtualHardDisk = 'Microsoft:Hyper-V:Virtual Hard Disk'
+$script:PhysicalDrive = 'Microsoft:Hyper-V:Physical Disk Drive'
+$script:SyntheticDrive = 'Microsoft:Hyper-V:Synthetic Disk Drive'
+$script:IdeController = 'Microsoft:Hyper-V:Emulated IDE Controller'
+$script:ScsiController = 'Microsoft:Hyper-V:Synthetic SCSI Controller'
+$script:PmemController = 'Microsoft:Hyper-V:Persistent Memory Controller'
+# What holds no disk of the VM.
+$script:RemovableMedia = @('Microsoft:Hyper-V:Virtual CD/DVD Disk', 'Microsoft:Hyper-V:Virtual Floppy Disk')
+$script:FibreChannelPort = 'Microsoft:Hyper-V:Synthetic FibreChannel Port'
+
+# Controllers and drives by InstanceID, as @{ controllers; drives; physical }.
+function New-DriveMap {
+    param($Resources)
+    $controllers = New-IdTable
+    $drives = New-IdTable
+    $physical = New-AnswerList
+    # SCSI controllers have no address: their number is their place among those of the VM, as Hyper-V's own tools count.
+    $scsiNumber = 0
+    foreach ($resource in $Resources) {
+        $subType = [string]$resource.ResourceSubType
+        if ($subType -eq $script:SyntheticDrive) {
+            $drives[$resource.InstanceID] = $resource
+        }
+        elseif ($subType -eq $script:ScsiController) {
+            $controllers[$resource.InstanceID] = @('SCSI', $scsiNumber)
+            $scsiNumber++
+        }
+        elseif ($subType -eq $script:IdeController) {
+            $controllers[$resource.InstanceID] = @('IDE', (ConvertTo-SmallNumber $resource.Address))
+        }
+        elseif ($subType -eq $script:PmemController) {
+            $controllers[$resource.InstanceID] = @('PMEM', (ConvertTo-SmallNumber $resource.Address))
+        }
+        elseif ($subType -eq $script:PhysicalDrive) {
+            $physical.Add($resource)
+        }
+    }
+    return @{ controllers = $controllers; drives = $drives; physical = $physical }
+}
+
+# Addresses are texts with a number; anything else counts as 0.
+function ConvertTo-SmallNumber {
+    param($Text)
+    $number = 0
+    if ([int]::TryParse([string]$Text, [ref]$number) -and $number -ge 0 -and $number -le 255) {
+        return $number
+    }
+    return 0
+}
+
+# A disk as commands/vms.ts reads it. The drive may be missing (then nobody knows where the disk hangs).
+function New-AttachedDisk {
+    param([string]$InstanceId, [string]$Kind, [string]$Path, $Drive, $Controllers, [bool]$Shared)
+    $controller = $null
+    $location = 0
+    if ($null -ne $Drive) {
+        $controller = $Controllers[(Get-PathInstanceId $Drive.Parent)]
+        $location = ConvertTo-SmallNumber $Drive.AddressOnParent
+    }
+    if ($null -eq $controller) {
+        $controller = @('other', 0)
+    }
+    return [ordered]@{
+        instanceId       = $InstanceId
+        kind             = $Kind
+        path             = $Path
+        controller       = $controller[0]
+        controllerNumber = $controller[1]
+        location         = $location
+        shared           = $Shared
+    }
+}
+
+# The disks, as a list. -Resources are RASDs, -Storage are SASDs, of one VM or checkpoint.
+function Select-AttachedDisk {
+    param($Resources, $Storage)
+    $disks = New-AnswerList
+    $map = New-DriveMap $Resources
+    foreach ($file in $Storage) {
+        # Whatever is not removable is a disk, also of a kind that we do not know: a disk left out silently would be data left out silently.
+        if ($script:RemovableMedia -contains $file.ResourceSubType) {
+            continue
+        }
+        $path = [string](Get-FirstElement $file.HostResource)
+        if ($path -eq '') {
+            continue
+        }
+        $drive = $map.drives[(Get-PathInstanceId $file.Parent)]
+        $disks.Add((New-AttachedDisk $file.InstanceID 'virtual' $path $drive $map.controllers ([bool]$file.PersistentReservationsSupported)))
+    }
+    foreach ($drive in $map.physical) {
+        $path = [string](Get-FirstElement $drive.HostResource)
+        # Its disk may be gone from the host; that the VM has such a drive must be seen all the same.
+        if ($path -eq '') {
+            $path = [string]$drive.InstanceID
+        }
+        $disks.Add((New-AttachedDisk $drive.InstanceID 'physical' $path $drive $map.controllers $false))
+    }
+    return , $disks
+}
+
+# The disks of one VM or checkpoint, through the association.
+function Get-SettingsDisk {
+    param($Setting)
+    $resources = Get-SettingsComponent $Setting 'Msvm_ResourceAllocationSettingData'
+    $storage = Get-SettingsComponent $Setting 'Msvm_StorageAllocationSettingData'
+    return , (Select-AttachedDisk $resources $storage)
+}
+
+<#
+.SYNOPSIS
+Describes disk files (Msvm_ImageManagementService.GetVirtualHardDiskSettingData). One that cannot be described has its reason in 'error'.
+#>
+function Get-TidemarkVirtualDisk {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)][AllowEmptyCollection()][string[]]$Path)
+    $service = Get-HypervService 'Msvm_ImageManagementService'
+    $disks = New-AnswerList
+    foreach ($file in $Path) {
+        $facts = $null
+        $reason = ''
+        try {
+            $facts = Get-DiskFileFacts $service $file
+        }
+        catch {
+            # Only what the service says about this file: when WMI itself fails, all files would fail alike.
+            if (@('WmiMethodFailed', 'DiskNotDescribed', 'NoInstance') -notcontains $_.FullyQualifiedErrorId) {
+                throw
+            }
+            $reason = Limit-Text (Join-ErrorText $_) 65536
+        }
+        $disks.Add([ordered]@{ path = $file; disk = $facts; error = $reason })
+    }
+    return [ordered]@{ disks = $disks }
+}
+
+function Get-DiskFileFacts {
+    param($Service, [string]$File)
+    $result = Invoke-HypervMethod $Service 'GetVirtualHardDiskSettingData' @{ Path = $File }
+    $text = [string](Get-OutValue $result 'SettingData')
+    if ($text -eq '') {
+        throw (New-ModuleError 'DiskNotDescribed' 'Hyper-V gave no description of this file.' 'GetVirtualHardDiskSettingData' ([int64]$result.ReturnValue))
+    }
+    $values = ConvertFrom-EmbeddedInstance $text
+    return [ordered]@{
+        path                = $File
+        format              = [int]$values['Format']
+        type                = [int]$values['Type']
+        parentPath          = [string]$values['ParentPath']
+        sizeBytes           = [uint64]$values['MaxInternalSize']
+        logicalSectorBytes  = [int]$values['LogicalSectorSize']
+        physicalSectorBytes = [int]$values['PhysicalSectorSize']
+        virtualDiskId       = [string]$values['VirtualDiskId']
+    }
+}
+
+# The message of an error with the texts of Hyper-V that came with it.
+function Join-ErrorText {
+    param($ErrorRecord)
+    $texts = [System.Collections.Generic.List[string]]::new()
+    $texts.Add($ErrorRecord.Exception.Message)
+    $details = $ErrorRecord.Exception.Data['details']
+    if ($null -ne $details) {
+        foreach ($detail in $details) {
+            $texts.Add($detail.message)
+        }
+    }
+    return [string]::Join(' ', $texts.ToArray())
+}
