@@ -19,6 +19,8 @@ export const errorCodes = {
   agentProtocolViolation: 'TM2004',
   agentConnectionLost: 'TM2005',
   agentVersionMismatch: 'TM2006',
+  agentLockedOut: 'TM2007',
+  agentBusy: 'TM2008',
   vmNotFound: 'TM2101',
   diskNotFound: 'TM2102',
   vmNotEligible: 'TM2103',
@@ -35,6 +37,7 @@ export const errorCodes = {
   vmExists: 'TM2114',
   hostDiskFull: 'TM2115',
   restoreSessionNotFound: 'TM2116',
+  ownedByAnother: 'TM2117',
   agentFailed: 'TM2199',
   // TM22xx: Hyper-V itself
   hypervUnavailable: 'TM2201',
@@ -55,6 +58,7 @@ export const errorCodes = {
   exportTargetUnusable: 'TM2216',
   logonRightMissing: 'TM2217',
   notOwnObject: 'TM2218',
+  vmOperationRunning: 'TM2219',
   // TM3xxx: virtual disk files
   diskFormatUnknown: 'TM3001',
   diskCorrupt: 'TM3002',
