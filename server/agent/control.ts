@@ -3,7 +3,9 @@ import type { Socket } from 'node:net';
 
 import type { MessageConnection } from 'vscode-jsonrpc/node';
 
+import { plainAddress } from '../base/addresses.ts';
 import type { ConnectionGate } from '../base/connection-gate.ts';
+import type { FairLimit } from '../base/fair-limit.ts';
 import { handleRequest, messageConnection } from '../base/json-rpc.ts';
 import type { Logger } from '../base/log.ts';
 import { ScramServer } from '../base/scram.ts';
@@ -12,7 +14,9 @@ import { agentProtocol, hello, ping, scramFinal, scramFirst } from '../protocol/
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { Parsed } from '../protocol/parse.ts';
+import type { AuditLog } from './audit.ts';
 import { providerError, registerHandlers } from './handlers.ts';
+import type { LoginGuard } from './login-guard.ts';
 import type { HostProvider } from './provider.ts';
 import { Session } from './session.ts';
 import type { AgentTiming } from './timing.ts';
@@ -23,6 +27,8 @@ const maxUntrustedBytes = 16 * 1024;
 const maxMessageBytes = 64 * 1024 * 1024;
 /** Looks at a silent connection before its time is over. */
 const silenceTicks = 4;
+/** Daemons at a time. */
+const maxSessions = 64;
 /** Time for the answer that refuses a connection to leave, ms; then it is destroyed. */
 const farewellMs = 200;
 
@@ -32,6 +38,12 @@ export interface ControlServices {
   readonly credential: ScramCredential;
   readonly binding: ChannelBinding;
   readonly gate: ConnectionGate;
+  readonly guard: LoginGuard;
+  readonly audit: AuditLog;
+  /** Logs what somebody who has proved nothing did; not every line of many. */
+  readonly strangers: (message: string) => void;
+  /** Reads of disks at a time, over all sessions. */
+  readonly reads: FairLimit;
   readonly sessions: Map<string, Session>;
   readonly version: string;
   readonly timing: AgentTiming;
@@ -45,13 +57,18 @@ type State =
   | { readonly phase: 'ready'; readonly session: Session; readonly owner: OwnerId };
 
 /** Serves an upgraded socket; resolves when it is closed and everything it had open is closed too. */
-export async function serveControl(socket: Socket, key: string, services: ControlServices): Promise<void> {
-  await new ControlServer(socket, key, services).run();
+export async function serveControl(
+  socket: Socket,
+  peer: { readonly key: string; readonly address: string },
+  services: ControlServices,
+): Promise<void> {
+  await new ControlServer(socket, peer, services).run();
 }
 
 class ControlServer {
   readonly #socket: Socket;
   readonly #key: string;
+  readonly #address: string;
   readonly #services: ControlServices;
   readonly #rpc: MessageConnection;
   readonly #running = new Set<Promise<unknown>>();
@@ -60,9 +77,14 @@ class ControlServer {
   /** From authentication to the end of the connection, whatever else happens. */
   #session: Session | undefined;
 
-  constructor(socket: Socket, key: string, services: ControlServices) {
+  constructor(
+    socket: Socket,
+    { key, address }: { readonly key: string; readonly address: string },
+    services: ControlServices,
+  ) {
     this.#socket = socket;
     this.#key = key;
+    this.#address = address;
     this.#services = services;
     let received = 0;
     const count = (bytes: Buffer): void => {
@@ -75,7 +97,7 @@ class ControlServer {
   }
 
   async run(): Promise<void> {
-    const { provider, log, sessions } = this.#services;
+    const { provider, log, sessions, audit } = this.#services;
     handleRequest(this.#rpc, scramFirst, ({ message }) => this.#first(message));
     handleRequest(this.#rpc, scramFinal, async ({ message }) => this.#final(message));
     handleRequest(this.#rpc, hello, async (params, signal) => this.#hello(params, signal));
@@ -98,6 +120,7 @@ class ControlServer {
     // A request that was still running may have opened something after all; what it kept was closed by `keepExport` and `keepRestore`,
     // but a commit that failed put its restore back.
     await session.end(provider, log);
+    if (session.user.owner !== undefined) audit.note({ action: 'session-closed', ...session.user, result: 'ok' });
     log.log('info', `the daemon at ${this.#key} is gone; its checkpoints, if any, stay until it comes back`);
   }
 
@@ -153,38 +176,53 @@ class ControlServer {
       this.#state = { phase: 'final', scram };
       return { message: answer };
     } catch (error) {
+      this.#services.guard.odd(this.#address, TidemarkError.from(error));
       this.#hangUpSoon();
       throw error;
     }
   }
 
   async #final(message: string): Promise<{ readonly message: string; readonly sessionId: string }> {
-    const { gate, sessions, log } = this.#services;
+    const { gate, guard, sessions, audit } = this.#services;
     if (this.#state.phase !== 'final') throw this.#outOfTurn();
     const { scram } = this.#state;
     this.#state = { phase: 'proving' };
     try {
+      // Asked again: the connection may be older than the lock-out.
+      guard.check(this.#address);
       const { message: answer, dataKey } = scram.final(message);
       this.#stopCounting();
       gate.pass(this.#key);
-      const session = new Session(dataKey);
+      guard.succeeded(this.#address);
+      if (sessions.size >= maxSessions) throw tooManySessions();
+      const session = new Session(dataKey, { address: plainAddress(this.#address) }, audit);
       sessions.set(session.id, session);
       this.#session = session;
       this.#state = { phase: 'greeting' };
       return { message: answer, sessionId: session.id };
     } catch (error) {
-      log.log('warning', `a daemon at ${this.#key} was refused: ${TidemarkError.from(error).message}`);
-      await gate.penalty(this.#key);
+      await this.#refused(TidemarkError.from(error));
       this.#hangUpSoon();
       throw error;
     }
+  }
+
+  /** Counts a login that failed, and makes it cost time. */
+  async #refused(error: TidemarkError): Promise<void> {
+    const { gate, guard, log } = this.#services;
+    if (error.code === errorCodes.agentBusy)
+      log.log('warning', `a daemon at ${this.#key} was refused: ${error.message}`);
+    if (error.code === errorCodes.agentBusy || error.code === errorCodes.agentLockedOut) return;
+    if (error.code === errorCodes.agentAuthenticationFailed) guard.failed(this.#address);
+    else guard.odd(this.#address, error);
+    await gate.penalty(this.#key);
   }
 
   async #hello(
     { protocol, client, owner }: Parsed<typeof hello.params>,
     signal: AbortSignal,
   ): Promise<Parsed<typeof hello.result>> {
-    const { provider, version, log } = this.#services;
+    const { provider, version, log, audit } = this.#services;
     const session = this.#session;
     if (session === undefined) throw this.#notAuthenticated();
     if (this.#state.phase !== 'greeting') throw this.#outOfTurn();
@@ -199,10 +237,18 @@ class ControlServer {
     try {
       const host = await provider.describe(AbortSignal.any([signal, session.ended]));
       this.#state = { phase: 'ready', session, owner };
+      session.user = { ...session.user, owner };
+      audit.note({ action: 'session-opened', ...session.user, client, result: 'ok' });
       log.log('info', `${JSON.stringify(client)} connected from ${this.#key}`);
       return { protocol: chosen, agentVersion: version, host };
     } catch (error) {
       throw providerError(error, hello.method, log);
     }
   }
+}
+
+function tooManySessions(): TidemarkError {
+  return new TidemarkError(errorCodes.agentBusy, `The agent serves ${maxSessions} daemons at a time.`, {
+    hint: 'Wait until one of them is done. A restart of the agent ends all connections.',
+  });
 }

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 
 import { Mutex } from '../base/concurrency.ts';
+import type { FairLimit } from '../base/fair-limit.ts';
 import { FrameReceiver, violation } from '../base/frames.ts';
 import type { Logger } from '../base/log.ts';
 import { frameType, maxRequestBytes, readRequest, writeRequest } from '../protocol/data.ts';
@@ -13,6 +14,7 @@ import { providerError } from './handlers.ts';
 import type { DiskReader, HostProvider } from './provider.ts';
 import { PayloadMemory } from './payload-memory.ts';
 import { ReadPump } from './read-pump.ts';
+import type { ReadableDisk } from './read-pump.ts';
 import { RestoreWriter } from './restore-writer.ts';
 import { notOpen } from './session.ts';
 import type { Scope, Session } from './session.ts';
@@ -30,6 +32,8 @@ export interface DataServices {
   readonly provider: HostProvider;
   readonly timing: AgentTiming;
   readonly log: Logger;
+  /** Reads of disks at a time, over all sessions. */
+  readonly reads: FairLimit;
 }
 
 /** Serves an upgraded socket until it closes; everything it had open is closed when this resolves. */
@@ -54,6 +58,7 @@ class DataServer {
   readonly #session: Session;
   readonly #provider: HostProvider;
   readonly #log: Logger;
+  readonly #reads: FairLimit;
   readonly #output: FrameOutput;
   readonly #pump: ReadPump;
   readonly #gone = new AbortController();
@@ -64,11 +69,12 @@ class DataServer {
   #disk: OpenDisk | undefined;
   #writer: RestoreWriter | undefined;
 
-  constructor(socket: Socket, session: Session, { provider, timing, log }: DataServices) {
+  constructor(socket: Socket, session: Session, { provider, timing, log, reads }: DataServices) {
     this.#socket = socket;
     this.#session = session;
     this.#provider = provider;
     this.#log = log;
+    this.#reads = reads;
     this.#output = new FrameOutput(socket, timing.quietMs);
     this.#pump = new ReadPump(this.#output);
     socket.setKeepAlive(true, 30_000);
@@ -143,11 +149,22 @@ class DataServer {
       const read = json(payload.toString('utf8'), readRequest, 'The read request');
       const disk = await this.#openDisk(read);
       const signal = AbortSignal.any([this.#gone.signal, disk.scope.signal]);
-      await this.#pump.answer(request, read, disk.reader, signal);
+      await this.#pump.answer(request, read, this.#limited(disk, signal), signal);
       this.#output.message(frameType.end, request);
     } catch (error) {
       this.#fail(request, 'reading a disk', error);
     }
+  }
+
+  /** The disk as this session may read it: in turns with the others, counted. */
+  #limited({ reader, scope }: OpenDisk, signal: AbortSignal): ReadableDisk {
+    return {
+      sizeBytes: reader.sizeBytes,
+      read: async (target, offset) => {
+        await this.#reads.run(this.#session, signal, async () => reader.read(target, offset));
+        scope.bytes += target.length;
+      },
+    };
   }
 
   #fail(request: number, doing: string, error: unknown): void {

@@ -9,7 +9,8 @@ import type { OwnerId } from '../protocol/ids.ts';
 import type { RequestMessage } from '../protocol/message.ts';
 import { jobReporter } from './job-reporter.ts';
 import type { HostProvider, JobContext } from './provider.ts';
-import { notOpen } from './session.ts';
+import { checkRestoreNames } from './restore-names.ts';
+import { notOpen, tooMany } from './session.ts';
 import type { Session } from './session.ts';
 
 /** Requests of one connection that may run at a time. */
@@ -38,7 +39,7 @@ interface Call {
   readonly session: Session;
   readonly owner: OwnerId;
   readonly signal: AbortSignal;
-  job(token: string | undefined): JobContext;
+  readonly job: (token: string | undefined) => JobContext;
 }
 
 /** Registers one request: it runs until `$/cancelRequest` or the end of the session aborts its signal, and its errors are the provider's or `TM2199`. */
@@ -49,9 +50,7 @@ function on<P, R>(
 ): void {
   handleRequest(context.rpc, message, async (params, cancel) => {
     const { session, owner } = context.ready();
-    if (context.running.size >= maxRunning) {
-      throw new TidemarkError(errorCodes.invalidInput, 'Too many requests run at a time on one connection.');
-    }
+    if (context.running.size >= maxRunning) throw tooMany('requests', maxRunning);
     const signal = AbortSignal.any([cancel, session.ended]);
     const call = {
       session,
@@ -89,28 +88,56 @@ export function providerError(error: unknown, doing: string, log: Logger): Tidem
 function registerQueries(context: ControlContext): void {
   const { provider } = context;
   on(context, protocol.listVms, async (_, { signal }) => ({ vms: await provider.listVms(signal) }));
-  on(context, protocol.listCheckpoints, async ({ vmId }, { signal }) => ({
-    checkpoints: await provider.listCheckpoints(vmId, signal),
-  }));
-  on(context, protocol.listReferencePoints, async ({ vmId }, { signal }) => ({
-    referencePoints: await provider.listReferencePoints(vmId, signal),
-  }));
+  on(context, protocol.listCheckpoints, async ({ vmId }, { session, signal }) => {
+    const checkpoints = await provider.listCheckpoints(vmId, signal);
+    session.grants.learn(checkpoints);
+    return { checkpoints };
+  });
+  on(context, protocol.listReferencePoints, async ({ vmId }, { session, signal }) => {
+    const referencePoints = await provider.listReferencePoints(vmId, signal);
+    session.grants.learn(referencePoints);
+    return { referencePoints };
+  });
 }
 
 function registerCheckpoints(context: ControlContext): void {
   const { provider } = context;
-  on(context, protocol.createCheckpoint, async ({ vmId, runId, consistency, job }, call) => ({
-    checkpoint: await provider.createCheckpoint({ vmId, runId, consistency, owner: call.owner }, call.job(job)),
-  }));
-  on(context, protocol.removeCheckpoint, async ({ checkpointId, job }, call) => {
-    await provider.removeCheckpoint(checkpointId, call.job(job));
+  on(context, protocol.createCheckpoint, async ({ vmId, runId, consistency, job }, { session, owner, job: jobOf }) => {
+    const checkpoint = await session.audited(
+      'checkpoint-created',
+      { vm: vmId, run: runId },
+      async () => provider.createCheckpoint({ vmId, runId, consistency, owner }, jobOf(job)),
+      ({ id, consistency: got }) => ({ checkpoint: id, consistency: got }),
+    );
+    session.grants.learn([checkpoint]);
+    return { checkpoint };
+  });
+  on(context, protocol.removeCheckpoint, async ({ checkpointId, job }, { session, owner, signal, job: jobOf }) => {
+    await session.auditedOn('checkpoint-removed', { checkpoint: checkpointId }, async (about) => {
+      about.vm = await session.grants.checkpoint(checkpointId, owner, provider, signal);
+      await provider.removeCheckpoint(checkpointId, jobOf(job));
+    });
     return {};
   });
-  on(context, protocol.convertCheckpoint, async ({ checkpointId, job }, call) => ({
-    referencePoint: await provider.convertCheckpoint(checkpointId, call.job(job)),
-  }));
-  on(context, protocol.removeReferencePoint, async ({ referencePointId, trackingIds, job }, call) => {
-    await provider.removeReferencePoint(referencePointId, trackingIds, call.job(job));
+  on(context, protocol.convertCheckpoint, async ({ checkpointId, job }, { session, owner, signal, job: jobOf }) => {
+    const referencePoint = await session.auditedOn(
+      'checkpoint-converted',
+      { checkpoint: checkpointId },
+      async (about) => {
+        about.vm = await session.grants.checkpoint(checkpointId, owner, provider, signal);
+        return provider.convertCheckpoint(checkpointId, jobOf(job));
+      },
+      ({ id }) => ({ referencePoint: id }),
+    );
+    session.grants.learn([referencePoint]);
+    return { referencePoint };
+  });
+  on(context, protocol.removeReferencePoint, async (params, { session, owner, signal, job: jobOf }) => {
+    const { referencePointId, trackingIds, job } = params;
+    await session.auditedOn('reference-point-removed', { referencePoint: referencePointId }, async (about) => {
+      about.vm = await session.grants.referencePoint(referencePointId, owner, provider, signal);
+      await provider.removeReferencePoint(referencePointId, trackingIds, jobOf(job));
+    });
     return {};
   });
 }
@@ -118,11 +145,20 @@ function registerCheckpoints(context: ControlContext): void {
 function registerExports(context: ControlContext): void {
   const { provider } = context;
   on(context, protocol.openExport, async ({ checkpointId, excludeDisks, job }, call) => {
-    const { id, disks, configuration, warnings } = await provider.openExport(
-      { checkpointId, excludeDisks },
-      call.job(job),
+    const { session, owner, signal } = call;
+    const opened = await session.auditedOn(
+      'export-opened',
+      { checkpoint: checkpointId },
+      async (about) => {
+        const vm = await session.grants.checkpoint(checkpointId, owner, provider, signal);
+        about.vm = vm;
+        return session.openExport(vm, provider, async () =>
+          provider.openExport({ checkpointId, excludeDisks }, call.job(job)),
+        );
+      },
+      ({ id, disks }) => ({ export: id, disks: disks.length }),
     );
-    await call.session.keepExport(id, provider);
+    const { id, disks, configuration, warnings } = opened;
     return { exportId: id, disks, configuration, warnings };
   });
   on(context, protocol.closeExport, async ({ exportId }, { session }) => {
@@ -149,8 +185,17 @@ function registerExports(context: ControlContext): void {
 function registerRestores(context: ControlContext): void {
   const { provider } = context;
   on(context, protocol.beginRestore, async (definition, { session, signal }) => {
-    const sessionId = await provider.beginRestore(definition, signal);
-    await session.keepRestore(sessionId, provider);
+    const { name, disks } = definition;
+    const sizeBytes = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
+    const sessionId = await session.audited(
+      'restore-begun',
+      { vmName: name, disks: disks.length, sizeBytes },
+      async () => {
+        checkRestoreNames(definition);
+        return session.beginRestore(name, provider, async () => provider.beginRestore(definition, signal));
+      },
+      (restore) => ({ restore }),
+    );
     return { sessionId };
   });
   on(context, protocol.commitRestore, async ({ sessionId, job }, call) => {
@@ -163,7 +208,13 @@ function registerRestores(context: ControlContext): void {
     // Nobody may open a disk while the restore is being completed; when that fails it can still be aborted.
     restores.delete(sessionId);
     try {
-      return { vmId: await provider.commitRestore(sessionId, call.job(job)) };
+      const vmId = await call.session.audited(
+        'restore-committed',
+        { restore: sessionId, vmName: scope.vm, bytesWritten: scope.bytes, ms: scope.ageMs },
+        async () => provider.commitRestore(sessionId, call.job(job)),
+        (vm) => ({ vm }),
+      );
+      return { vmId };
     } catch (error) {
       restores.set(sessionId, scope);
       throw error;

@@ -6,7 +6,7 @@ import { createServer as createHttpsServer } from 'node:https';
 import { isIPv6, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-import { endPointBinding } from '../base/channel-binding.ts';
+import { certificateSha256, endPointBinding } from '../base/channel-binding.ts';
 import { connectionKey } from '../base/connection-gate.ts';
 import type { ChannelBinding } from '../base/scram.ts';
 import { controlPath, controlUpgrade, dataPath, dataUpgrade } from '../protocol/agent.ts';
@@ -15,13 +15,7 @@ import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import { serveControl } from './control.ts';
 import type { ControlServices } from './control.ts';
 import { serveData } from './data-server.ts';
-
-/** Where to listen. */
-export interface ListenAddress {
-  readonly tls: boolean;
-  readonly host: string;
-  readonly port: number;
-}
+import type { ListenAddress } from './listen-address.ts';
 
 /** PEM texts of the agent's certificate (its own one first) and key. */
 export interface AgentTls {
@@ -40,17 +34,23 @@ const httpLimits: ServerOptions = { maxHeaderSize: 8192, headersTimeout: 10_000,
 
 /** The binding of connections to this certificate. Throws `TM1003` when the PEM holds none. */
 export function bindingOf(tls: AgentTls | undefined): ChannelBinding {
-  if (tls === undefined) return { type: 'none' };
-  let certificate: X509Certificate;
+  return tls === undefined ? { type: 'none' } : endPointBinding(certificateOf(tls));
+}
+
+/** SHA-256 of the certificate, as daemons show it. Throws `TM1003` when the PEM holds none. */
+export function fingerprintOf(tls: AgentTls): string {
+  return certificateSha256(certificateOf(tls));
+}
+
+function certificateOf({ cert }: AgentTls): Buffer {
   try {
-    certificate = new X509Certificate(tls.cert);
+    return new X509Certificate(cert).raw;
   } catch (error) {
     throw new TidemarkError(errorCodes.invalidFile, 'The TLS certificate cannot be read.', {
       hint: 'Give a file with a certificate in PEM form.',
       cause: error,
     });
   }
-  return endPointBinding(certificate.raw);
 }
 
 /** Listens. Throws `TM1003` for a bad certificate or key, `TM1002` when the address cannot be listened on. */
@@ -146,8 +146,8 @@ async function startListening(server: Server, { host, port }: ListenAddress): Pr
 }
 
 /** Answers and ends, without waiting for the other side to end too. */
-function hangUp(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+function hangUp(socket: Duplex, status: string, header = ''): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n${header}Content-Length: 0\r\n\r\n`, () => socket.destroy());
 }
 
 function switchProtocols(socket: Duplex, head: Buffer, protocol: string, extra = ''): void {
@@ -164,18 +164,36 @@ async function upgrade(
   if (!(socket instanceof Socket)) throw new TypeError('not a socket');
   const key = connectionKey(socket);
   const protocol = request.headers.upgrade?.toLowerCase();
-  if (key === undefined) {
+  const address = socket.remoteAddress;
+  if (key === undefined || address === undefined) {
     socket.destroy();
   } else if (request.method !== 'GET') {
     hangUp(socket, '404 Not Found');
   } else if (request.url === controlPath && protocol === controlUpgrade) {
-    switchProtocols(socket, head, controlUpgrade);
-    await serveControl(socket, key, services);
+    await upgradeControl(socket, head, { key, address }, services);
   } else if (request.url === dataPath && protocol === dataUpgrade) {
     await upgradeData(request, socket, head, key, services);
   } else {
     hangUp(socket, '404 Not Found');
   }
+}
+
+async function upgradeControl(
+  socket: Socket,
+  head: Buffer,
+  peer: { readonly key: string; readonly address: string },
+  services: ControlServices,
+): Promise<void> {
+  try {
+    services.guard.check(peer.address);
+  } catch (error) {
+    if (!TidemarkError.is(error, errorCodes.agentLockedOut)) throw error;
+    const seconds = Math.ceil(services.guard.lockedMs(peer.address) / 1000);
+    hangUp(socket, '429 Too Many Requests', `Retry-After: ${seconds}\r\n`);
+    return;
+  }
+  switchProtocols(socket, head, controlUpgrade);
+  await serveControl(socket, peer, services);
 }
 
 async function upgradeData(
@@ -192,7 +210,7 @@ async function upgradeData(
   const session = services.sessions.get(text(sessionHeader));
   const proof = session?.admit(text(nonceHeader), text(proofHeader));
   if (session === undefined || proof === undefined) {
-    services.log.log('warning', `a data connection from ${key} was refused`);
+    services.strangers(`a data connection from ${key} was refused`);
     hangUp(socket, '401 Unauthorized');
     return;
   }

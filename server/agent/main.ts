@@ -1,34 +1,61 @@
 /** The agent's composition root: chooses the provider and serves it. */
-import { ConnectionGate } from '../base/connection-gate.ts';
+import { ConnectionGate, systemGateClock } from '../base/connection-gate.ts';
+import { FairLimit } from '../base/fair-limit.ts';
+import { LineBudget } from '../base/line-budget.ts';
 import type { Logger } from '../base/log.ts';
 import { scramCredential } from '../base/scram.ts';
-import type { ChannelBinding } from '../base/scram.ts';
+import type { ChannelBinding, ScramCredential } from '../base/scram.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
-import { bindingOf, listen } from './http-server.ts';
-import type { AgentTls, ListenAddress } from './http-server.ts';
+import { noAudit } from './audit.ts';
+import type { AuditLog } from './audit.ts';
+import type { ControlServices } from './control.ts';
+import { bindingOf, fingerprintOf, listen } from './http-server.ts';
+import type { AgentTls } from './http-server.ts';
+import { parseListen } from './listen-address.ts';
+import type { ListenAddress } from './listen-address.ts';
+import { LoginGuard, lockOutPolicy } from './login-guard.ts';
+import type { LockOutPolicy } from './login-guard.ts';
 import type { HostProvider } from './provider.ts';
 import type { Session } from './session.ts';
 import { agentTiming } from './timing.ts';
 import type { AgentTiming } from './timing.ts';
 
-/** Where agents listen unless told otherwise. */
-export const defaultAgentPort = 8440;
+/** Reads of disks at a time, over all daemons, unless told otherwise. */
+export const defaultThreads = 4;
+
+/** Lines about those who have proved nothing, in the log and the audit log together: some 100 KiB an hour at most. */
+const strangersLines = 250;
+const strangersPeriodMs = 3_600_000;
 
 /** A provider chosen by name, as on the command line. */
-export type ProviderChoice = { readonly kind: 'simulated'; readonly root: string } | { readonly kind: 'hyperv' };
+export type ProviderChoice =
+  | { readonly kind: 'simulated'; readonly root: string }
+  | {
+      readonly kind: 'hyperv';
+      /** What the provider must remember lies here. */
+      readonly stateDirectory: string;
+      /** Where disks of restored VMs go; undefined for Hyper-V's own default. */
+      readonly restoreDirectory?: string | undefined;
+    };
 
 /** What to serve, where, and under which password. */
 export interface ServeAgentOptions {
   readonly provider: HostProvider | ProviderChoice;
   /** `http://address:port` or `https://address:port`; port 0 takes a free one. */
   readonly listen: string;
-  readonly password: string;
+  /** The password itself, or what SCRAM keeps of it. */
+  readonly password: string | ScramCredential;
   /** PEM texts; needed for https, refused for http. */
   readonly tls?: AgentTls | undefined;
+  /** Reads of disks that run at a time, over all daemons; default `defaultThreads`. */
+  readonly threads?: number | undefined;
+  readonly audit?: AuditLog | undefined;
   /** Text the agent gives as its version. */
   readonly version?: string;
   /** What differs from `agentTiming`, for tests. */
   readonly timing?: Partial<AgentTiming>;
+  /** What differs from `lockOutPolicy`, for tests. */
+  readonly lockOut?: Partial<LockOutPolicy>;
   readonly log: Logger;
   /** Stops the agent when aborted. */
   readonly signal: AbortSignal;
@@ -76,18 +103,26 @@ async function serveProvider(
 ): Promise<RunningAgent> {
   const { log, signal, tls, version = '0.1.0' } = options;
   for (const line of await provider.recover(signal)) log.log('info', `recovered: ${line}`);
-  const credential = await scramCredential(options.password);
+  const { password } = options;
+  const credential = typeof password === 'string' ? await scramCredential(password) : password;
   const timing = { ...agentTiming, ...options.timing };
-  const gate = new ConnectionGate((message) => log.log('warning', message), timing);
   const sessions = new Map<string, Session>();
-  const endpoint = await listen(address, tls, { provider, credential, binding, gate, sessions, version, timing, log });
+  const audit = options.audit ?? noAudit;
+  const reads = new FairLimit(options.threads ?? defaultThreads);
+  const doors = watchDoors(options, timing, audit);
+  const services = { provider, credential, binding, ...doors, sessions, version, timing, log, audit, reads };
+  const endpoint = await listen(address, tls, services);
   log.log('info', `serving a ${provider.kind} host on ${endpoint.url}`);
+  if (tls !== undefined) log.log('info', `SHA-256 of the certificate: ${fingerprintOf(tls)}`);
+  audit.note({ action: 'agent-started', result: 'ok', version, url: endpoint.url });
   if (!address.tls) log.log('warning', 'plain http: passwords are never sent, but data and commands are not encrypted');
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     closing ??= (async () => {
       signal.removeEventListener('abort', onAbort);
       await endpoint.close();
+      doors.guard.close();
+      audit.note({ action: 'agent-stopped', result: 'ok' });
       await dispose();
     })();
     return closing;
@@ -100,6 +135,22 @@ async function serveProvider(
   return { url: endpoint.url, close };
 }
 
+/** What watches over those who have not proved the password; all of it that is logged shares one budget. */
+function watchDoors(
+  { log, lockOut }: ServeAgentOptions,
+  timing: AgentTiming,
+  audit: AuditLog,
+): Pick<ControlServices, 'gate' | 'guard' | 'strangers'> {
+  const { now } = timing.clock ?? systemGateClock;
+  const budget = new LineBudget(strangersLines, strangersPeriodMs, now);
+  const strangers = (message: string): void =>
+    budget.spend((leftOut) => {
+      log.log('warning', leftOut === 0 ? message : `${message} (${leftOut} lines about other strangers left out)`);
+    });
+  const guard = new LoginGuard({ policy: { ...lockOutPolicy, ...lockOut }, now, log, audit, budget });
+  return { gate: new ConnectionGate(strangers, timing), guard, strangers };
+}
+
 async function createProvider(choice: ProviderChoice): Promise<HostProvider> {
   if (choice.kind === 'hyperv') {
     throw usage(
@@ -109,21 +160,6 @@ async function createProvider(choice: ProviderChoice): Promise<HostProvider> {
   }
   const { createSimulatedProvider } = await import('./simulated/index.ts');
   return createSimulatedProvider(choice.root);
-}
-
-function parseListen(text: string): ListenAddress {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const tls = url?.protocol === 'https:';
-  if (url === undefined || (!tls && url.protocol !== 'http:') || url.pathname !== '/' || url.username !== '') {
-    throw usage(
-      `"${text}" is not an address to listen on.`,
-      `Give it as https://0.0.0.0:${defaultAgentPort} or http://127.0.0.1:${defaultAgentPort}.`,
-    );
-  }
-  // `URL` drops a port that is the scheme's own, and an absent one is ours.
-  const explicit = /^https?:\/\/(?:\[[^\]]*\]|[^:/?#[\]]*):(\d+)/i.exec(text.trim())?.[1];
-  const port = explicit === undefined ? defaultAgentPort : Number(explicit);
-  return { tls, host: url.hostname.replace(/^\[|\]$/g, ''), port };
 }
 
 function usage(message: string, hint: string): TidemarkError {

@@ -27,6 +27,9 @@ function isZero(chunk: Buffer): boolean {
   return chunk[0] === 0 && chunk.equals(chunk.length === zeros.length ? zeros : zeros.subarray(0, chunk.length));
 }
 
+/** What is read from. */
+export type ReadableDisk = Pick<DiskReader, 'sizeBytes' | 'read'>;
+
 /** A piece of the disk as it is sent. */
 interface Prepared {
   readonly buffers: readonly Buffer[];
@@ -76,7 +79,7 @@ export class ReadPump {
   }
 
   /** Sends everything a read asks for, without the `end`. Nothing reads from the disk any more when it returns or throws. */
-  async answer(request: number, read: ReadRequest, disk: DiskReader, signal: AbortSignal): Promise<void> {
+  async answer(request: number, read: ReadRequest, disk: ReadableDisk, signal: AbortSignal): Promise<void> {
     checkRanges(read, disk.sizeBytes);
     const pieceBytes = read.chunkBytes * Math.max(1, Math.floor(pieceTargetBytes / read.chunkBytes));
     // A pool that is replaced may still have buffers in the socket; they end with it.
@@ -128,7 +131,7 @@ export class ReadPump {
   async #prepare(
     request: number,
     { chunkBytes, compress }: ReadRequest,
-    disk: DiskReader,
+    disk: ReadableDisk,
     { offset, length }: Piece,
     buffer: Buffer,
   ): Promise<Prepared> {

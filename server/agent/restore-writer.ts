@@ -43,6 +43,7 @@ export class RestoreWriter {
       throw violation('a chunk to write that is not raw');
     }
     await this.#disk.write(payload, header.offset);
+    if (this.#scope !== undefined) this.#scope.bytes += payload.length;
   }
 
   /** Makes all of it durable and closes the disk. */

@@ -5,13 +5,19 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from '../base/log.ts';
 import { dataProofPrefix } from '../protocol/data.ts';
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
-import type { ExportId, RestoreSessionId } from '../protocol/ids.ts';
+import type { ExportId, OwnerId, RestoreSessionId } from '../protocol/ids.ts';
+import type { AuditAction, AuditDetails, AuditLog } from './audit.ts';
+import { Grants } from './grants.ts';
 import type { HostProvider } from './provider.ts';
 
 /** Data connections one session may ever open; nonces are remembered for all of them. */
 const maxNonces = 262_144;
 /** Data connections of one session at a time: several runs with all their threads. */
 const maxConnections = 256;
+/** Exports of one session at a time: far more than the runs of one daemon on one host. */
+const maxExports = 64;
+/** Restores of one session at a time. */
+const maxRestores = 16;
 
 /** Something that data connections use (an export, a restore) and that must not be closed under them. */
 export class Scope {
@@ -21,6 +27,21 @@ export class Scope {
   /** Aborted when the scope closes: users stop and release. */
   get signal(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  /** Bytes read or written by its users. */
+  bytes = 0;
+  /** The VM it is about (its id, for a restore its name), for the audit log. */
+  readonly vm: string | undefined;
+  readonly #opened = performance.now();
+
+  constructor(vm?: string) {
+    this.vm = vm;
+  }
+
+  /** Since it was opened, ms. */
+  get ageMs(): number {
+    return Math.round(performance.now() - this.#opened);
   }
 
   get busy(): boolean {
@@ -51,6 +72,19 @@ export function notOpen(what: 'export' | 'restore', id: string): TidemarkError {
   });
 }
 
+/** The error of a daemon that asks for more than one may have at a time. */
+export function tooMany(what: string, limit: number): TidemarkError {
+  return new TidemarkError(errorCodes.agentBusy, `The agent keeps at most ${limit} ${what} of one daemon at a time.`, {
+    hint: 'Let some of them end first.',
+  });
+}
+
+/** Who uses a session, for the audit log. */
+export interface SessionUser {
+  readonly address: string;
+  readonly owner?: OwnerId;
+}
+
 /** One authenticated daemon. */
 export class Session {
   readonly id = randomBytes(16).toString('hex');
@@ -58,12 +92,20 @@ export class Session {
   readonly restores = new Map<RestoreSessionId, Scope>();
   /** Sockets of data connections. */
   readonly connections = new Set<Duplex>();
+  /** Checkpoints this session was told about. */
+  readonly grants = new Grants();
+  user: SessionUser;
+  readonly #audit: AuditLog;
   readonly #dataKey: Buffer;
   readonly #nonces = new Set<string>();
   readonly #ended = new AbortController();
+  /** Exports and restores that are being opened. */
+  #opening = { export: 0, restore: 0 };
 
-  constructor(dataKey: Buffer) {
+  constructor(dataKey: Buffer, user: SessionUser, audit: AuditLog) {
     this.#dataKey = dataKey;
+    this.user = user;
+    this.#audit = audit;
   }
 
   /** Aborted when the session is over. */
@@ -87,10 +129,18 @@ export class Session {
       .digest();
   }
 
-  /** Takes note of an export that was opened; closes it at once when the session ended meanwhile. */
-  async keepExport(id: ExportId, provider: HostProvider): Promise<void> {
-    this.exports.set(id, new Scope());
-    if (this.#ended.signal.aborted) await this.closeExport(id, provider);
+  /** Opens an export as long as there are not too many; closes it at once when the session ended meanwhile. Throws `TM2008`, and what `open` throws. */
+  async openExport<T extends { readonly id: ExportId }>(
+    vm: string | undefined,
+    provider: HostProvider,
+    open: () => Promise<T>,
+  ): Promise<T> {
+    return this.#counted('export', this.exports, maxExports, async () => {
+      const opened = await open();
+      this.exports.set(opened.id, new Scope(vm));
+      if (this.#ended.signal.aborted) await this.closeExport(opened.id, provider);
+      return opened;
+    });
   }
 
   /** Ends the reads of an export, then closes it. */
@@ -98,14 +148,29 @@ export class Session {
     const scope = this.exports.get(id);
     if (scope === undefined) throw notOpen('export', id);
     this.exports.delete(id);
-    await scope.close(notOpen('export', id));
-    await provider.closeExport(id);
+    await this.audited(
+      'export-closed',
+      { export: id, vm: scope.vm },
+      async () => {
+        await scope.close(notOpen('export', id));
+        await provider.closeExport(id);
+      },
+      () => ({ bytesRead: scope.bytes, ms: scope.ageMs }),
+    );
   }
 
-  /** Takes note of a restore that began; aborts it at once when the session ended meanwhile. */
-  async keepRestore(id: RestoreSessionId, provider: HostProvider): Promise<void> {
-    this.restores.set(id, new Scope());
-    if (this.#ended.signal.aborted) await this.abortRestore(id, provider);
+  /** Begins a restore as long as there are not too many; aborts it at once when the session ended meanwhile. Throws `TM2008`, and what `begin` throws. */
+  async beginRestore(
+    vm: string,
+    provider: HostProvider,
+    begin: () => Promise<RestoreSessionId>,
+  ): Promise<RestoreSessionId> {
+    return this.#counted('restore', this.restores, maxRestores, async () => {
+      const id = await begin();
+      this.restores.set(id, new Scope(vm));
+      if (this.#ended.signal.aborted) await this.abortRestore(id, provider);
+      return id;
+    });
   }
 
   /** Ends the writes of a restore, then removes what it made. */
@@ -113,8 +178,15 @@ export class Session {
     const scope = this.restores.get(id);
     if (scope === undefined) throw notOpen('restore', id);
     this.restores.delete(id);
-    await scope.close(notOpen('restore', id));
-    await provider.abortRestore(id);
+    await this.audited(
+      'restore-aborted',
+      { restore: id, vmName: scope.vm },
+      async () => {
+        await scope.close(notOpen('restore', id));
+        await provider.abortRestore(id);
+      },
+      () => ({ bytesWritten: scope.bytes, ms: scope.ageMs }),
+    );
   }
 
   /** Ends everything. Checkpoints stay: whether they are still of use only the daemon knows, and it cleans up when it comes back. */
@@ -133,6 +205,49 @@ export class Session {
     ];
     for (const outcome of await Promise.allSettled(closing)) {
       if (outcome.status === 'rejected') log.log('error', 'cleaning up after a session failed', outcome.reason);
+    }
+  }
+
+  /** Runs `work` and puts how it ended into the audit log, with who asked for it. */
+  async audited<T>(
+    action: AuditAction,
+    about: AuditDetails,
+    work: () => Promise<T>,
+    details?: (result: T) => AuditDetails,
+  ): Promise<T> {
+    return this.auditedOn(action, about, work, details);
+  }
+
+  /** As `audited`, for what is found out about its object only on the way. */
+  async auditedOn<T>(
+    action: AuditAction,
+    known: AuditDetails,
+    work: (about: { vm?: string | undefined }) => Promise<T>,
+    details: (result: T) => AuditDetails = () => ({}),
+  ): Promise<T> {
+    const about: { vm?: string | undefined } = {};
+    try {
+      const result = await work(about);
+      this.#audit.note({ action, ...this.user, ...known, ...about, ...details(result), result: 'ok' });
+      return result;
+    } catch (error) {
+      this.#audit.note({ action, ...this.user, ...known, ...about, result: TidemarkError.from(error).code });
+      throw error;
+    }
+  }
+
+  async #counted<T>(
+    what: 'export' | 'restore',
+    open: ReadonlyMap<unknown, Scope>,
+    limit: number,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    if (open.size + this.#opening[what] >= limit) throw tooMany(`${what}s`, limit);
+    this.#opening[what] += 1;
+    try {
+      return await work();
+    } finally {
+      this.#opening[what] -= 1;
     }
   }
 }

@@ -1,3 +1,5 @@
+import type { GateClock } from '../base/connection-gate.ts';
+
 /** How long an agent waits for daemons. Tests wait less. */
 export interface AgentTiming {
   /** A connection must have proved that it knows the password within this, ms. */
@@ -8,6 +10,8 @@ export interface AgentTiming {
   readonly quietMs: number;
   /** What the first wrong password costs, ms; doubled with each further one, up to eight times as much. */
   readonly penaltyMs: number;
+  /** The clock of what is said to those who guess; the machine's own unless a test gives another. */
+  readonly clock?: GateClock | undefined;
 }
 
 /** The times that docs/protocol.md states. */

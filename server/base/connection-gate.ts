@@ -8,12 +8,27 @@ const maxWaitingPerAddress = 32;
 const maxPenaltyDoublings = 3;
 const forgetMs = 60_000;
 
+/** Time as the gate sees it; tests have their own. */
+export interface GateClock {
+  /** Milliseconds; only differences mean something. */
+  readonly now: () => number;
+  /** Resolves after `ms` milliseconds, rejects when `signal` aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** The machine's own clock, which never goes back. */
+export const systemGateClock: GateClock = {
+  now: () => performance.now(),
+  sleep: async (ms, signal) => sleep(ms, undefined, { signal }),
+};
+
 /** How long an endpoint waits for those who have not authenticated. */
 export interface GateTiming {
   /** A connection must have proved that it knows the password within this, ms. */
   readonly authenticationMs: number;
   /** What the first wrong password costs, ms; doubled with each further one, up to eight times as much. */
   readonly penaltyMs: number;
+  readonly clock?: GateClock | undefined;
 }
 
 interface Place {
@@ -34,15 +49,17 @@ export class ConnectionGate {
   readonly #places = new Map<string, Place>();
   readonly #log: (message: string) => void;
   readonly #timing: GateTiming;
+  readonly #clock: GateClock;
   /** Addresses from which somebody has proved the password: strangers cannot take the last places from them. */
   readonly #known = new Set<string>();
   readonly #stopped = new AbortController();
   #failures = 0;
-  #lastFailure = 0;
+  #lastFailure = Number.NEGATIVE_INFINITY;
 
   constructor(log: (message: string) => void, timing: GateTiming) {
     this.#log = log;
     this.#timing = timing;
+    this.#clock = timing.clock ?? systemGateClock;
   }
 
   /** Gives a new connection a place and some seconds, or destroys it when there are too many. */
@@ -81,14 +98,14 @@ export class ConnectionGate {
    * so that hanging up early does not buy a faster next guess. A right password never waits.
    */
   async penalty(key: string): Promise<void> {
-    const now = Date.now();
+    const now = this.#clock.now();
     this.#failures = now - this.#lastFailure > forgetMs ? 1 : this.#failures + 1;
     this.#lastFailure = now;
     const waitMs = this.#timing.penaltyMs * 2 ** Math.min(this.#failures - 1, maxPenaltyDoublings);
     const place = this.#places.get(key);
     if (place !== undefined) place.held = true;
     try {
-      await sleep(waitMs, undefined, { signal: this.#stopped.signal });
+      await this.#clock.sleep(waitMs, this.#stopped.signal);
     } finally {
       if (place !== undefined) this.#free(key, place);
     }

@@ -37,7 +37,6 @@ export const errorCodes = {
   vmExists: 'TM2114',
   hostDiskFull: 'TM2115',
   restoreSessionNotFound: 'TM2116',
-  ownedByAnother: 'TM2117',
   agentFailed: 'TM2199',
   // TM22xx: Hyper-V itself
   hypervUnavailable: 'TM2201',

@@ -6,6 +6,7 @@ import { createHash, generateKeyPairSync, randomBytes, sign, X509Certificate } f
 import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 
+import { ipv6Bytes } from '../../base/addresses.ts';
 import { certificateSha256 } from '../../base/channel-binding.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import * as der from './der.ts';
@@ -109,13 +110,4 @@ function alternativeName(name: string): Buffer {
   const version = isIP(name);
   if (version === 0) return der.implicit(2, Buffer.from(name, 'ascii'));
   return der.implicit(7, version === 4 ? Buffer.from(name.split('.').map(Number)) : ipv6Bytes(name));
-}
-
-function ipv6Bytes(address: string): Buffer {
-  // `URL` writes an embedded IPv4 address, and every other form, as groups of hex digits.
-  const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
-  const groups = (text: string | undefined): string[] => (text === undefined || text === '' ? [] : text.split(':'));
-  const [left, right] = [groups(head), groups(tail)];
-  const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0');
-  return Buffer.from([...left, ...zeros, ...right].map((group) => group.padStart(4, '0')).join(''), 'hex');
 }

@@ -1,4 +1,5 @@
 /** The head of an HTTP/1.1 answer to an upgrade request (RFC 9110 section 7.8), read strictly and bounded. */
+import { lockedOut } from '../../base/locked-out.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 
 /** An agent's answer is a few hundred bytes. */
@@ -31,7 +32,7 @@ export class ResponseHead {
     return this.#complete;
   }
 
-  /** Takes bytes; gives what follows the head once it is complete. Throws `TM2004` with the bare reason when it is not HTTP, too long, or no `101`. */
+  /** Takes bytes; gives what follows the head once it is complete. Throws `TM2004` with the bare reason when it is not HTTP, too long, or no `101`, and `TM2007` when the agent refuses this address for now. */
   push(bytes: Buffer): Buffer | undefined {
     this.#bytes = Buffer.concat([this.#bytes, bytes]);
     const end = this.#bytes.subarray(0, maxHeadBytes).indexOf('\r\n\r\n');
@@ -51,6 +52,7 @@ export class ResponseHead {
     const code = /^HTTP\/1\.1 (\d{3})(?: |$)/.exec(status)?.[1];
     if (code === undefined) throw refuse('its answer is not HTTP');
     this.#status = Number(code);
+    if (code === '429') throw lockedOut(retryAfterMs(lines));
     if (code !== '101') throw refuse(`it answered with HTTP status ${code}`);
     for (const line of lines) {
       const match = /^([!-9;-~]+):[ \t]*(.*?)[ \t]*$/.exec(line);
@@ -59,6 +61,14 @@ export class ResponseHead {
     }
     if (this.headers.get('upgrade')?.toLowerCase() !== this.#upgrade) throw refuse('it switched to another protocol');
   }
+}
+
+/** `Retry-After` in seconds (RFC 9110 section 10.2.3); a minute when it is missing or absurd. */
+function retryAfterMs(lines: readonly string[]): number {
+  const seconds = lines
+    .map((line) => /^retry-after:[ \t]*(\d{1,6})[ \t]*$/i.exec(line)?.[1])
+    .find((found) => found !== undefined);
+  return seconds === undefined ? 60_000 : Number(seconds) * 1000;
 }
 
 function couldBeHttp(bytes: Buffer): boolean {
