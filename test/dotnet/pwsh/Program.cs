@@ -20,7 +20,7 @@ internal static class Program
                 SyntaxReport.Write(arguments[1..], Console.OpenStandardOutput());
                 return 0;
             }
-            return new CommandShell(ShellOptions.Parse(arguments), Quirks.FromEnvironment()).Run();
+            return new CommandShell(ShellOptions.Parse(arguments), Quirks.Current).Run();
         }
         catch (ArgumentException error)
         {

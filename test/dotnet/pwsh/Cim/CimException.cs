@@ -26,19 +26,21 @@ public sealed class CimException : infrastructure::Microsoft.Management.Infrastr
     /// <summary><c>CIMStatusCode</c>: the same numbers as <c>NativeErrorCode</c>.</summary>
     public new uint StatusCode => (uint)NativeErrorCode;
 
-    /// <summary>The details as an object of the class <c>MSFT_WmiError</c>.</summary>
-    public new CimErrorData ErrorData => new(hresult, Message, MessageId, StatusCode);
-}
-
-/// <summary>The properties of <c>MSFT_WmiError</c> that scripts read.</summary>
-public sealed class CimErrorData(uint code, string message, string messageId, uint status)
-{
-    /// <summary>The HRESULT.</summary>
-    public uint error_Code { get; } = code;
-
-    public string Message { get; } = message;
-
-    public string MessageID { get; } = messageId;
-
-    public uint CIMStatusCode { get; } = status;
+    /// <summary>The details as an instance of <c>MSFT_WmiError</c>.</summary>
+    public new CimInstance ErrorData
+    {
+        get
+        {
+            ClassSchema schema = CimHost.WindowsSchema(new HashSet<string>()).Get("MSFT_WmiError");
+            Dictionary<string, object?> values = new()
+            {
+                ["CIMStatusCode"] = StatusCode,
+                ["Message"] = Message,
+                ["MessageID"] = MessageId,
+                ["error_Code"] = hresult,
+            };
+            CimClass cimClass = new(schema, new CimSystemProperties(schema.Name, "root/cimv2", ""));
+            return new CimInstance(cimClass, schema.Properties.Values.Select(property => new CimProperty(schema.Name, property, values[property.Name])));
+        }
+    }
 }

@@ -3,6 +3,7 @@ extern alias infrastructure;
 using System.Management.Automation;
 using System.Reflection;
 using infrastructure::Microsoft.Management.Infrastructure;
+using Tidemark.TestHost.Shell;
 using Failure = Microsoft.Management.Infrastructure.CimException;
 
 namespace Tidemark.TestHost.Cim;
@@ -19,6 +20,8 @@ public static class CimFailure
     public const uint InvalidClass = 0x80041010;
     public const uint InvalidQuery = 0x80041017;
     public const uint MethodNotFound = 0x80041055;
+    public const uint RpcUnavailable = 0x800706BA;
+    public const uint RpcFailed = 0x800706BE;
 
     private static readonly Dictionary<uint, NativeErrorCode> Codes = new()
     {
@@ -32,9 +35,28 @@ public static class CimFailure
         [MethodNotFound] = NativeErrorCode.MethodNotFound,
     };
 
+    /// <summary>What a German Windows says: no English word is left.</summary>
+    private static readonly Dictionary<uint, string> German = new()
+    {
+        [Failed] = "Allgemeiner Fehler",
+        [NotFound] = "Nicht gefunden",
+        [AccessDenied] = "Zugriff verweigert",
+        [TypeMismatch] = "Typkonflikt",
+        [InvalidParameter] = "Ungültiger Parameter",
+        [InvalidNamespace] = "Ungültiger Namespace",
+        [InvalidClass] = "Ungültige Klasse",
+        [InvalidQuery] = "Ungültige Abfrage",
+        [MethodNotFound] = "Die Methode wurde nicht gefunden",
+        [RpcUnavailable] = "Der RPC-Server ist nicht verfügbar.",
+        [RpcFailed] = "Der Remoteprozeduraufruf ist fehlgeschlagen.",
+    };
+
     /// <summary>The exception for an HRESULT; <paramref name="code"/> only where the host itself names another native code.</summary>
     public static Failure Create(uint hresult, string message, NativeErrorCode? code = null) =>
-        new(message, hresult, code ?? Codes.GetValueOrDefault(hresult, NativeErrorCode.Failed));
+        new(
+            Quirks.Current.German ? German.GetValueOrDefault(hresult, message) : message,
+            hresult,
+            code ?? Codes.GetValueOrDefault(hresult, NativeErrorCode.Failed));
 
     /// <summary>The error record that a CIM cmdlet writes for an exception: its id begins with the HRESULT.</summary>
     public static ErrorRecord Record(Failure failure, object? target) =>

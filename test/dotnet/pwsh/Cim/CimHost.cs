@@ -20,11 +20,10 @@ internal sealed class CimHost
         computerName = build.GetProperty("computerName").GetString() ?? "";
         HashSet<string> hidden = build.GetProperty("hidden").EnumerateArray().Select(one => one.GetString() ?? "").ToHashSet(StringComparer.OrdinalIgnoreCase);
         using Stream hyperv = File.OpenRead(SchemaPath());
-        using Stream windows = Assembly.GetExecutingAssembly().GetManifestResourceStream("cimv2.json") ?? throw new FileNotFoundException("cimv2.json");
         namespaces = new(StringComparer.OrdinalIgnoreCase)
         {
             ["root/virtualization/v2"] = CimSchema.Parse(hyperv, hidden),
-            ["root/cimv2"] = CimSchema.Parse(windows, hidden),
+            ["root/cimv2"] = WindowsSchema(hidden),
         };
     }
 
@@ -130,6 +129,13 @@ internal sealed class CimHost
         return keys.Count > 0
             ? keys
             : throw CimFailure.Create(CimFailure.InvalidParameter, $"Invalid parameter: this {instance.ClassName} has no key values, so it names no object");
+    }
+
+    /// <summary>What Windows itself has: the few classes of <c>root\cimv2</c> that are asked for.</summary>
+    internal static CimSchema WindowsSchema(IReadOnlySet<string> hidden)
+    {
+        using Stream json = Assembly.GetExecutingAssembly().GetManifestResourceStream("cimv2.json") ?? throw new FileNotFoundException("cimv2.json");
+        return CimSchema.Parse(json, hidden);
     }
 
     /// <summary><c>TIDEMARK_FAKE_SCHEMA</c>, or the copy beside this program.</summary>

@@ -33,7 +33,7 @@ internal sealed class CimServer : IDisposable
         int colon = address.LastIndexOf(':');
         if (colon <= 0 || !int.TryParse(address[(colon + 1)..], out int port))
         {
-            throw CimFailure.Create(0x800706BA, "The RPC server is unavailable. (TIDEMARK_FAKE_HYPERV names no fake host)");
+            throw CimFailure.Create(CimFailure.RpcUnavailable, "The RPC server is unavailable. (TIDEMARK_FAKE_HYPERV names no fake host)");
         }
         try
         {
@@ -41,7 +41,7 @@ internal sealed class CimServer : IDisposable
         }
         catch (SocketException error)
         {
-            throw CimFailure.Create(0x800706BA, $"The RPC server is unavailable. ({error.Message})");
+            throw CimFailure.Create(CimFailure.RpcUnavailable, $"The RPC server is unavailable. ({error.Message})");
         }
     }
 
@@ -57,11 +57,11 @@ internal sealed class CimServer : IDisposable
         }
         catch (IOException error)
         {
-            throw CimFailure.Create(0x800706BE, $"The remote procedure call failed. ({error.Message})");
+            throw CimFailure.Create(CimFailure.RpcFailed, $"The remote procedure call failed. ({error.Message})");
         }
         if (line is null)
         {
-            throw CimFailure.Create(0x800706BE, "The remote procedure call failed. (the fake host closed the connection)");
+            throw CimFailure.Create(CimFailure.RpcFailed, "The remote procedure call failed. (the fake host closed the connection)");
         }
         using JsonDocument document = JsonDocument.Parse(line);
         JsonElement answer = document.RootElement.Clone();

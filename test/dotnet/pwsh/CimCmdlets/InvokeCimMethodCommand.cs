@@ -2,6 +2,7 @@ using System.Collections;
 using System.Management.Automation;
 using System.Text.Json;
 using Tidemark.TestHost.Cim;
+using Tidemark.TestHost.Shell;
 
 namespace Microsoft.Management.Infrastructure.CimCmdlets;
 
@@ -82,7 +83,11 @@ public sealed class InvokeCimMethodCommand : CimCommand
         {
             JsonElement value = default;
             bool given = answered && values.TryGetProperty(parameter.Name, out value);
-            result.Properties.Add(new PSNoteProperty(parameter.Name, given ? FromWire(target, method, parameter, value) : null));
+            if (given || !Quirks.Current.BareResults)
+            {
+                object? read = given ? FromWire(target, method, parameter, value) : null;
+                result.Properties.Add(new PSNoteProperty(parameter.Name, Quirks.Current.Scalars && read is Array { Length: 1 } one ? one.GetValue(0) : read));
+            }
         }
         result.Properties.Add(new PSNoteProperty("ReturnValue", answer.GetProperty("returnValue").GetUInt32()));
         return result;

@@ -19,6 +19,9 @@ internal sealed class Quirks
     private const string Progress =
         "#< CLIXML\r\n<Objs Version=\"1.1.0.1\" xmlns=\"http://schemas.microsoft.com/powershell/2004/04\"><Obj S=\"progress\" RefId=\"0\"><TN RefId=\"0\"><T>System.Management.Automation.PSCustomObject</T><T>System.Object</T></TN><MS><I64 N=\"SourceId\">1</I64><PR N=\"Record\"><AV>Module werden für erstmalige Verwendung vorbereitet.</AV><AI>0</AI><Nil /><PI>-1</PI><PC>-1</PC><T>Completed</T><SR>-1</SR><SD> </SD></PR></MS></Obj></Objs>";
 
+    private static readonly Lazy<Quirks> FromEnvironment = new(() =>
+        new((Environment.GetEnvironmentVariable("TIDEMARK_FAKE_QUIRKS") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries)));
+
     private readonly HashSet<string> names;
     private readonly List<(string Kind, string Command, string? File)> accidents = [];
 
@@ -53,8 +56,9 @@ internal sealed class Quirks
 
     public bool BareResults => names.Contains("bare-results");
 
-    public static Quirks FromEnvironment() =>
-        new((Environment.GetEnvironmentVariable("TIDEMARK_FAKE_QUIRKS") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries));
+    /// <summary>Those of this process.</summary>
+    /// <exception cref="ArgumentException">A quirk that is not known.</exception>
+    public static Quirks Current => FromEnvironment.Value;
 
     /// <summary>Writes to stderr what comes with every command.</summary>
     public void MakeNoise(ShellWriter errors)

@@ -36,7 +36,5 @@ internal static class SessionFactory
         Name("Microsoft.Management.Infrastructure.CimInstance", typeof(CimInstance));
         Name("Microsoft.Management.Infrastructure.CimClass", typeof(CimClass));
         Name("Microsoft.Management.Infrastructure.Serialization.CimSerializer", typeof(CimSerializer));
-        Name("ciminstance", typeof(CimInstance));
-        Name("cimclass", typeof(CimClass));
     }
 }
