@@ -64,3 +64,9 @@ function ConvertFrom-EmbeddedInstance {
     }
     return $values
 }
+
+# Instances for a parameter that is an array of references: the CIM cmdlets take only an array of just this type.
+function ConvertTo-ReferenceArray {
+    param($Instances)
+    return , ([Microsoft.Management.Infrastructure.CimInstance[]]@($Instances))
+}
