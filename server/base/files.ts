@@ -84,16 +84,17 @@ export async function readJsonFile<T>(
 
 /** Reads a password file: its first line, without the line end. Throws `TM1003` when it is missing or empty. */
 export async function readPasswordFile(path: string): Promise<string> {
-  let text: string;
+  let data: Buffer;
   try {
-    text = await readFile(path, 'utf8');
+    data = await readFile(path);
   } catch (error) {
     throw new TidemarkError(errorCodes.invalidFile, `The password file ${path} cannot be read.`, {
       hint: 'Give the path of a file whose first line is the password.',
       cause: error,
     });
   }
-  // Editors of Windows begin UTF-8 files with a byte order mark.
+  // Windows PowerShell writes UTF-16, and editors of Windows begin files with a byte order mark.
+  const text = data.toString(data[0] === 0xff && data[1] === 0xfe ? 'utf16le' : 'utf8');
   const password = text.replace(/^\uFEFF/, '').split(/\r?\n/, 1)[0] ?? '';
   if (password === '') {
     throw new TidemarkError(errorCodes.invalidFile, `The password file ${path} is empty.`, {

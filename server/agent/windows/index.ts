@@ -1,0 +1,6 @@
+/** The agent as a Windows service: installing, upgrading, uninstalling, and what a running one tells Windows. */
+export { checkInstalledAgent } from './check.ts';
+export { EventLog } from './event-log.ts';
+export { installAgent } from './install.ts';
+export { runProgram } from './programs.ts';
+export { uninstallAgent } from './uninstall.ts';

@@ -1,0 +1,110 @@
+/** The folder of the installed program: copied beside, then put in its place by a rename, so that it is the old one or the new one. */
+import { cp, lstat, readdir, rename, rm } from 'node:fs/promises';
+import { join, win32 } from 'node:path';
+
+import { systemCode } from '../../base/files.ts';
+import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { mustRun, systemProgram } from './programs.ts';
+import type { RunProgram } from './programs.ts';
+
+/** By SID: LocalSystem, administrators; and everybody who may log on. */
+const writers = ['S-1-5-18', 'S-1-5-32-544'] as const;
+const readers = ['S-1-5-32-545', 'S-1-5-19', 'S-1-5-20'] as const;
+
+/** A path on a local drive, in the form Windows has it. Throws `TM1002` for anything else: a share is not there when Windows starts. */
+export function localPath(text: string, what: string): string {
+  const path = win32.normalize(text.trim().replaceAll('/', '\\')).replace(/(?<!:)\\+$/, '');
+  const names = path.slice(3).split('\\');
+  const usable = /^[A-Za-z]:\\[^:*?"<>|]+$/.test(path) && names.every((name) => /[^. ]$/.test(name));
+  if (usable) return path;
+  throw new TidemarkError(
+    errorCodes.invalidUsage,
+    `${what} must be a folder on a drive of this computer, not "${text}".`,
+    {
+      hint: String.raw`Give a path such as C:\Program Files\Tidemark Agent.`,
+    },
+  );
+}
+
+/** Whether a folder has nothing in it, or is not there. Throws `TM1002` for a link or a file: what is written there would be elsewhere. */
+export async function isEmptyFolder(path: string): Promise<boolean> {
+  try {
+    const found = await lstat(path);
+    if (found.isDirectory()) return (await readdir(path)).length === 0;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return true;
+    throw error;
+  }
+  throw new TidemarkError(errorCodes.invalidUsage, `${path} is not a folder.`, { hint: 'Choose another folder.' });
+}
+
+/** A program folder on its way. */
+export interface StagedFolder {
+  /** Puts the new folder in its place; the old one is kept. Throws `TM1900` when somebody uses a file of the old one. */
+  swap(): Promise<void>;
+  /** Puts the old folder back, or removes the new one when there was none. */
+  undo(): Promise<void>;
+  /** Removes what is not needed any more. */
+  tidy(): Promise<void>;
+}
+
+/** Copies the package beside `installPath`, readable for all and writable for administrators only. */
+export async function stageProgramFolder(
+  run: RunProgram,
+  packageFolder: string,
+  installPath: string,
+): Promise<StagedFolder> {
+  const fresh = `${installPath}.new`;
+  const old = `${installPath}.old`;
+  await rm(fresh, { recursive: true, force: true });
+  await rm(old, { recursive: true, force: true });
+  await cp(packageFolder, fresh, { recursive: true, errorOnExist: true, force: false });
+  await protectProgramFolder(run, fresh);
+  let hadOld = false;
+  let swapped = false;
+  const remove = async (path: string): Promise<void> =>
+    rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 500 });
+  return {
+    async swap() {
+      hadOld = !(await isEmptyFolder(installPath));
+      if (hadOld) await renameFolder(installPath, old);
+      else await remove(installPath);
+      swapped = true;
+      await renameFolder(fresh, installPath);
+    },
+    async undo() {
+      if (swapped) await remove(installPath);
+      if (swapped && hadOld) await renameFolder(old, installPath);
+      await remove(fresh);
+    },
+    async tidy() {
+      await remove(old);
+    },
+  };
+}
+
+/** Nobody but administrators may put a program where a service of the system starts it. */
+export async function protectProgramFolder(run: RunProgram, path: string): Promise<void> {
+  const icacls = systemProgram('icacls.exe');
+  const full = writers.map((sid) => `*${sid}:(OI)(CI)F`);
+  const read = readers.map((sid) => `*${sid}:(OI)(CI)RX`);
+  const what = `Setting the rights of ${path}`;
+  await mustRun(run, what, icacls, [path, '/setowner', `*${writers[1]}`, '/T', '/Q']);
+  await mustRun(run, what, icacls, [path, '/inheritance:r', '/grant:r', ...full, ...read, '/Q']);
+  await mustRun(run, what, icacls, [join(path, '*'), '/reset', '/T', '/Q']);
+}
+
+async function renameFolder(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    throw new TidemarkError(
+      errorCodes.internal,
+      `The folder ${from} is in use (${systemCode(error) ?? 'unknown error'}).`,
+      {
+        hint: 'Close every window and program that has this folder or a file of it open, and install again.',
+        cause: error,
+      },
+    );
+  }
+}
