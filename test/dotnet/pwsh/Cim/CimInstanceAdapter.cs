@@ -26,7 +26,14 @@ public sealed class CimInstanceAdapter : PSPropertyAdapter
 
     public override object? GetPropertyValue(PSAdaptedProperty adaptedProperty) => Of(adaptedProperty).Value;
 
-    public override void SetPropertyValue(PSAdaptedProperty adaptedProperty, object value) => Of(adaptedProperty).Value = value;
+    public override void SetPropertyValue(PSAdaptedProperty adaptedProperty, object value)
+    {
+        if (!IsSettable(adaptedProperty))
+        {
+            throw new SetValueException($"{adaptedProperty.Name} is a ReadOnly property.");
+        }
+        Of(adaptedProperty).Value = value;
+    }
 
     public override string GetPropertyTypeName(PSAdaptedProperty adaptedProperty) => Of(adaptedProperty).Schema.Type.NetType.FullName ?? "";
 

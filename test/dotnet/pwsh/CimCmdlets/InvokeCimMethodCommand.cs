@@ -109,6 +109,6 @@ public sealed class InvokeCimMethodCommand : CimCommand
         };
     }
 
-    private static PSArgumentException Unknown(ClassSchema schema, MethodSchema method, string name) =>
+    private static ArgumentException Unknown(ClassSchema schema, MethodSchema method, string name) =>
         new($"{schema.Name}.{method.Name} has no parameter '{name}' to give.");
 }

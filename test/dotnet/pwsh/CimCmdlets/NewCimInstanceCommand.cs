@@ -40,6 +40,6 @@ public sealed class NewCimInstanceCommand : CimCommand
         WriteObject(instance);
     }
 
-    private static PSArgumentException Unknown(CimClass target, string name) =>
+    private static ArgumentException Unknown(CimClass target, string name) =>
         new($"The property '{name}' is not in the class '{target.CimClassName}'.");
 }

@@ -18,17 +18,26 @@ public sealed class ConvertToJsonCommand : PSCmdlet
     [ValidateRange(1, 100)]
     public int Depth { get; set; } = 2;
 
-    [Parameter]
+    /// <summary>The indented form is for people; nothing here writes it.</summary>
+    [Parameter(Mandatory = true)]
     public SwitchParameter Compress { get; set; }
 
     protected override void ProcessRecord() => inputs.Add(InputObject);
 
     protected override void EndProcessing()
     {
-        if (inputs.Count > 0)
+        if (inputs.Count == 0)
         {
-            object? value = inputs.Count == 1 ? inputs[0] : inputs.ToArray();
-            WriteObject(new JsonText(Depth, Compress).Write(value));
+            return;
+        }
+        object? value = inputs.Count == 1 ? inputs[0] : inputs.ToArray();
+        try
+        {
+            WriteObject(new JsonText(Depth).Write(value));
+        }
+        catch (InvalidOperationException error)
+        {
+            ThrowTerminatingError(new ErrorRecord(error, "NonStringKeyInDictionary", ErrorCategory.InvalidOperation, value));
         }
     }
 }

@@ -6,10 +6,10 @@ using System.Text;
 namespace Tidemark.TestHost.Utility;
 
 /// <summary>
-/// Values as JSON the way Windows PowerShell 5.1 writes them (JavaScriptSerializer): what is deeper than asked becomes its text without a word, dates are
+/// Values as JSON the way Windows PowerShell 5.1 writes them (JavaScriptSerializer), on one line: what is deeper than asked becomes its text without a word, dates are
 /// <c>"\/Date(ms)\/"</c>, numbers of enumerations, and an array inside a PSObject comes as <c>{"value":[…],"Count":n}</c>.
 /// </summary>
-internal sealed class JsonText(int maxDepth, bool compress)
+internal sealed class JsonText(int maxDepth)
 {
     private readonly StringBuilder text = new();
 
@@ -84,7 +84,7 @@ internal sealed class JsonText(int maxDepth, bool compress)
         }
         else if (value is IEnumerable list)
         {
-            AppendList('[', ']', list.Cast<object?>(), depth, one => Append(one, depth + 1));
+            AppendList('[', ']', list.Cast<object?>(), one => Append(one, depth + 1));
         }
         else
         {
@@ -94,7 +94,7 @@ internal sealed class JsonText(int maxDepth, bool compress)
     }
 
     private static string Key(object key) =>
-        key is string name ? name : throw new PSArgumentException("A dictionary with keys that are no text cannot become JSON.");
+        key is string name ? name : throw new InvalidOperationException("A dictionary with keys that are no text cannot become JSON.");
 
     /// <summary>A property whose getter throws is written as null, as 5.1 does.</summary>
     private static object? Value(PSPropertyInfo property)
@@ -110,34 +110,24 @@ internal sealed class JsonText(int maxDepth, bool compress)
     }
 
     private void AppendObject(IEnumerable<(string Name, object? Value)> members, int depth) =>
-        AppendList('{', '}', members, depth, member =>
+        AppendList('{', '}', members, member =>
         {
             AppendText(member.Name);
-            text.Append(compress ? ":" : ":  ");
+            text.Append(':');
             Append(member.Value, depth + 1);
         });
 
-    private void AppendList<T>(char open, char close, IEnumerable<T> items, int depth, Action<T> append)
+    private void AppendList<T>(char open, char close, IEnumerable<T> items, Action<T> append)
     {
         text.Append(open);
         bool first = true;
         foreach (T item in items)
         {
             text.Append(first ? "" : ",");
-            NewLine(depth + 1);
             append(item);
             first = false;
         }
-        NewLine(depth);
         text.Append(close);
-    }
-
-    private void NewLine(int depth)
-    {
-        if (!compress)
-        {
-            text.AppendLine().Append(' ', 4 * depth);
-        }
     }
 
     private void AppendDate(DateTime time)
