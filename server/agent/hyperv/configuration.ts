@@ -7,7 +7,8 @@ import { systemCode } from '../../base/files.ts';
 import { formatBytes } from '../../base/format.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { VmConfiguration } from '../../protocol/model.ts';
-import type { AttachedDisk, CheckpointConfiguration } from './commands/index.ts';
+import type { CheckpointConfiguration } from './commands/index.ts';
+import { slotText } from './disk-names.ts';
 import type { CheckpointDisk } from './frozen-disks.ts';
 import { hostPath, isInside } from './paths.ts';
 
@@ -28,11 +29,6 @@ const lossOf: Readonly<Record<string, string>> = {
 export interface GatheredConfiguration {
   readonly configuration: VmConfiguration;
   readonly warnings: readonly string[];
-}
-
-/** Where a disk is attached, as the summary names it: `SCSI 0:1`. */
-export function controllerName({ controller, controllerNumber, location }: AttachedDisk): string {
-  return `${controller} ${controllerNumber}:${location}`;
 }
 
 /** Generation of a `VirtualSystemSubType`. */
@@ -72,7 +68,7 @@ function summaryOf(found: CheckpointConfiguration, disks: readonly CheckpointDis
     disks: disks.map(({ attached, frozen }) => ({
       id: frozen.id,
       name: frozen.name,
-      controller: controllerName(attached),
+      controller: slotText(attached),
     })),
   };
 }

@@ -8,16 +8,19 @@ import { extname, join } from 'node:path';
 
 import { readJsonFile, systemCode, writeFileDurably } from '../../base/files.ts';
 import { formatBytes } from '../../base/format.ts';
+import type { Logger } from '../../base/log.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { CheckpointId, DiskId } from '../../protocol/ids.ts';
 import { object, string } from '../../protocol/parse.ts';
 import { openVirtualDisk } from '../../vhdx/index.ts';
 import type { VirtualDisk } from '../../vhdx/index.ts';
+import { settle, uncancelled } from './calls.ts';
 import type { HypervCalls } from './calls.ts';
 import { getVirtualDisk, startExport, stopJob } from './commands/index.ts';
 import { openFrozenDisk } from './frozen-disks.ts';
 import type { CheckpointDisk } from './frozen-disks.ts';
 import { isHostPath, mayBeParent, pathKey } from './paths.ts';
+import type { StepHook } from './steps.ts';
 
 /** Files of an export that are looked at, and folders below each other: Hyper-V makes two levels. */
 const maxFiles = 4096;
@@ -41,11 +44,12 @@ export interface DirectoryExportRequest {
 /** What exports need of the host. */
 export interface DirectoryExportHost {
   readonly calls: HypervCalls;
+  readonly log: Logger;
   /** Folder of the agent's own state; exports go into a folder of it. */
   readonly stateDirectory: string;
   /** Whether this build can leave disks out of an export (`ExcludedVirtualHardDisks`, not on Server 2016). */
   canExclude(signal: AbortSignal): Promise<boolean>;
-  readonly step: (step: string) => void;
+  readonly step: StepHook;
 }
 
 /** An export that is there: its disks, open. */
@@ -72,6 +76,7 @@ export async function exportToDirectory(
   await checkSpace(folder, canExclude ? request.disks : [...request.disks, ...request.excluded], host.calls, signal);
   host.step('export:folder');
   const ExcludedDisk = request.excluded.map(({ attached }) => attached.instanceId);
+  // What is begun must be known, so that it can be ended: only the waiting is cancelled.
   const outcome = await host.calls.invoke(
     startExport,
     {
@@ -80,13 +85,17 @@ export async function exportToDirectory(
       CopyStorage: true,
       ...(canExclude && ExcludedDisk.length > 0 ? { ExcludedDisk } : {}),
     },
-    signal,
+    uncancelled,
   );
+  // Nothing is removed while Hyper-V still writes there.
+  let running = true;
+  undo.defer(async () => (running ? settle(host.calls, host.log, outcome) : undefined));
   if (outcome.state === 'started') {
     await writeFileDurably(join(folder, jobFile), JSON.stringify({ jobId: outcome.jobId }));
   }
   host.step('export:job');
   await host.calls.finish(outcome, options);
+  running = false;
   const files = await diskFiles(directory);
   const disks = await openCopies(files, request.disks, undo);
   const dropped = await dropUnused(files, disks.values());
@@ -101,7 +110,7 @@ export async function exportToDirectory(
 
 /** Removes what exports of an agent that died left, and ends their jobs. Gives lines for the log. */
 export async function recoverDirectoryExports(
-  host: Pick<DirectoryExportHost, 'calls' | 'stateDirectory'>,
+  host: Pick<DirectoryExportHost, 'calls' | 'stateDirectory' | 'log'>,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const lines: string[] = [];
@@ -110,7 +119,10 @@ export async function recoverDirectoryExports(
     const folder = join(host.stateDirectory, exportsFolder, name);
     try {
       const record = await readJsonFile(join(folder, jobFile), jobRecord);
-      if (record !== undefined) await host.calls.invoke(stopJob, { JobId: record.jobId }, signal);
+      if (record !== undefined) {
+        await host.calls.invoke(stopJob, { JobId: record.jobId }, signal);
+        await settle(host.calls, host.log, { state: 'started', jobId: record.jobId });
+      }
       await removeFolder(folder);
       lines.push(`Removed the export ${name} that an earlier agent left.`);
     } catch (error) {

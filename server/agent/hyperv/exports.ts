@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 
 import { Mutex } from '../../base/concurrency.ts';
-import type { Logger } from '../../base/log.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
 import { exportId as parseExportId } from '../../protocol/ids.ts';
 import type { CheckpointId, DiskId, ExportId, TrackingId } from '../../protocol/ids.ts';
@@ -13,15 +12,16 @@ import { gatherConfiguration } from './configuration.ts';
 import { exportToDirectory, recoverDirectoryExports } from './directory-export.ts';
 import type { DirectoryExportHost } from './directory-export.ts';
 import { allocatedPage, changedPage } from './extents.ts';
+import { withFileErrors } from './file-errors.ts';
 import { isHeld, openFrozenDisk } from './frozen-disks.ts';
 import type { CheckpointDisk, CheckpointDisks } from './frozen-disks.ts';
+import { JobProgress } from './progress.ts';
 
 /** Percent of the job up to where disks are open; the configuration is the rest. */
 const openedPercent = 90;
 
 /** What exports need of the host. */
 export interface ExportsOptions extends DirectoryExportHost {
-  readonly log: Logger;
   /** The disks of a checkpoint as Hyper-V describes them now. Throws `TM2106` when there is none of that id. */
   checkpointDisks(checkpoint: CheckpointId, signal: AbortSignal): Promise<CheckpointDisks>;
   /** Reads copies that Hyper-V makes in a folder, even where the disks could be read directly. Default: only where they cannot. */
@@ -62,24 +62,23 @@ export class Exports {
 
   /** Throws `TM2106` for a checkpoint that is not there, `TM2102` for an excluded disk it does not have, `TM2112` and `TM3xxx` for disks that cannot be read. */
   async open(checkpoint: CheckpointId, excluded: readonly DiskId[], job: JobContext): Promise<HostExport> {
-    return this.#locked(checkpoint, async () => this.#openLocked(checkpoint, excluded, job));
+    return this.#locked(checkpoint, async () =>
+      withFileErrors(async () => this.#openLocked(checkpoint, excluded, job)),
+    );
   }
 
   async #openLocked(checkpoint: CheckpointId, excluded: readonly DiskId[], job: JobContext): Promise<HostExport> {
     const { signal } = job;
     throwIfAborted(signal);
     const { step, calls } = this.#options;
-    const progress = rising((percent) => job.progress('export', percent));
-    progress(0);
+    const progress = new JobProgress(job, 'export');
     const found = await this.#options.checkpointDisks(checkpoint, signal);
     const { wanted, unwanted } = split(found, excluded);
     step('export:found');
     await using undo = new AsyncDisposableStack();
-    const opened = await this.#openDisks(checkpoint, wanted, unwanted, signal, (percent) =>
-      progress((percent * openedPercent) / 100),
-    );
+    const opened = await this.#openDisks(checkpoint, wanted, unwanted, signal, progress.part(0, openedPercent));
     undo.defer(() => opened.release());
-    progress(openedPercent);
+    progress.report(openedPercent);
     const settings = await calls.invoke(getConfiguration, { CheckpointId: checkpoint }, signal);
     const { configuration, warnings } = await gatherConfiguration(settings, found.disks);
     throwIfAborted(signal);
@@ -92,7 +91,7 @@ export class Exports {
     this.#open.set(id, { checkpointId: checkpoint, disks, release: () => opened.release(), closed: false });
     undo.move();
     step('export:opened');
-    progress(100);
+    progress.report(100);
     return {
       id,
       disks: wanted.map(({ frozen }) => frozen),
@@ -131,7 +130,7 @@ export class Exports {
     const open = this.#get(id);
     this.#open.delete(id);
     open.closed = true;
-    await open.release();
+    await withFileErrors(async () => open.release());
   }
 
   async closeAll(): Promise<void> {
@@ -197,7 +196,7 @@ export class Exports {
         if (closed || open.closed) throw exportNotFound(exportId);
         step('export:read');
         try {
-          await disk.read(target, offset);
+          await withFileErrors(async () => disk.read(target, offset));
         } catch (error) {
           throw open.closed ? exportNotFound(exportId) : error;
         }
@@ -263,17 +262,6 @@ function split(
   return {
     wanted: disks.filter(({ frozen }) => !excluded.includes(frozen.id)),
     unwanted: disks.filter(({ frozen }) => excluded.includes(frozen.id)),
-  };
-}
-
-/** Passes whole percents on, none below the one before. */
-function rising(report: (percent: number) => void): (percent: number) => void {
-  let last = -1;
-  return (percent) => {
-    const whole = Math.min(100, Math.max(0, Math.floor(percent)));
-    if (whole <= last) return;
-    last = whole;
-    report(whole);
   };
 }
 
