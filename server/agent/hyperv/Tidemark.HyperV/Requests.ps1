@@ -36,6 +36,9 @@ function ConvertFrom-RequestText {
     catch {
         throw (New-RequestError "A request is base64 of JSON: $($_.Exception.Message)")
     }
+    if ($null -eq $document.get_DocumentElement()) {
+        throw (New-RequestError 'A request is empty.')
+    }
     return , (ConvertFrom-RequestNode $document.get_DocumentElement())
 }
 

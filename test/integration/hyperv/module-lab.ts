@@ -1,0 +1,87 @@
+/** The real module in a real PowerShell over a fake Hyper-V, for tests of the module itself: no provider between. */
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { silentLogger } from '../../../server/base/log.ts';
+import { moduleError } from '../../../server/agent/hyperv/commands/answer.ts';
+import type { Command } from '../../../server/agent/hyperv/commands/command.ts';
+import { getJob } from '../../../server/agent/hyperv/commands/jobs.ts';
+import type { Job } from '../../../server/agent/hyperv/commands/jobs.ts';
+import type { Started } from '../../../server/agent/hyperv/commands/started.ts';
+import { createPowerShell } from '../../../server/agent/hyperv/powershell/index.ts';
+import { createVm, initHost } from '../../../server/agent/simulated/index.ts';
+import type { SimulatedBuild } from '../../../server/agent/simulated/index.ts';
+import { TidemarkError } from '../../../server/protocol/errors.ts';
+import type { VmInfo } from '../../../server/protocol/model.ts';
+import { modulePath } from '../../support/hyperv/module-shell.ts';
+import { testPowerShell } from '../../support/hyperv/pwsh.ts';
+import { startVmms } from '../../support/hyperv/vmms/index.ts';
+import type { RunningVmms } from '../../support/hyperv/vmms/index.ts';
+import { MiB, never, scratch } from '../../unit/simulated/support.ts';
+
+export interface ModuleLab {
+  readonly root: string;
+  readonly directory: string;
+  readonly vm: VmInfo;
+  readonly vmms: RunningVmms;
+  /** Calls a function of the module; throws the provider's error. */
+  readonly call: <A extends object, R>(command: Command<A, R>, args: A) => Promise<R>;
+  /** Waits for a job as the agent does, and gives it as it ended. Undefined: it was done at once. */
+  readonly ended: (outcome: Started) => Promise<Job | undefined>;
+  /** As `ended`, and it must have gone well. */
+  readonly finished: (outcome: Started) => Promise<void>;
+}
+
+/** A host with one VM `web` (disks of 8 MiB), VMMS, and a PowerShell that has the module. */
+export async function moduleLab(
+  t: TestContext,
+  options: {
+    readonly build?: SimulatedBuild;
+    readonly disks?: readonly string[];
+    readonly generation?: 1 | 2;
+  } = {},
+): Promise<ModuleLab> {
+  const directory = await scratch(t);
+  const root = `${directory}/hv01`;
+  await initHost(root, { name: 'hv01', ...(options.build !== undefined && { build: options.build }) });
+  const disks = (options.disks ?? ['os']).map((name) => ({ name, sizeBytes: 8 * MiB }));
+  const vm = await createVm(root, { name: 'web', disks, generation: options.generation });
+  const vmms = await startVmms(root);
+  const shell = await testPowerShell();
+  const powershell = createPowerShell({
+    executable: shell.executable,
+    environment: { ...process.env, ...shell.environment, TIDEMARK_FAKE_HYPERV: vmms.address },
+    modulePath,
+    maxSessions: 1,
+    log: silentLogger,
+  });
+  t.after(async () => {
+    await powershell[Symbol.asyncDispose]();
+    await vmms.close();
+  });
+  const call: ModuleLab['call'] = (command, args) => powershell.invoke(command, args, { signal: never });
+  const ended: ModuleLab['ended'] = async (outcome) => {
+    if (outcome.state === 'done') return undefined;
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- asked again until it is over
+      const { job } = await call(getJob, { JobId: outcome.jobId });
+      assert.ok(job !== null, 'the job is there');
+      if (job.jobState === 32_768 || (job.jobState >= 7 && job.jobState <= 10)) return job;
+      // oxlint-disable-next-line no-await-in-loop -- a pause between two questions
+      await sleep(5);
+    }
+  };
+  const finished: ModuleLab['finished'] = async (outcome) => {
+    const job = await ended(outcome);
+    if (job !== undefined) assert.deepEqual([job.jobState, job.errorCode], [7, 0], job.errorDescription);
+  };
+  return { root, directory, vm, vmms, call, ended, finished };
+}
+
+/** The error id that the module gave, of an error of a call. */
+export function errorIdOf(error: unknown): string | undefined {
+  assert.ok(error instanceof TidemarkError);
+  const { cause } = error;
+  return moduleError(cause, 'cause').errorId;
+}
