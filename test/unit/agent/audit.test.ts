@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import { AuditFile, auditLine } from '../../../server/agent/audit.ts';
 import { silentLogger } from '../../../server/base/log.ts';

@@ -13,9 +13,9 @@ interface Watched {
   readonly guard: LoginGuard;
   readonly lines: string[];
   readonly events: AuditEvent[];
-  pass(ms: number): void;
+  readonly pass: (ms: number) => void;
   /** What an attempt with a wrong password comes to. */
-  attempt(address: string): 'checked' | 'refused';
+  readonly attempt: (address: string) => 'checked' | 'refused';
 }
 
 function watched(policy: Partial<LockOutPolicy> = {}): Watched {

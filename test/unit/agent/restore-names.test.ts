@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { win32 } from 'node:path';
 import { test } from 'node:test';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import { checkRestoreNames, isFileName } from '../../../server/agent/restore-names.ts';
 import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
