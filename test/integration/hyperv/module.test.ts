@@ -151,7 +151,7 @@ test('the volume shadow copy service of the guest, or that there is none', async
 
 test('disk files are described; one that cannot be has its reason, and hides no other', async (t) => {
   if (skipWithoutDotnet(t)) return;
-  const { call, root } = await moduleLab(t);
+  const { call, root, vmms } = await moduleLab(t);
   const path = join(root, 'vms', 'web', 'os.vhdx');
   const { disks } = await call(getVirtualDisk, { Path: [path, join(root, 'none.vhdx')] });
   assert.deepEqual(
@@ -162,6 +162,15 @@ test('disk files are described; one that cannot be has its reason, and hides no 
     ],
   );
   assert.match(disks[0]?.disk?.virtualDiskId ?? '', /^\{?[0-9A-Fa-f-]{36}\}?$/);
+  for (const imageFailures of ['job', 'exception'] as const) {
+    vmms.faults.set({ imageFailures });
+    // oxlint-disable-next-line no-await-in-loop -- one way after the other
+    const again = await call(getVirtualDisk, { Path: [join(root, 'none.vhdx'), path] });
+    assert.match(again.disks[0]?.error ?? '', /0x80070002/i, imageFailures);
+    assert.equal(again.disks[1]?.error, '');
+  }
+  vmms.faults.set({ rpcFailures: 1 });
+  await assert.rejects(call(getVirtualDisk, { Path: [path] }), { code: errorCodes.hypervServiceLost });
 });
 
 test('a job that never was is null, also when it is to be stopped', async (t) => {

@@ -125,8 +125,7 @@ function Get-TidemarkVirtualDisk {
             $facts = Get-DiskFileFacts $service $file
         }
         catch {
-            # Only what the service says about this file: when WMI itself fails, all files would fail alike.
-            if (@('WmiMethodFailed', 'DiskNotDescribed', 'NoInstance') -notcontains $_.FullyQualifiedErrorId) {
+            if (-not (Test-FileFailure $_)) {
                 throw
             }
             $reason = Limit-Text (Join-ErrorText $_) 65536
@@ -134,6 +133,19 @@ function Get-TidemarkVirtualDisk {
         $disks.Add([ordered]@{ path = $file; disk = $facts; error = $reason })
     }
     return [ordered]@{ disks = $disks }
+}
+
+# Whether an error is about the file that was asked for. When WMI itself fails, all files would fail alike.
+function Test-FileFailure {
+    param($ErrorRecord)
+    if (@('WmiMethodFailed', 'DiskNotDescribed', 'NoInstance') -contains $ErrorRecord.FullyQualifiedErrorId) {
+        return $true
+    }
+    $number = Get-ExceptionResult $ErrorRecord.Exception $ErrorRecord.FullyQualifiedErrorId
+    $facility = [System.Math]::Floor($number / 65536)
+    $code = $number % 65536
+    # 0xC03A: virtual disks. 0x8007: Windows' own errors; 14 is out of memory, 1700 to 1799 are of RPC.
+    return $facility -eq 49210 -or ($facility -eq 32775 -and $code -ne 14 -and ($code -lt 1700 -or $code -gt 1799))
 }
 
 function Get-DiskFileFacts {
@@ -156,15 +168,20 @@ function Get-DiskFileFacts {
     }
 }
 
-# The message of an error with the texts of Hyper-V that came with it.
+# The message of an error with its HRESULT and the texts of Hyper-V that came with it.
 function Join-ErrorText {
     param($ErrorRecord)
     $texts = [System.Collections.Generic.List[string]]::new()
     $texts.Add($ErrorRecord.Exception.Message)
+    $number = Get-ExceptionResult $ErrorRecord.Exception $ErrorRecord.FullyQualifiedErrorId
+    # 0x8013....: .NET's own, which says nothing.
+    if ([System.Math]::Floor($number / 65536) -ne 32787) {
+        $texts.Add('(0x{0:X8})' -f $number)
+    }
     $details = $ErrorRecord.Exception.Data['details']
     if ($null -ne $details) {
         foreach ($detail in $details) {
-            $texts.Add($detail.message)
+            $texts.Add(($detail.message + ' ' + $detail.messageId).Trim())
         }
     }
     return [string]::Join(' ', $texts.ToArray())

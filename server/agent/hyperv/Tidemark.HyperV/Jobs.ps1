@@ -10,11 +10,26 @@ function Get-JobInstance {
     return Get-SingleInstance 'Msvm_StorageJob' @{ InstanceID = $JobId }
 }
 
+# Whether WMI says that the object is not there (any more).
+function Test-NotFound {
+    param($ErrorRecord)
+    return (Get-ExceptionResult $ErrorRecord.Exception $ErrorRecord.FullyQualifiedErrorId) -eq 2147749890
+}
+
 # The Msvm_Error texts of a job (GetErrorEx), at most 64.
 function Get-JobError {
     param($Job)
     $errors = New-AnswerList
-    $result = Invoke-CimMethod -InputObject $Job -MethodName 'GetErrorEx' -Arguments @{}
+    try {
+        $result = Invoke-CimMethod -InputObject $Job -MethodName 'GetErrorEx'
+    }
+    catch {
+        # The job vanished since it was looked at.
+        if (-not (Test-NotFound $_)) {
+            throw
+        }
+        return , $errors
+    }
     # Anything but 0 means that there is nothing to be had, not that the job failed in another way.
     if ([int64]$result.ReturnValue -ne 0) {
         return , $errors
@@ -30,6 +45,32 @@ function Get-JobError {
             })
     }
     return , $errors
+}
+
+# All that a method's job says about why the method was refused: the texts, the description, and the HRESULT of the image service.
+function Get-FailureDetail {
+    param($Job)
+    try {
+        # The reference that a method gives has the key only.
+        $live = Get-CimInstance -InputObject $Job
+    }
+    catch {
+        if (-not (Test-NotFound $_)) {
+            throw
+        }
+        return , (New-AnswerList)
+    }
+    $details = Get-JobError $live
+    $description = Limit-Text (Get-PropertyText $live 'ErrorDescription') 65536
+    $completion = ConvertTo-UnsignedResult (Get-PropertyValue $live 'JobCompletionStatusCode' 0)
+    $code = ''
+    if ($completion -ne 0) {
+        $code = '0x{0:X8}' -f $completion
+    }
+    if (($description -ne '' -or $code -ne '') -and $details.Count -lt 64) {
+        $details.Add([ordered]@{ message = $description; messageId = $code })
+    }
+    return , $details
 }
 
 # Whether the job is over and was not simply fine: 7 Completed (with an error code), 8 Terminated, 9 Killed, 10 Exception, 32768 completed with warnings.

@@ -81,7 +81,7 @@ function Invoke-HypervMethod {
     $details = New-AnswerList
     $job = Get-OutValue $result 'Job'
     if ($null -ne $job) {
-        $details = Get-JobError $job
+        $details = Get-FailureDetail $job
     }
     throw (New-ModuleError 'WmiMethodFailed' "$Method returned $returnValue." $Method $returnValue $details)
 }
