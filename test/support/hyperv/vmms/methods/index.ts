@@ -13,12 +13,15 @@ import { jobMethod } from './jobs.ts';
 import type { Method, Out, Prepared } from './prepared.ts';
 import { convertToReferencePoint, destroyReferencePoint } from './reference-points.ts';
 import { createSnapshot, destroySnapshot } from './snapshots.ts';
+import { modifyDiskMergeSettings, modifySystemSettings } from './system.ts';
 
 const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ['Msvm_VirtualSystemSnapshotService.CreateSnapshot', createSnapshot],
   ['Msvm_VirtualSystemSnapshotService.DestroySnapshot', destroySnapshot],
   ['Msvm_VirtualSystemSnapshotService.ConvertToReferencePoint', convertToReferencePoint],
   ['Msvm_VirtualSystemReferencePointService.DestroyReferencePoint', destroyReferencePoint],
+  ['Msvm_VirtualSystemManagementService.ModifySystemSettings', modifySystemSettings],
+  ['Msvm_VirtualSystemManagementService.ModifyDiskMergeSettings', modifyDiskMergeSettings],
   ['Msvm_ImageManagementService.GetVirtualDiskChanges', getVirtualDiskChanges],
   ['Msvm_ImageManagementService.GetVirtualHardDiskSettingData', getVirtualHardDiskSettingData],
   ['Msvm_ImageManagementService.GetVirtualHardDiskState', getVirtualHardDiskState],

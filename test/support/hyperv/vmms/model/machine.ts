@@ -1,6 +1,7 @@
 /** What a VM, a snapshot of one or an exported definition is made of: the common ground of their settings objects. */
 import { join } from 'node:path';
 
+import type { CheckpointId } from '../../../../../server/protocol/ids.ts';
 import type { VmDocument } from '../../../../../server/agent/simulated/state.ts';
 import type { Vm } from '../world.ts';
 import type { VmNotes } from '../notes.ts';
@@ -45,7 +46,7 @@ export function activeMachine(vm: Vm): Machine {
 
 /** A snapshot of a VM. */
 export interface Snapshot {
-  readonly id: string;
+  readonly id: CheckpointId;
   readonly guid: string;
   readonly type: string;
   readonly name: string;
