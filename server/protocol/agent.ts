@@ -100,7 +100,7 @@ export const removeReferencePoint = request(
   nothing,
 );
 
-/** Makes a checkpoint's disks readable through data connections. On Server 2016 an excluded disk is copied all the same, and a warning says so. */
+/** Makes a checkpoint's disks readable through data connections. On Server 2016 an excluded disk may be copied all the same; a warning then says so. */
 export const openExport = request(
   'tidemark/export/open',
   object({ checkpointId: id.checkpointId, excludeDisks: array(id.diskId, 256), job: jobToken }),

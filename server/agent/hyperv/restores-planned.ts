@@ -16,6 +16,9 @@ import type { RestoredDisk } from './restores-files.ts';
 import type { RestoreRecord, RestoreRecords } from './restores-record.ts';
 import type { StepHook } from './steps.ts';
 
+/** Hyper-V gives no VM less. */
+const smallestMemoryBytes = 32 * 1024 ** 2;
+
 /** A VM that is being restored. */
 export interface RestorePlan {
   readonly definition: RestoreDefinition;
@@ -149,7 +152,7 @@ export class PlannedVms {
       Name: definition.name,
       Generation: generation,
       ProcessorCount: processorCount,
-      MemoryBytes: memoryBytes,
+      MemoryBytes: Math.max(memoryBytes, smallestMemoryBytes),
       Folder: folder,
     };
     const begin = async (Version: string) =>
