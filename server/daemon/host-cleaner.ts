@@ -8,13 +8,19 @@ import { abortable } from './deadline.ts';
 import { cleanUpHost } from './runs/clean-up.ts';
 import type { RunHost } from './runs/context.ts';
 
+/** A host as the background clean-up uses it. */
+export interface CleanedHost extends RunHost {
+  /** As `connect`, but a password that was refused is left alone. */
+  glance(signal: AbortSignal): Promise<AgentConnection>;
+}
+
 /** What the cleaner needs to know. */
 export interface HostCleanerOptions {
   readonly owner: OwnerId;
   readonly isActive: (run: RunId) => boolean;
   readonly knownReferencePoints: (signal: AbortSignal) => Promise<ReadonlySet<ReferencePointId> | undefined>;
   /** The host of that name now, or undefined when it was removed. */
-  readonly host: (name: string) => RunHost | undefined;
+  readonly host: (name: string) => CleanedHost | undefined;
   readonly log: Logger;
   /** First wait after a failure, ms; doubled up to `maxRetryMs`. */
   readonly retryMs?: number;
@@ -86,7 +92,7 @@ export class HostCleaner {
     const host = this.#options.host(name);
     if (host === undefined) return;
     try {
-      await this.cleanUp(host, undefined, await host.connect(signal), signal);
+      await this.cleanUp(host, undefined, await host.glance(signal), signal);
     } catch (error) {
       if (signal.aborted) return;
       const { message } = TidemarkError.from(error);

@@ -189,7 +189,7 @@ export class Inventory {
         hint: 'Check that the agent runs there and that nothing blocks the way.',
       });
     return withDeadline(this.#lifetime.signal, timeoutMs, late, async (inTime) => {
-      const connection = await host.connect(inTime);
+      const connection = await host.glance(inTime);
       return (await connection.request(agent.listVms, {}, { signal: inTime })).vms;
     });
   }

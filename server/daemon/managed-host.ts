@@ -1,7 +1,9 @@
 /** One known host: its control connection, shared by all runs, and what was last heard of it. */
+import { createHash } from 'node:crypto';
+
 import type { Logger } from '../base/log.ts';
 import type { HostEntry, HostState } from '../protocol/daemon.ts';
-import { cancelledError, TidemarkError } from '../protocol/errors.ts';
+import { cancelledError, errorCodes, TidemarkError } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { AgentConnection, AgentTarget, ConnectOptions } from './agent-client/connection.ts';
 import { abortable } from './deadline.ts';
@@ -32,6 +34,11 @@ export interface HostPassword {
 /** Limits of `hostEntry` in protocol/daemon.ts. */
 const maxWarnings = 16;
 const maxWarningLength = 1024;
+/**
+ * A password that the agent refused is not tried again for so long, ms: agents lock out whoever fails too often. For runs, because a policy has many VMs on one
+ * host, but not so long that a night's backup is lost when the agent gets the right password; longer where nobody waits for it: hosts are asked twice a minute while somebody looks.
+ */
+const refusedMs = { run: 5 * 60_000, glance: 6 * 3_600_000 } as const;
 
 /** A host of the registry. */
 export class ManagedHost implements RunHost {
@@ -40,13 +47,24 @@ export class ManagedHost implements RunHost {
   readonly #password: HostPassword;
   /** Called when what clients see changed. */
   readonly #onChange: () => void;
+  readonly #now: () => number;
   readonly #lifetime = new AbortController();
   #connection: AgentConnection | undefined;
   #connecting: Promise<AgentConnection> | undefined;
   #status: HostState = { state: 'unknown' };
   #warnings: readonly string[] = [];
+  /** The password (its SHA-256) that the agent refused, and when. */
+  #refused: { readonly digest: string; readonly at: number } | undefined;
 
-  constructor(record: HostRecord, password: HostPassword, identity: AgentIdentity, onChange: () => void) {
+  /** `now`: milliseconds, of which only differences mean something. */
+  constructor(
+    record: HostRecord,
+    password: HostPassword,
+    identity: AgentIdentity,
+    onChange: () => void,
+    now: () => number = () => performance.now(),
+  ) {
+    this.#now = now;
     this.record = record;
     this.#password = password;
     this.#identity = identity;
@@ -61,11 +79,17 @@ export class ManagedHost implements RunHost {
     return this.record.threads;
   }
 
-  /** The one connection; a lost one is replaced. A caller that gives up does not stop the connecting for the others. */
+  /**
+   * The one connection; a lost one is replaced. A caller that gives up does not stop the connecting for the others. A password that the agent refused is
+   * not tried again before it is another one, `test` was called, or some minutes have passed: `TM2002` at once.
+   */
   async connect(signal: AbortSignal): Promise<AgentConnection> {
-    if (this.#connection !== undefined && !this.#connection.closed.aborted) return this.#connection;
-    this.#connecting ??= this.#open().finally(() => (this.#connecting = undefined));
-    return abortable(this.#connecting, signal);
+    return this.#shared(signal, refusedMs.run);
+  }
+
+  /** As `connect`, for what nobody waits for: a password that was refused is then left alone for hours. */
+  async glance(signal: AbortSignal): Promise<AgentConnection> {
+    return this.#shared(signal, refusedMs.glance);
   }
 
   /** What clients see. */
@@ -86,7 +110,7 @@ export class ManagedHost implements RunHost {
   /** Connects anew with what is stored, to learn whether that works now. The answer is in `entry()`. */
   async test(signal: AbortSignal): Promise<void> {
     try {
-      const connection = await this.#connectOnce(signal);
+      const connection = await this.#connectOnce(signal, 0);
       this.#heardFrom(connection);
       await connection.close();
     } catch (error) {
@@ -107,9 +131,15 @@ export class ManagedHost implements RunHost {
     await this.#connection?.close();
   }
 
-  async #open(): Promise<AgentConnection> {
+  async #shared(signal: AbortSignal, patienceMs: number): Promise<AgentConnection> {
+    if (this.#connection !== undefined && !this.#connection.closed.aborted) return this.#connection;
+    this.#connecting ??= this.#open(patienceMs).finally(() => (this.#connecting = undefined));
+    return abortable(this.#connecting, signal);
+  }
+
+  async #open(patienceMs: number): Promise<AgentConnection> {
     try {
-      const connection = await this.#connectOnce(this.#lifetime.signal);
+      const connection = await this.#connectOnce(this.#lifetime.signal, patienceMs);
       this.#keep(connection);
       return connection;
     } catch (error) {
@@ -128,11 +158,31 @@ export class ManagedHost implements RunHost {
     connection.closed.addEventListener('abort', onClosed, { once: true });
   }
 
-  async #connectOnce(signal: AbortSignal): Promise<AgentConnection> {
+  async #connectOnce(signal: AbortSignal, patienceMs: number): Promise<AgentConnection> {
     const { url, certificateSha256 } = this.record;
     const { owner, client, connect, log } = this.#identity;
     const password = await this.#password.read(signal);
-    return connect({ url, password, certificateSha256 }, { owner, client, signal, log });
+    const digest = createHash('sha256').update(password).digest('hex');
+    const refused = this.#refused;
+    if (refused?.digest === digest && this.#now() - refused.at < patienceMs) throw this.#refusedBefore();
+    try {
+      const connection = await connect({ url, password, certificateSha256 }, { owner, client, signal, log });
+      this.#refused = undefined;
+      return connection;
+    } catch (error) {
+      if (TidemarkError.is(error, errorCodes.agentAuthenticationFailed)) this.#refused = { digest, at: this.#now() };
+      throw error;
+    }
+  }
+
+  #refusedBefore(): TidemarkError {
+    return new TidemarkError(
+      errorCodes.agentAuthenticationFailed,
+      'The agent refused the password. It is not tried again for a while, unless it is changed or the host is tested.',
+      {
+        hint: `Correct the password of the host, or run \`tidemark host test ${this.name}\` when the agent has it now.`,
+      },
+    );
   }
 
   #heardFrom(connection: AgentConnection): void {
