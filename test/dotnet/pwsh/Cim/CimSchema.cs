@@ -5,10 +5,10 @@ namespace Tidemark.TestHost.Cim;
 /// <summary>One property of a class.</summary>
 public sealed record PropertySchema(string Name, CimTypeName Type, bool IsKey, bool IsReadOnly);
 
-/// <summary>One parameter of a method. <c>Direction</c> is <c>in</c>, <c>out</c> or <c>inout</c>.</summary>
+/// <summary>One parameter of a method. <c>Direction</c> is <c>in</c>, <c>out</c> (or <c>out,optional</c>) or <c>inout</c>.</summary>
 public sealed record ParameterSchema(string Name, CimTypeName Type, string Direction)
 {
-    public bool IsIn => Direction != "out";
+    public bool IsIn => Direction is "in" or "inout";
 
     public bool IsOut => Direction != "in";
 }

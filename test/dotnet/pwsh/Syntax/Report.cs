@@ -26,6 +26,12 @@ internal sealed class FileReport(string path)
 
     public List<AttributeUse> Attributes { get; } = [];
 
+    /// <summary>Texts that are names of CIM classes by their form, wherever they stand.</summary>
+    public List<Finding> ClassNames { get; } = [];
+
+    /// <summary>Keys of all tables.</summary>
+    public List<Finding> Keys { get; } = [];
+
     /// <summary>Texts that a message is compared with.</summary>
     public List<Finding> MessageTexts { get; } = [];
 

@@ -1,9 +1,10 @@
 using System.Management.Automation.Language;
+using System.Text.RegularExpressions;
 
 namespace Tidemark.TestHost.Syntax;
 
 /// <summary>Walks the tree of a script and fills the report.</summary>
-internal sealed class UseVisitor(FileReport report) : AstVisitor2
+internal sealed partial class UseVisitor(FileReport report) : AstVisitor2
 {
     public override AstVisitAction VisitFunctionDefinition(FunctionDefinitionAst ast) => Note(report.Functions, ast, ast.Name);
 
@@ -12,6 +13,18 @@ internal sealed class UseVisitor(FileReport report) : AstVisitor2
     public override AstVisitAction VisitTypeConstraint(TypeConstraintAst ast) => NoteType(ast, ast.TypeName);
 
     public override AstVisitAction VisitVariableExpression(VariableExpressionAst ast) => Note(report.Variables, ast, ast.VariablePath.UserPath);
+
+    public override AstVisitAction VisitStringConstantExpression(StringConstantExpressionAst ast) =>
+        ClassName().IsMatch(ast.Value) ? Note(report.ClassNames, ast, ast.Value) : AstVisitAction.Continue;
+
+    public override AstVisitAction VisitHashtable(HashtableAst ast)
+    {
+        foreach (StringConstantExpressionAst key in ast.KeyValuePairs.Select(pair => pair.Item1).OfType<StringConstantExpressionAst>())
+        {
+            Note(report.Keys, key, key.Value);
+        }
+        return AstVisitAction.Continue;
+    }
 
     public override AstVisitAction VisitTernaryExpression(TernaryExpressionAst ast) => Note(report.Constructs, ast, "ternary");
 
@@ -122,4 +135,7 @@ internal sealed class UseVisitor(FileReport report) : AstVisitor2
         }
         return null;
     }
+
+    [GeneratedRegex("^(Msvm|CIM|Win32|MSFT)_[A-Za-z0-9_]+$", RegexOptions.IgnoreCase)]
+    private static partial Regex ClassName();
 }
