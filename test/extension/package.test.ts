@@ -15,6 +15,7 @@ const allowed = [
   /^dist\/client\/(extension\.cjs|policy-language-client\.cjs|run-page\.js)$/,
   /^dist\/server\/(tidemark|policy-language|[\w-]+-worker|chunk-[\w-]+)\.js$/,
   /^dist\/server\/fatfs\.wasm$/,
+  /^dist\/server\/Tidemark\.HyperV\/[\w.]+\.ps(1|m1|d1)$/,
   /^docs\/policies\.md$/,
   /^language\/[\w.-]+\.json$/,
   /^schemas\/[\w.-]+\.json$/,

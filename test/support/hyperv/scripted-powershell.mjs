@@ -9,7 +9,8 @@ const answer = (id, page, count, bytes) => `tidemark ${id} ${page} ${count} ${by
 /** One thing for each `How`. Gives what is written to standard output. */
 const ways = {
   echo: ({ id, arguments: given }) => answer(id, 0, 1, Buffer.from(JSON.stringify({ result: { text: given.Text } }))),
-  'module error': ({ id, arguments: given }) => answer(id, 0, 1, Buffer.from(JSON.stringify({ error: given.Error[0] }))),
+  'module error': ({ id, arguments: given }) =>
+    answer(id, 0, 1, Buffer.from(JSON.stringify({ error: given.Error[0] }))),
   silence: () => '',
   hang: () => new Promise(() => undefined),
   die: () => process.exit(3),
@@ -60,14 +61,21 @@ function started() {
   if (failure === 'silent') return '';
   const state =
     failure === 'failed'
-      ? { state: 'failed', message: 'Kein Modul.', type: 'T', errorId: 'Modules_ModuleNotFound', hresult: 2_148_734_720 }
+      ? {
+          state: 'failed',
+          message: 'Kein Modul.',
+          type: 'T',
+          errorId: 'Modules_ModuleNotFound',
+          hresult: 2_148_734_720,
+        }
       : { state: 'ready', version: '5.1.1', processId: process.pid };
   return `tidemark-start ${Buffer.from(JSON.stringify(state)).toString('base64')}\r\n`;
 }
 
 async function run(line) {
   const written = /^\[Console\]::(Out|Error)\.Write\('([0-9A-Za-z]+)' \+ \[char\]10\)$/.exec(line);
-  if (written !== null) return void (written[1] === 'Out' ? out(`${written[2]}\n`) : process.stderr.write(`${written[2]}\n`));
+  if (written !== null)
+    return void (written[1] === 'Out' ? out(`${written[2]}\n`) : process.stderr.write(`${written[2]}\n`));
   if (line.startsWith('. ([ScriptBlock]::Create(')) return out(await started());
   const request = /^Invoke-TidemarkCommand -Request '([A-Za-z0-9+/=]+)'$/.exec(line)?.[1];
   if (request === undefined) throw new Error(`An unknown line: ${line}`);

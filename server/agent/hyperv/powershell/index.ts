@@ -82,9 +82,10 @@ class PooledPowerShell implements PowerShell {
       answer = await session.ask(command, args, quietMs);
       this.#breaker.answered();
     } catch (error) {
+      // First: when nobody may try any more, no new session is started for those who wait.
+      if (error instanceof HungError) this.#hung();
       if (error instanceof ByteLimitError) this.#pool.release(session);
       else this.#pool.discard(session, error instanceof Error ? error.message : 'it failed');
-      if (error instanceof HungError) this.#hung();
       throw sessionFailure(error, command.name);
     } finally {
       pass.leave();
