@@ -9,9 +9,12 @@ import type { Reference, Value } from '../wire.ts';
 import type { Vmms } from '../vmms.ts';
 import type { Arguments } from './arguments.ts';
 import { getVirtualDiskChanges, getVirtualHardDiskSettingData, getVirtualHardDiskState } from './image.ts';
+import { definePlannedSystem, importSystemDefinition } from './import.ts';
 import { jobMethod } from './jobs.ts';
+import { addResourceSettings, modifyResourceSettings, removeResourceSettings } from './planned-resources.ts';
 import type { Method, Out, Prepared } from './prepared.ts';
 import { convertToReferencePoint, destroyReferencePoint } from './reference-points.ts';
+import { destroySystem, realizePlannedSystem, validatePlannedSystem } from './realize.ts';
 import { createSnapshot, destroySnapshot } from './snapshots.ts';
 import { modifyDiskMergeSettings, modifySystemSettings } from './system.ts';
 
@@ -20,6 +23,14 @@ const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ['Msvm_VirtualSystemSnapshotService.DestroySnapshot', destroySnapshot],
   ['Msvm_VirtualSystemSnapshotService.ConvertToReferencePoint', convertToReferencePoint],
   ['Msvm_VirtualSystemReferencePointService.DestroyReferencePoint', destroyReferencePoint],
+  ['Msvm_VirtualSystemManagementService.ImportSystemDefinition', importSystemDefinition],
+  ['Msvm_VirtualSystemManagementService.DefinePlannedSystem', definePlannedSystem],
+  ['Msvm_VirtualSystemManagementService.AddResourceSettings', addResourceSettings],
+  ['Msvm_VirtualSystemManagementService.ModifyResourceSettings', modifyResourceSettings],
+  ['Msvm_VirtualSystemManagementService.RemoveResourceSettings', removeResourceSettings],
+  ['Msvm_VirtualSystemManagementService.ValidatePlannedSystem', validatePlannedSystem],
+  ['Msvm_VirtualSystemManagementService.RealizePlannedSystem', realizePlannedSystem],
+  ['Msvm_VirtualSystemManagementService.DestroySystem', destroySystem],
   ['Msvm_VirtualSystemManagementService.ModifySystemSettings', modifySystemSettings],
   ['Msvm_VirtualSystemManagementService.ModifyDiskMergeSettings', modifyDiskMergeSettings],
   ['Msvm_ImageManagementService.GetVirtualDiskChanges', getVirtualDiskChanges],

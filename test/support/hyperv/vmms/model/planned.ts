@@ -1,6 +1,6 @@
 /** The objects of planned VMs: their system is of another class, and no VM that is listed is one. */
 import type { PlannedVm } from '../planned.ts';
-import type { Instance } from '../wire.ts';
+import type { Instance, Reference } from '../wire.ts';
 
 /** `Msvm_PlannedComputerSystem`. */
 export const plannedSystemInstance = (vm: PlannedVm): Instance => ({
@@ -14,6 +14,12 @@ export const plannedSystemInstance = (vm: PlannedVm): Instance => ({
     HealthState: 5,
     OperationalStatus: [2],
   },
+});
+
+/** The reference to the planned VM of that id. */
+export const plannedReference = (id: string): Reference => ({
+  className: 'Msvm_PlannedComputerSystem',
+  keys: { CreationClassName: 'Msvm_PlannedComputerSystem', Name: id },
 });
 
 /** Everything of a planned VM. */

@@ -1,11 +1,11 @@
 /** Settings of a VM's virtual hardware (docs/hyperv.md): controllers, drives, disks, network, processor, memory. */
-import { guidOf, pathText } from '../paths.ts';
+import { guidOf, parsePathText, pathText } from '../paths.ts';
 import { textOf, textsOf } from '../wire.ts';
 import type { Instance, Value } from '../wire.ts';
 import type { World } from '../world.ts';
 import { hasGuestStateFile, switchInstances, switchReference } from './host.ts';
 import type { Machine } from './machine.ts';
-import { instanceReference, referenceTo } from './references.ts';
+import { instanceReference, keyText, referenceTo } from './references.ts';
 
 export const subTypes = {
   virtualDisk: 'Microsoft:Hyper-V:Virtual Hard Disk',
@@ -246,6 +246,12 @@ export function switchOf(world: World, connection: Instance): string | null | un
   if (target === '') return undefined;
   const found = switchInstances(world).find((entry) => pathText(world.computerName, referenceTo(entry)) === target);
   return found === undefined ? null : textOf(found, 'ElementName');
+}
+
+/** The InstanceID of what a resource hangs on; empty when it hangs on nothing. */
+export function parentId(world: World, child: Instance): string {
+  const path = parsePathText(world.computerName, textOf(child, 'Parent'));
+  return path === undefined ? '' : keyText(path, 'InstanceID');
 }
 
 /** The templates that new resources are copied from: their InstanceID begins with `Microsoft:Definition\`, and whoever enumerates the class meets them too. */

@@ -111,6 +111,10 @@ export function snapshotSettings(world: World, vm: Vm, snapshots: readonly Snaps
   });
 }
 
+/** The settings of a planned VM. */
+export const plannedSettings = (world: World, machine: Machine, folder: string): Instance =>
+  systemSettings(machine, plannedSystem, configurationFiles(world, folder, 'Virtual Machines', machine.guid));
+
 /** Whether a snapshot is one for a backup. */
 export const isRecovery = (snapshot: Snapshot): boolean => snapshot.type === recoverySnapshot;
 
