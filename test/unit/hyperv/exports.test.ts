@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -288,6 +289,48 @@ test('where files cannot be opened Hyper-V copies them, and the copies are read 
   await exports.close(opened.id);
   assert.deepEqual(await readdir(join(state, 'exports')), []);
 });
+
+/** A file that nobody may open for reading, not even root. */
+const unreadable = '/proc/sys/vm/drop_caches';
+
+test(
+  'one disk that Windows does not let the agent open is reason enough for copies, and the warning says which',
+  { skip: !existsSync(unreadable) && 'no file here that cannot be opened' },
+  async (t) => {
+    const host = await hostWithCheckpoint(t);
+    const held = join(host.folder, 'held.vhdx');
+    await rename(host.os, join(host.folder, 'copy.vhdx'));
+    await symlink(unreadable, held);
+    const disks = host.disks.map(({ attached, frozen }, at) => ({
+      attached: at === 0 ? { ...attached, path: held } : attached,
+      frozen,
+    }));
+    host.calls.on('Start-TidemarkExport', (args) =>
+      host.calls.job('export', async () => {
+        const folder = String(args['Directory']);
+        await copyFile(join(host.folder, 'copy.vhdx'), join(folder, 'held.vhdx'));
+        for (const path of [host.data, join(host.folder, 'data.vhdx')]) {
+          await copyFile(path, join(folder, path.replace(/^.*\//, '')));
+        }
+      }),
+    );
+    const exports = host.exports({
+      checkpointDisks: async () => ({
+        vmId: vmId('11111111-0000-0000-0000-000000000000', 'vmId'),
+        vmName: 'sql01',
+        disks,
+        warnings: [],
+      }),
+    });
+    const opened = await exports.open(checkpoint, [], job());
+    assert.match(opened.warnings[0] ?? '', /copied on the host .*held\.vhdx cannot be read/);
+    const [os] = disks;
+    assert.ok(os !== undefined);
+    assert.ok((await readAll(exports, opened.id, os)).equals(await contentAt(join(host.folder, 'copy.vhdx'))));
+    await exports.closeAll();
+    assert.deepEqual(await readdir(join(host.state, 'exports')), []);
+  },
+);
 
 test('on Server 2016 an excluded disk is copied too, deleted at once, and a warning says so', async (t) => {
   const host = await hostWithCheckpoint(t);
