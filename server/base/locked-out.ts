@@ -6,11 +6,12 @@ export function waitText(ms: number): string {
   return ms < 100_000 ? `${Math.ceil(ms / 1000)} s` : `${Math.ceil(ms / 60_000)} min`;
 }
 
-/** The agent refuses an address for `ms` more milliseconds. */
-export function lockedOut(ms: number): TidemarkError {
+/** The agent refuses an address for `ms` more milliseconds; undefined when it is not known how many. */
+export function lockedOut(ms?: number): TidemarkError {
+  const time = ms === undefined ? 'a while' : waitText(ms);
   return new TidemarkError(
     errorCodes.agentLockedOut,
-    `The agent refuses this computer for ${waitText(ms)}: too many logins with a wrong password came from it.`,
+    `The agent refuses this computer for ${time}: too many logins with a wrong password came from it.`,
     { hint: 'Correct the stored password of the host, wait, and try again. A restart of the agent ends the lock-out.' },
   );
 }

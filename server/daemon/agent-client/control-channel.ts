@@ -5,6 +5,7 @@ import { CancellationTokenSource, ResponseError } from 'vscode-jsonrpc/node';
 import type { MessageConnection } from 'vscode-jsonrpc/node';
 
 import { applicationErrorCode, handleNotification } from '../../base/json-rpc.ts';
+import { lockedOut } from '../../base/locked-out.ts';
 import type { Logger } from '../../base/log.ts';
 import { jobDidProgress, ping } from '../../protocol/agent.ts';
 import { cancelledError, errorCodes, errorFromReport, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
@@ -220,6 +221,13 @@ function untrusted(url: string, error: TidemarkError): TidemarkError {
       `The encrypted connection to ${url} does not end at the agent: somebody is in between.`,
       { hint: 'Look for a proxy or anything else that opens TLS between this computer and the host.', cause: error },
     );
+  }
+  if (error.code === errorCodes.agentLockedOut) return lockedOut();
+  if (error.code === errorCodes.agentBusy) {
+    return new TidemarkError(error.code, `The agent at ${url} serves as many daemons as it takes at a time.`, {
+      hint: 'Wait until one of them is done. A restart of the agent ends all connections.',
+      cause: error,
+    });
   }
   return notAnAgent(url, 'the authentication failed', error);
 }

@@ -210,7 +210,7 @@ for (const https of [false, true]) {
         context.after(async () => connection.close());
         await connection.request(listVms, {}, { signal: never });
       };
-      await assert.rejects(ask(), TidemarkError.is);
+      await assert.rejects(ask(), (error) => TidemarkError.is(error));
     }
   });
 }
