@@ -50,7 +50,7 @@ const ask = async (powershell: PowerShell, text: string, signal = never): Promis
 /** Requests that wait until the test answers them, by their text. */
 function gate(): {
   readonly open: Map<string, (answer: ScriptedAnswer) => void>;
-  release(text: string): Promise<void>;
+  readonly release: (text: string) => Promise<void>;
 } {
   const open = new Map<string, (answer: ScriptedAnswer) => void>();
   script = async ({ arguments: { Text } }) => {

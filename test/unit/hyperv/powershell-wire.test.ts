@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import fc from 'fast-check';
+import { assert as check, integer, property, string } from 'fast-check';
 
 import { parseStarted, scriptLine, startLine } from '../../../server/agent/hyperv/powershell/prologue.ts';
 import {
@@ -19,8 +19,8 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 describe('A line for PowerShell', () => {
   it('has nothing of a request in it that PowerShell could interpret, whatever the request says', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (name, value) => {
+    check(
+      property(string({ unit: 'binary' }), string({ unit: 'binary' }), (name, value) => {
         const line = requestLine(7, name, { Name: value });
         assert.match(line, /^Invoke-TidemarkCommand -Request '[A-Za-z0-9+/]+={0,2}'$/);
       }),
@@ -115,8 +115,8 @@ describe('An answer', () => {
   it('of several pages is put together, also where a page ends inside a character', () => {
     const text = JSON.stringify({ result: 'Grüße \u{1F4A9}'.repeat(50) });
     const bytes = Buffer.from(text);
-    fc.assert(
-      fc.property(fc.integer({ min: 3, max: bytes.length }), (size) => {
+    check(
+      property(integer({ min: 3, max: bytes.length }), (size) => {
         const parts = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
           bytes.subarray(index * size, (index + 1) * size),
         );
