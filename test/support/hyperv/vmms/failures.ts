@@ -1,4 +1,5 @@
 /** How methods fail: return codes, HRESULTs, and texts as Hyper-V writes them (localised, several lines, the HRESULT in parentheses). */
+import { systemCode } from '../../../../server/base/files.ts';
 import { errorCodes, TidemarkError } from '../../../../server/protocol/errors.ts';
 import type { ErrorCode } from '../../../../server/protocol/errors.ts';
 import type { Faults } from './faults.ts';
@@ -22,6 +23,7 @@ export const returnCodes = {
 
 /** HRESULTs (docs/hyperv.md). */
 export const hresults = {
+  accessDenied: 0x80070005,
   fileNotFound: 0x80070002,
   fileExists: 0x80070050,
   diskFull: 0x80070070,
@@ -70,10 +72,22 @@ const meanings: ReadonlyMap<ErrorCode, readonly [number, number | undefined]> = 
   [errorCodes.diskParentMissing, [returnCodes.failed, hresults.parentMissing]],
 ]);
 
+const systemCodes: ReadonlyMap<string, number> = new Map([
+  ['EACCES', hresults.accessDenied],
+  ['EPERM', hresults.accessDenied],
+  ['EROFS', hresults.accessDenied],
+  ['ENOENT', hresults.fileNotFound],
+  ['ENOTDIR', hresults.fileNotFound],
+  ['EEXIST', hresults.fileExists],
+  ['ENOSPC', hresults.diskFull],
+]);
+
 /** Any error of the simulated host as Hyper-V would tell it. */
 export function methodFailure(error: unknown): MethodFailure {
   if (error instanceof MethodFailure) return error;
+  const system = TidemarkError.is(error) ? undefined : systemCodes.get(systemCode(error) ?? '');
   const known = TidemarkError.from(error);
+  if (system !== undefined) return new MethodFailure(returnCodes.failed, system, [known.message]);
   const [returnValue, hresult] = meanings.get(known.code) ?? [returnCodes.failed, hresults.unspecified];
   return new MethodFailure(returnValue, hresult, [known.message]);
 }

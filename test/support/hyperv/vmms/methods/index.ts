@@ -8,6 +8,7 @@ import { hexText, WmiFailure } from '../wire.ts';
 import type { Reference, Value } from '../wire.ts';
 import type { Vmms } from '../vmms.ts';
 import type { Arguments } from './arguments.ts';
+import { exportSystemDefinition } from './export.ts';
 import { getVirtualDiskChanges, getVirtualHardDiskSettingData, getVirtualHardDiskState } from './image.ts';
 import { definePlannedSystem, importSystemDefinition } from './import.ts';
 import { jobMethod } from './jobs.ts';
@@ -23,6 +24,7 @@ const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ['Msvm_VirtualSystemSnapshotService.DestroySnapshot', destroySnapshot],
   ['Msvm_VirtualSystemSnapshotService.ConvertToReferencePoint', convertToReferencePoint],
   ['Msvm_VirtualSystemReferencePointService.DestroyReferencePoint', destroyReferencePoint],
+  ['Msvm_VirtualSystemManagementService.ExportSystemDefinition', exportSystemDefinition],
   ['Msvm_VirtualSystemManagementService.ImportSystemDefinition', importSystemDefinition],
   ['Msvm_VirtualSystemManagementService.DefinePlannedSystem', definePlannedSystem],
   ['Msvm_VirtualSystemManagementService.AddResourceSettings', addResourceSettings],
