@@ -28,6 +28,8 @@ const testFolder = fileURLToPath(new URL('../..', import.meta.url));
 /** What the program is built from, relative to `test`. */
 const sources = ['dotnet', join('fixtures', 'hyperv', 'schema.json')];
 const builtFolders = new Set(['bin', 'obj']);
+/** Publications of older sources go when nobody can be using them any more. */
+const keepMs = 7 * 24 * 3_600_000;
 /** Longer than a build beside everything else that a test machine does. */
 const buildPatienceMs = 600_000;
 
@@ -81,6 +83,7 @@ async function published(kind: string, options: readonly string[]): Promise<stri
   try {
     // Whoever had the lock before may have built it.
     if (existsSync(folder)) return folder;
+    removeOld(cache);
     for (const source of sources) copySource(source, work);
     build(join(work, 'dotnet', 'pwsh'), join(work, 'out'), options);
     renameSync(join(work, 'out'), folder);
@@ -89,6 +92,14 @@ async function published(kind: string, options: readonly string[]): Promise<stri
     lock.release();
   }
   return folder;
+}
+
+function removeOld(cache: string): void {
+  for (const name of readdirSync(cache)) {
+    const path = join(cache, name);
+    if (/-(host|windows)$/.test(name) && Date.now() - statSync(path).mtimeMs > keepMs)
+      rmSync(path, { recursive: true, force: true });
+  }
 }
 
 function copySource(source: string, target: string): void {
