@@ -117,7 +117,7 @@ test('garbage is not collected at once while another daemon writes to the reposi
   const attach = ['repo', 'init', 'main', site.repository, '--attach', '--password-file', site.passwordFile];
   await site.runAt(['--data', other], attach);
   await site.stopAgent('hv01');
-  await site.startAgent('hv01', { env: { TIDEMARK_SIM_JOB_MS: '60000' } });
+  await site.startAgent('hv01', { jobMs: 60_000 });
   const { id } = await startBackup(site);
   await waitForPhase(site, id, 'checkpoint');
   await site.failsAt(['--data', other], ['repo', 'gc', 'main', '--now'], 'repositoryLocked');

@@ -70,7 +70,7 @@ test('the daemon killed while it takes back what a cancelled backup made', { tim
   await atEach(daemonSteps.cancelledBackup, async (step) => {
     await site.stopDaemon();
     await site.stopAgent('hv01');
-    await site.startAgent('hv01', { env: { TIDEMARK_SIM_JOB_MS: '4000' } });
+    await site.startAgent('hv01', { jobMs: 4000 });
     const daemon = await site.startDaemon({ failpoint: step });
     const { id } = await startBackup(site);
     await waitForPhase(site, id, 'extents');

@@ -22,7 +22,7 @@ test(
     const site = await Site.withVm(t);
     const first = await site.backUp();
     await site.stopAgent('hv01');
-    await site.startAgent('hv01', { env: { TIDEMARK_SIM_JOB_MS: String(endlessMs) } });
+    await site.startAgent('hv01', { jobMs: endlessMs });
     const { id } = await startBackup(site);
     await waitForPhase(site, id, 'checkpoint');
     await site.fails(['backup', 'run', '--vm', 'hv01/web', '--repo', 'main', '--wait'], 'vmAlreadyRunning');

@@ -7,6 +7,7 @@ import { vmState } from '../../../../server/agent/simulated/state.ts';
 import type { VmDocument } from '../../../../server/agent/simulated/state.ts';
 import { json } from '../../../../server/protocol/parse.ts';
 import { filesBelow } from './files.ts';
+import { providerKind } from './hosts.ts';
 import { diskName, vmName } from './site.ts';
 import type { Site } from './site.ts';
 
@@ -16,13 +17,17 @@ export async function vmDocument(site: Site, host = 'hv01'): Promise<VmDocument>
   return json(await readFile(file, 'utf8'), vmState, file);
 }
 
+/** Besides its disks: what the fake Hyper-V keeps of a VM (test/support/hyperv/vmms). */
+const configurationFiles = providerKind === 'hyperv' ? ['hyperv.json', 'Snapshots'] : [];
+
 /** The host has nothing of a run: no checkpoint, no merge, no differencing disk, no open export or restore. */
 export async function checkHostClean(site: Site, host = 'hv01'): Promise<void> {
   const root = site.root(host);
   const { checkpoint, merge } = await vmDocument(site, host);
   assert.equal(checkpoint, undefined, 'no checkpoint');
   assert.equal(merge, undefined, 'no merge');
-  const files = [`${diskName}.vhdx`, `${diskName}.vhdx.mrt`, `${diskName}.vhdx.rct`, 'vm.json'];
+  const disk = [`${diskName}.vhdx`, `${diskName}.vhdx.mrt`, `${diskName}.vhdx.rct`];
+  const files = [...disk, 'vm.json', ...configurationFiles];
   const found = (await readdir(join(root, 'vms', vmName))).sort();
   assert.deepEqual(
     found.filter((file) => !files.includes(file)),
@@ -31,6 +36,9 @@ export async function checkHostClean(site: Site, host = 'hv01'): Promise<void> {
   );
   for (const folder of ['export', 'restoring', 'creating', 'incoming']) {
     assert.deepEqual(await readdir(join(root, folder)), [], `nothing in ${folder}`);
+  }
+  if (found.includes('Snapshots')) {
+    assert.deepEqual(await readdir(join(root, 'vms', vmName, 'Snapshots')), [], 'no configuration of a checkpoint');
   }
 }
 

@@ -14,7 +14,10 @@ import { errorReport, restorePointInfo } from '../../../../server/protocol/model
 import type { RestorePointInfo } from '../../../../server/protocol/model.ts';
 import { array, json, object } from '../../../../server/protocol/parse.ts';
 import type { Parser } from '../../../../server/protocol/parse.ts';
-import { ended, reportedError, startTidemark, tidemark } from './command.ts';
+import { reportedError, startTidemark, tidemark } from './command.ts';
+import { testHost } from './hosts.ts';
+import type { TestHost } from './hosts.ts';
+import { end, firstMatch } from './processes.ts';
 
 /** How a process of the site is started. */
 export interface StartOptions {
@@ -22,6 +25,8 @@ export interface StartOptions {
   readonly failpoint?: string;
   /** Files of a certificate and its key: an agent with them listens on https. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** How long jobs of the host take, ms. */
+  readonly jobMs?: number;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -29,6 +34,9 @@ interface Agent {
   readonly process: ChildProcess;
   readonly url: string;
 }
+
+/** How long jobs of a host take unless a test says otherwise, ms. */
+const shortJobMs = 4;
 
 const anything: Parser<unknown> = (value) => value;
 
@@ -42,6 +50,7 @@ export class Site {
   readonly data: string;
   readonly repository: string;
   readonly passwordFile: string;
+  readonly #hosts = new Map<string, TestHost>();
   readonly #agents = new Map<string, Agent>();
   #daemon: ChildProcess | undefined;
   readonly #undo: (() => Promise<unknown>)[] = [];
@@ -118,12 +127,20 @@ export class Site {
   async startAgent(host: string, options: StartOptions = {}): Promise<ChildProcess> {
     const { tls } = options;
     const listen = this.#agents.get(host)?.url ?? `${tls === undefined ? 'http' : 'https'}://127.0.0.1:0`;
-    const args = ['agent', '--provider', 'simulated', '--root', this.root(host), '--listen', listen];
+    const start = await this.#host(host).agent(options.jobMs ?? shortJobMs);
+    const args = ['agent', ...start.args, '--listen', listen];
     if (tls !== undefined) args.push('--tls-cert', tls.cert, '--tls-key', tls.key);
-    const child = startTidemark([...args, '--password-file', this.passwordFile], environment(options));
+    const all = [...args, '--password-file', this.passwordFile];
+    const child = startTidemark(all, environment({ ...options, env: { ...start.env, ...options.env } }));
     const url = await firstMatch(child, /^listening on (\S+)$/m);
     this.#agents.set(host, { process: child, url });
     return child;
+  }
+
+  #host(name: string): TestHost {
+    const host = this.#hosts.get(name) ?? testHost(this.root(name));
+    this.#hosts.set(name, host);
+    return host;
   }
 
   async stopAgent(host: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
@@ -254,6 +271,7 @@ export class Site {
     } finally {
       // Whatever failed: a process that is left over would keep the test from ending.
       for (const host of this.#agents.keys()) await this.stopAgent(host, 'SIGKILL');
+      for (const host of this.#hosts.values()) await host.stop();
       for (const undo of this.#undo) await undo();
       await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
     }
@@ -261,29 +279,5 @@ export class Site {
 }
 
 function environment(options: StartOptions): Record<string, string> {
-  return { TIDEMARK_FAILPOINT: options.failpoint ?? '', TIDEMARK_SIM_JOB_MS: '4', ...options.env };
-}
-
-/** Waits until a process has printed what matches, and gives the first group. */
-async function firstMatch(child: ChildProcess, pattern: RegExp): Promise<string> {
-  let text = '';
-  return new Promise((resolve, reject) => {
-    const read = (data: Buffer): void => {
-      text += data.toString();
-      const match = pattern.exec(text);
-      if (match?.[1] !== undefined) resolve(match[1]);
-    };
-    child.stdout?.on('data', read);
-    child.stderr?.on('data', read);
-    child.once('error', reject);
-    child.once('close', (code) => reject(new Error(`It ended with ${code} after printing: ${text}`)));
-  });
-}
-
-/** Ends a process and waits for its end. */
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const closed = ended(child);
-  child.kill(signal);
-  await closed;
+  return { TIDEMARK_FAILPOINT: options.failpoint ?? '', ...options.env };
 }
