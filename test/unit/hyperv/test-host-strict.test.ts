@@ -122,6 +122,11 @@ const refused: readonly (readonly [mistake: string, script: string, answer: stri
     "System.ArgumentException,Microsoft.Management.Infrastructure.CimCmdlets.NewCimInstanceCommand | The property 'Consistency' is not in the class 'Msvm_VirtualSystemSnapshotSettingData'.",
   ],
   [
+    'a number that the enumeration does not have',
+    'New-CimInstance -CimClass $settingsClass -ClientOnly -Property @{ ConsistencyLevel = [byte]3 }',
+    `${cim('80041008', 'NewCimInstance')}Invalid parameter: Msvm_VirtualSystemSnapshotSettingData.ConsistencyLevel cannot be 3`,
+  ],
+  [
     'a new instance with an Int32 for a uint8',
     'New-CimInstance -CimClass $settingsClass -ClientOnly -Property @{ ConsistencyLevel = 1 }',
     `${cim('80041005', 'NewCimInstance')}Type mismatch: Msvm_VirtualSystemSnapshotSettingData.ConsistencyLevel is uint8, not System.Int32`,

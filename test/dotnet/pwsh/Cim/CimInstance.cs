@@ -49,7 +49,9 @@ public sealed class CimProperty
         get => value;
         set
         {
-            this.value = CimValues.Require(schema.Type, value, $"{className}.{Name}");
+            object? typed = CimValues.Require(schema.Type, value, $"{className}.{Name}");
+            CimValues.RequireListed(schema, typed, $"{className}.{Name}");
+            this.value = typed;
             modified = true;
         }
     }

@@ -2,8 +2,8 @@ using System.Text.Json;
 
 namespace Tidemark.TestHost.Cim;
 
-/// <summary>One property of a class.</summary>
-public sealed record PropertySchema(string Name, CimTypeName Type, bool IsKey, bool IsReadOnly);
+/// <summary>One property of a class. <c>Values</c> are those of its enumeration, as decimal numbers; null when it is none.</summary>
+public sealed record PropertySchema(string Name, CimTypeName Type, bool IsKey, bool IsReadOnly, IReadOnlySet<string>? Values);
 
 /// <summary>One parameter of a method. <c>Direction</c> is <c>in</c>, <c>out</c> (or <c>out,optional</c>) or <c>inout</c>.</summary>
 public sealed record ParameterSchema(string Name, CimTypeName Type, string Direction)
@@ -112,7 +112,10 @@ public sealed class CimSchema
             if (!hidden.Contains($"{className}.{property.Name}"))
             {
                 bool readOnly = property.Value.TryGetProperty("access", out JsonElement access) && access.GetString() == "read-only";
-                properties.TryAdd(property.Name, new PropertySchema(property.Name, ReadType(property.Value), Flag(property.Value, "key"), readOnly));
+                HashSet<string>? values = property.Value.TryGetProperty("values", out JsonElement listed)
+                    ? [.. listed.EnumerateObject().Select(value => value.Name)]
+                    : null;
+                properties.TryAdd(property.Name, new PropertySchema(property.Name, ReadType(property.Value), Flag(property.Value, "key"), readOnly, values));
             }
         }
     }

@@ -33,6 +33,20 @@ internal static class CimValues
         throw Mismatch(type, plain, what);
     }
 
+    /// <summary>
+    /// Refuses a number that the enumeration of the property does not list. Only for what a script sets: Hyper-V itself uses more numbers than are documented.
+    /// </summary>
+    public static void RequireListed(PropertySchema property, object? value, string what)
+    {
+        foreach (object? one in value as Array ?? new[] { value })
+        {
+            if (one is not null && property.Values?.Contains(Convert.ToString(one, CultureInfo.InvariantCulture) ?? "") == false)
+            {
+                throw CimFailure.Create(CimFailure.InvalidParameter, $"Invalid parameter: {what} cannot be {one}");
+            }
+        }
+    }
+
     /// <summary>A value as the wire carries it; the caller writes references and embedded instances.</summary>
     public static object? ToWire(object? value, Func<CimInstance, object> instance) => value switch
     {
