@@ -66,7 +66,7 @@ export function moduleFailure(error: ModuleError, name: string): HypervError {
   ];
   const action = actionOf(name);
   const found =
-    meaningOfModuleError(error.errorId) ??
+    meaningOfModuleError(error.errorId, error.returnValue) ??
     byHresults([error.hresult, ...texts.flatMap(hresultsIn)], action) ??
     meaningOfNativeError(error.nativeErrorCode) ??
     (error.returnValue === null ? undefined : meaningOfReturnValue(error.method ?? '', error.returnValue));

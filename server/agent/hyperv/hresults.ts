@@ -172,7 +172,7 @@ export function meaningOfHresult(hresult: number): Meaning | undefined {
 
 /** The HRESULTs that a text names, as `0x80070020` or as a negative number, in order. */
 export function hresultsIn(text: string): readonly number[] {
-  const found = text.matchAll(/0x([0-9A-Fa-f]{8})(?![0-9A-Fa-f])|(?<![\d.])-(\d{8,10})(?![\d.])/g);
+  const found = text.matchAll(/0x([0-9A-Fa-f]{8})(?![0-9A-Fa-f])|(?<![\d.])-(\d{8,10})(?!\d|[.,]\d)/g);
   return [...found].flatMap(([, hexadecimal, decimal]) => {
     if (hexadecimal !== undefined) return [Number.parseInt(hexadecimal, 16)];
     const value = -Number(decimal);

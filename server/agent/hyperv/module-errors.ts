@@ -10,6 +10,8 @@ const misfit: Meaning = {
   hint: 'Install the agent again.',
 };
 
+const noChanges: Meaning = { code: e.trackingUnknown, says: 'the host gave changes of a disk that cannot be' };
+
 /** Error ids that the module gives (Tidemark.HyperV). */
 const moduleErrors: ReadonlyMap<string, Meaning> = new Map([
   ['HypervNotAvailable', { code: e.hypervUnavailable, says: 'the agent sees no Hyper-V on this host' }],
@@ -22,6 +24,11 @@ const moduleErrors: ReadonlyMap<string, Meaning> = new Map([
   ['NotPlanned', { code: e.notOwnObject, says: 'the VM is a real one and not a restore that was not finished' }],
   ['VmBusy', { code: e.vmOperationRunning, says: 'another operation runs on the VM', retry: true }],
   ['JobMissing', { code: e.outcomeUnknown, says: 'Hyper-V started it, but did not say where its result will be' }],
+  ['StepTooSlow', { code: e.operationStalled, says: 'it did not add a device in time' }],
+  ['ExclusionNotSupported', { code: e.hypervUnsupported, says: 'this Windows cannot leave disks out of an export' }],
+  ['ChangesAsJob', noChanges],
+  ['ChangesUneven', noChanges],
+  ['NoProgress', noChanges],
   ['CommandNotFoundException', misfit],
   ['UnknownCommand', misfit],
   ['WrongArgument', misfit],
@@ -31,14 +38,39 @@ const moduleErrors: ReadonlyMap<string, Meaning> = new Map([
 ]);
 
 /** Ids that say only that something failed: the numbers that come with them say what. */
-export const plainModuleErrors: readonly string[] = ['WmiMethodFailed', 'DiskNotDescribed', 'NoInstance'];
+export const plainModuleErrors: readonly string[] = [
+  'DeviceNotFound',
+  'DiskNotDescribed',
+  'NoInstance',
+  'NoSettings',
+  'NoTemplate',
+  'StepFailed',
+  'WmiMethodFailed',
+];
+
+/** `Msvm_ComputerSystem.OperationalStatus[1]`: what keeps a VM busy. */
+const operations: ReadonlyMap<number, string> = new Map([
+  [32_768, 'a checkpoint of the VM is being taken'],
+  [32_769, 'a checkpoint of the VM is being applied'],
+  [32_770, 'a checkpoint of the VM is being removed'],
+  [32_771, 'the VM waits to be started'],
+  [32_772, 'the disks of the VM are being merged'],
+  [32_773, 'the VM is being exported'],
+  [32_774, 'the VM is being migrated'],
+]);
 
 /** Every id of the table. */
 export const knownModuleErrors: readonly string[] = [...moduleErrors.keys()];
 
-/** What a `FullyQualifiedErrorId` means: the part before the first comma, behind which PowerShell puts where it came from. */
-export function meaningOfModuleError(errorId: string): Meaning | undefined {
-  return moduleErrors.get(errorId.split(',', 1)[0] ?? '');
+/**
+ * What a `FullyQualifiedErrorId` means: the part before the first comma, behind which PowerShell puts where it came from.
+ * `returnValue` came with it; with `VmBusy` it is the operation.
+ */
+export function meaningOfModuleError(errorId: string, returnValue: number | null): Meaning | undefined {
+  const id = errorId.split(',', 1)[0] ?? '';
+  const found = moduleErrors.get(id);
+  const operation = id === 'VmBusy' && returnValue !== null ? operations.get(returnValue) : undefined;
+  return found === undefined || operation === undefined ? found : { ...found, says: operation };
 }
 
 /** `Microsoft.Management.Infrastructure.NativeErrorCode`. */
