@@ -122,7 +122,7 @@ test('what a job made is found even where Hyper-V does not associate it, and is 
   const JobId = '00000000-0000-4000-8000-000000000001';
   assert.deepEqual(await call(resolveCheckpoint, { VmId: vm.id, JobId, Before: [] }), { checkpointId: id });
   assert.deepEqual(await call(resolveCheckpoint, { VmId: vm.id, JobId, Before: [id] }), { checkpointId: null });
-  await vmms.foreignSnapshot(vm.id);
+  await vmms.paperSnapshot(vm.id, 'Microsoft:Hyper-V:Snapshot:Recovery', 'of somebody');
   assert.deepEqual(await call(resolveCheckpoint, { VmId: vm.id, JobId, Before: [] }), { checkpointId: null });
 });
 

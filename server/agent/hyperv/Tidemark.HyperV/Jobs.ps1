@@ -34,7 +34,7 @@ function Get-JobError {
     if ([int64]$result.ReturnValue -ne 0) {
         return , $errors
     }
-    foreach ($text in @(Get-OutValue $result 'Errors')) {
+    foreach ($text in (Get-OutValue $result 'Errors')) {
         if ($null -eq $text -or $errors.Count -eq 64) {
             continue
         }

@@ -109,7 +109,7 @@ function Start-TidemarkReferencePointRemoval {
     if ($null -eq $point) {
         throw (New-ModuleError 'ReferencePointNotFound' "The VM has no reference point $ReferencePointId.")
     }
-    $tracking = [string[]]@(New-AnswerList $point.ResilientChangeTrackingIdentifiers)
+    $tracking = [string[]](New-AnswerList $point.ResilientChangeTrackingIdentifiers).ToArray()
     if (-not (Test-SameTexts $tracking $TrackingId)) {
         throw (New-ModuleError 'NotThisReferencePoint' "The reference point $ReferencePointId has other tracking ids.")
     }
