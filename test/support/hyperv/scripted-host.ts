@@ -14,9 +14,9 @@ export interface ScriptedHost extends AsyncDisposable {
   readonly questions: readonly Question[];
 }
 
-/** Serves `answer` for every question; `build` for the one about the build, once a process. */
+/** Serves `answer` for every question, and hangs up when it gives none; `build` for the one about the build, once a process. */
 export async function scriptedHost(
-  answer: (question: Question) => object,
+  answer: (question: Question) => object | undefined,
   build: object = { build: 20_348, computerName: 'HV01', hidden: [] },
 ): Promise<ScriptedHost> {
   const questions: Question[] = [];
@@ -27,7 +27,9 @@ export async function scriptedHost(
     createInterface({ input: socket }).on('line', (line) => {
       const question = parseQuestion(line);
       if (question.op !== 'build') questions.push(question);
-      socket.write(`${JSON.stringify(question.op === 'build' ? build : answer(question))}\n`);
+      const said = question.op === 'build' ? build : answer(question);
+      if (said === undefined) socket.destroy();
+      else socket.write(`${JSON.stringify(said)}\n`);
     });
   });
   server.listen(0, '127.0.0.1');

@@ -27,8 +27,9 @@ const diskSettings = {
   properties: { Path: 'C:\\a & b\\<1>.vhdx', MaxInternalSize: '9007199254740993', Type: 3 },
 };
 
-/** Answers as a host with one VM does. */
-function answerOf(question: Question): object {
+/** Answers as a host with one VM does; it hangs up when it is asked for the VM's VSS. */
+function answerOf(question: Question): object | undefined {
+  if (question['className'] === 'Msvm_VssComponent') return undefined;
   if (question.op === 'get')
     return { error: { hresult: '0x80041002', nativeErrorCode: 'NotFound', message: 'Not found' } };
   if (question.op === 'associated') return { instances: [virtualMachine] };

@@ -125,6 +125,14 @@ test('an error of WMI looks as it does on Windows', { timeout }, async (t) => {
   );
 });
 
+test('after a connection that broke the next question is answered', { timeout }, async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  const { run } = await openShell(t);
+  const broken = await run('Get-CimInstance -Namespace $ns -ClassName Msvm_VssComponent');
+  assert.ok(broken.startsWith(`${cim('800706be', 'GetCimInstance')}The remote procedure call failed.`), broken);
+  assert.equal(await run('(Get-CimInstance -Namespace $ns -ClassName Msvm_ComputerSystem).Name'), 'VM1');
+});
+
 test('JSON is written as by Windows PowerShell 5.1', { timeout }, async (t) => {
   if (skipWithoutDotnet(t)) return;
   const { run } = await openShell(t);

@@ -8,14 +8,13 @@ internal sealed class CimHost
 {
     private static readonly Lazy<CimHost> Instance = new(() => new CimHost(), LazyThreadSafetyMode.PublicationOnly);
 
-    private readonly CimServer server;
+    private readonly CimServer server = new();
     private readonly string computerName;
     private readonly Dictionary<string, CimSchema> namespaces;
     private readonly Dictionary<string, CimClass> classes = new(StringComparer.OrdinalIgnoreCase);
 
     private CimHost()
     {
-        server = CimServer.Connect();
         JsonElement build = server.Ask(new { op = "build" });
         computerName = build.GetProperty("computerName").GetString() ?? "";
         HashSet<string> hidden = build.GetProperty("hidden").EnumerateArray().Select(one => one.GetString() ?? "").ToHashSet(StringComparer.OrdinalIgnoreCase);

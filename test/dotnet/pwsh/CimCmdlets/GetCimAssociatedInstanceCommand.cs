@@ -22,9 +22,6 @@ public sealed class GetCimAssociatedInstanceCommand : CimCommand
     [Parameter]
     public string? Namespace { get; set; }
 
-    [Parameter]
-    public uint OperationTimeoutSec { get; set; }
-
     private protected override void Run()
     {
         CimInstance source = InputObject ?? throw new PSArgumentNullException(nameof(InputObject));

@@ -26,9 +26,6 @@ public sealed class GetCimInstanceCommand : CimCommand
     [Parameter(Mandatory = true, ParameterSetName = ByInstance)]
     public CimInstance? InputObject { get; set; }
 
-    [Parameter]
-    public uint OperationTimeoutSec { get; set; }
-
     private protected override void Run()
     {
         if (InputObject is not null)

@@ -19,9 +19,6 @@ public sealed class InvokeCimMethodCommand : CimCommand
     [Parameter(Position = 2)]
     public IDictionary? Arguments { get; set; }
 
-    [Parameter]
-    public uint OperationTimeoutSec { get; set; }
-
     private protected override void Run()
     {
         CimInstance target = InputObject ?? throw new PSArgumentNullException(nameof(InputObject));
