@@ -1,0 +1,79 @@
+/** The Hyper-V provider over a real PowerShell and the fake Hyper-V of a simulated host. */
+import type { TestContext } from 'node:test';
+
+import { createHyperVProvider } from '../../../server/agent/hyperv/index.ts';
+import type { HyperVProviderOptions } from '../../../server/agent/hyperv/index.ts';
+import { createPowerShell } from '../../../server/agent/hyperv/powershell/index.ts';
+import type { HostProvider } from '../../../server/agent/provider.ts';
+import { createVm, initHost } from '../../../server/agent/simulated/index.ts';
+import type { SimulatedBuild } from '../../../server/agent/simulated/index.ts';
+import { lineLogger } from '../../../server/base/log.ts';
+import type { VmInfo } from '../../../server/protocol/model.ts';
+import { testPowerShell } from '../../support/hyperv/pwsh.ts';
+import { startVmms } from '../../support/hyperv/vmms/index.ts';
+import type { RunningVmms } from '../../support/hyperv/vmms/index.ts';
+import { MiB, never, scratch } from '../../unit/simulated/support.ts';
+
+/** Jobs of the fake are over in a moment. */
+export const fastJobs = {
+  timing: { pollMs: 20 },
+  jobs: { timing: { firstPollMs: 5, maxPollMs: 50 } },
+} as const satisfies Partial<HyperVProviderOptions>;
+
+export interface HyperVSite {
+  readonly root: string;
+  readonly directory: string;
+  readonly stateFolder: string;
+  readonly vm: VmInfo;
+  readonly vmms: RunningVmms;
+  readonly provider: HostProvider;
+  /** What the provider wrote to its log. */
+  readonly lines: readonly string[];
+  /** Another provider, as after a restart of the agent; the one before is gone. */
+  restarted(options?: Partial<HyperVProviderOptions>): Promise<HostProvider>;
+}
+
+/** A host with one VM `web`, and a provider that has recovered. */
+export async function hyperVSite(
+  t: TestContext,
+  options: {
+    readonly build?: SimulatedBuild;
+    readonly disks?: readonly { readonly name: string; readonly sizeBytes: number }[];
+    readonly provider?: Partial<HyperVProviderOptions>;
+  } = {},
+): Promise<HyperVSite> {
+  const directory = await scratch(t);
+  const root = `${directory}/hv01`;
+  const stateFolder = `${directory}/state`;
+  await initHost(root, { name: 'hv01', ...(options.build !== undefined && { build: options.build }) });
+  const disks = options.disks ?? [
+    { name: 'os', sizeBytes: 8 * MiB },
+    { name: 'data', sizeBytes: 16 * MiB },
+  ];
+  const vm = await createVm(root, { name: 'web', disks });
+  const vmms = await startVmms(root);
+  const lines: string[] = [];
+  const log = lineLogger((line) => lines.push(line));
+  const shell = await testPowerShell();
+  const powershell = createPowerShell({
+    executable: shell.executable,
+    environment: { ...process.env, ...shell.environment, TIDEMARK_FAKE_HYPERV: vmms.address },
+    maxSessions: 2,
+    log,
+  });
+  const make = (more: Partial<HyperVProviderOptions> = {}): HostProvider =>
+    createHyperVProvider({ stateFolder, powershell, log, ...fastJobs, ...options.provider, ...more });
+  let current = make();
+  t.after(async () => {
+    await current[Symbol.asyncDispose]();
+    await powershell[Symbol.asyncDispose]();
+    await vmms.close();
+  });
+  await current.recover(never);
+  const restarted: HyperVSite['restarted'] = async (more) => {
+    await current[Symbol.asyncDispose]();
+    current = make(more);
+    return current;
+  };
+  return { root, directory, stateFolder, vm, vmms, provider: current, lines, restarted };
+}
