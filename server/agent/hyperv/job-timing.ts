@@ -2,7 +2,7 @@
 
 /** Milliseconds. */
 export interface JobTiming {
-  /** The first pause between two questions; each is longer than the one before. */
+  /** The first pause between two questions; each is twice as long as the one before. Most jobs are over in a moment. */
   readonly firstPollMs: number;
   readonly maxPollMs: number;
   /** After a question that failed; doubled each time. */
@@ -37,7 +37,7 @@ const quietMinutes: ReadonlyMap<number, number> = new Map([
 
 /** What is used unless a caller wants otherwise. */
 export const jobTiming: JobTiming = {
-  firstPollMs: 300,
+  firstPollMs: 20,
   maxPollMs: 2_000,
   firstRetryMs: 1_000,
   maxRetryMs: 30_000,

@@ -35,7 +35,7 @@ const terminal: ReadonlySet<number> = new Set([completed, 8, 9, 10, completedWit
 const stopBusy = 4099;
 
 /** How much longer each pause between two questions is than the one before. */
-const pollGrowth = 1.4;
+const pollGrowth = 2;
 
 /** One job. */
 export class JobWatch {

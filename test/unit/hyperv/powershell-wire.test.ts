@@ -27,7 +27,13 @@ describe('A line for PowerShell', () => {
     );
   });
 
-  it('carries the request as JSON in UTF-8', () => {
+  it('is refused when a text in it is no valid Unicode, before PowerShell sees it', () => {
+    for (const Name of ['\uD800', 'x\uDC00', '\uDC00\uD800']) {
+      assert.throws(() => requestLine(1, 'Get-TidemarkVm', { Name }), { name: 'UnsendableError' });
+    }
+  });
+
+  it('carries the request as JSON', () => {
     const line = requestLine(7, 'Get-TidemarkVm', { Name: '’; Remove-Item C:\\ -Recurse # $(1) `n \u{1F4A9}' });
     const text = Buffer.from(/'(.+)'/.exec(line)?.[1] ?? '', 'base64').toString('utf8');
     assert.deepEqual(JSON.parse(text), {
@@ -39,12 +45,12 @@ describe('A line for PowerShell', () => {
 
   it('is refused when the arguments are more than PowerShell should be given', () => {
     assert.throws(() => requestLine(1, 'Get-TidemarkVm', { Name: 'x'.repeat(maxRequestBytes) }), {
-      name: 'ByteLimitError',
+      name: 'UnsendableError',
     });
   });
 
   it('is one line, also for a script of many, and keeps the path of the module as data', () => {
-    for (const line of [startLine("C:\\It's [1] \u2019; exit\n\\M.psd1"), scriptLine('a\nb\r\nc')]) {
+    for (const line of [startLine("C:\\It's [1] \u2019; exit\n\\M.psd1", 42), scriptLine('a\nb\r\nc')]) {
       assert.match(
         line,
         /^\. \(\[ScriptBlock\]::Create\(\[Text\.Encoding\]::UTF8\.GetString\(\[Convert\]::FromBase64String\('[A-Za-z0-9+/]+={0,2}'\)\)\)\)$/,

@@ -26,7 +26,7 @@ export class UnfitError extends Error {
   }
 }
 
-/** A request that is too long to be sent; PowerShell has seen nothing of it. */
-export class ByteLimitError extends Error {
-  override readonly name = 'ByteLimitError';
+/** A request that cannot be sent, as it is too long or no text; PowerShell has seen nothing of it. */
+export class UnsendableError extends Error {
+  override readonly name = 'UnsendableError';
 }

@@ -7,7 +7,7 @@ import { isDoubtful, moduleFailure } from '../errors.ts';
 import { Breaker, notAnswering } from './breaker.ts';
 import type { Pass } from './breaker.ts';
 import { bundledModule, powerShellExecutable } from './executable.ts';
-import { ByteLimitError, DiedError, GarbledError, HungError, UnfitError } from './failures.ts';
+import { UnsendableError, DiedError, GarbledError, HungError, UnfitError } from './failures.ts';
 import { abortError, SessionPool } from './pool.ts';
 import type { InvokeOptions, PowerShell, PowerShellOptions } from './powershell.ts';
 import type { Answered, Session } from './session.ts';
@@ -84,7 +84,7 @@ class PooledPowerShell implements PowerShell {
     } catch (error) {
       // First: when nobody may try any more, no new session is started for those who wait.
       if (error instanceof HungError) this.#hung();
-      if (error instanceof ByteLimitError) this.#pool.release(session);
+      if (error instanceof UnsendableError) this.#pool.release(session);
       else this.#pool.discard(session, error instanceof Error ? error.message : 'it failed');
       throw sessionFailure(error, command.name);
     } finally {
@@ -129,7 +129,7 @@ function sessionFailure(error: unknown, name: string): TidemarkError {
   if (error instanceof GarbledError)
     return failed(`PowerShell gave no sensible answer to ${name}: ${error.message}.`, error);
   if (error instanceof UnfitError) return failed(error.message, error, error.hint);
-  if (error instanceof ByteLimitError) {
+  if (error instanceof UnsendableError) {
     return new TidemarkError(errorCodes.invalidInput, `This cannot be asked of Hyper-V: ${error.message}.`, {
       cause: error,
     });

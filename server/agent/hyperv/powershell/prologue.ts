@@ -37,10 +37,21 @@ export function scriptLine(script: string): string {
 }
 
 /**
+ * Ends PowerShell when its agent is gone, even in the middle of a call that never returns. While it is idle the end of its standard
+ * input does that; a hung one does not read it. Runs beside everything else, on a thread of its own.
+ */
+const watchScript = `
+param($AgentId)
+try { [Diagnostics.Process]::GetProcessById($AgentId).WaitForExit() }
+catch [ArgumentException] { $null = $_ }
+[Diagnostics.Process]::GetCurrentProcess().Kill()
+`;
+
+/**
  * Sets the session up and loads the module; answers one line, `tidemark-start` and the base64 of JSON (`started`).
  * Only what the engine itself has is used, so that a failure can be told whatever is missing.
  */
-export function startLine(modulePath: string): string {
+export function startLine(modulePath: string, agentId: number): string {
   return scriptLine(`
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
@@ -53,6 +64,8 @@ $tidemarkStart = try {
   [Console]::OutputEncoding = [Text.UTF8Encoding]::new($false)
   $OutputEncoding = [Text.UTF8Encoding]::new($false)
   Import-Module -Name ([System.Management.Automation.WildcardPattern]::Escape(${decode(modulePath)})) -DisableNameChecking
+  $tidemarkWatch = [PowerShell]::Create([System.Management.Automation.Runspaces.InitialSessionState]::CreateDefault2())
+  $null = $tidemarkWatch.AddScript(${decode(watchScript)}).AddArgument(${agentId}).BeginInvoke()
   '{"state":"ready","version":' + (& $tidemarkQuote $PSVersionTable.PSVersion) + ',"processId":' + [Diagnostics.Process]::GetCurrentProcess().Id + '}'
 } catch {
   '{"state":"failed","message":' + (& $tidemarkQuote $_.Exception.Message) + ',"type":' + (& $tidemarkQuote $_.Exception.GetType().FullName) +

@@ -85,7 +85,9 @@ export class Session {
 
   async #load(): Promise<void> {
     const { modulePath, startMs } = this.#options;
-    const found = parseStarted(await this.#run(startLine(modulePath), startMs, () => this.#refuseConstrained()));
+    const found = parseStarted(
+      await this.#run(startLine(modulePath, process.pid), startMs, () => this.#refuseConstrained()),
+    );
     if (found === undefined) {
       this.#refuseConstrained();
       throw new UnfitError(

@@ -1,12 +1,12 @@
 /** The lines that go to PowerShell and come back. */
-import { ByteLimitError, GarbledError } from './failures.ts';
+import { UnsendableError, GarbledError } from './failures.ts';
 
 /** UTF-8 bytes of JSON of one whole answer. */
 export const maxAnswerBytes = 64 * 1024 * 1024;
 /** UTF-8 bytes of JSON of one page. node-powershell copies all it has whenever more arrives, so pages must stay small. */
 export const maxPageBytes = 512 * 1024;
 const maxPages = (2 * maxAnswerBytes) / maxPageBytes;
-/** UTF-8 bytes of JSON of one request. */
+/** Bytes of JSON of one request. */
 export const maxRequestBytes = 4 * 1024 * 1024;
 
 /** A part of an answer. */
@@ -18,9 +18,20 @@ export interface AnswerPage {
 
 /** The line that calls a function of the module. */
 export function requestLine(id: number, command: string, args: object): string {
-  const request = Buffer.from(JSON.stringify({ id, command, arguments: args }), 'utf8');
-  if (request.length > maxRequestBytes) throw new ByteLimitError(`the arguments of ${command} are too many`);
+  const request = Buffer.from(asciiJson({ id, command, arguments: args }), 'ascii');
+  if (request.length > maxRequestBytes) throw new UnsendableError(`the arguments of ${command} are too many`);
   return `Invoke-TidemarkCommand -Request '${request.toString('base64')}'`;
+}
+
+/** JSON without any character beyond ASCII: the reader of .NET refuses some that Unicode has, such as U+FFFE, unless they are escaped. */
+function asciiJson(value: unknown): string {
+  const escape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  const checked = (_key: string, part: unknown): unknown => {
+    // Half a surrogate pair has no UTF-8. Nothing that Hyper-V has is called so.
+    if (typeof part === 'string' && !part.isWellFormed()) throw new UnsendableError('a text is no valid Unicode');
+    return part;
+  };
+  return JSON.stringify(value, checked).replaceAll(/[\u007F-\uFFFF]/g, escape);
 }
 
 /** The line that asks for a later page of the answer `answerId`. */
