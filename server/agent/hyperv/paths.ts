@@ -28,7 +28,8 @@ export const ownRules: PathRules = process.platform === 'win32' ? 'windows' : 'p
 
 /** Whether this is a path of a file of that kind that the agent opens. */
 export function isHostPath(path: string, kind: FileKind, rules: PathRules = ownRules): boolean {
-  return isPlainPath(path, rules) && hasExtension(path, kind);
+  const names = plainNames(path, rules);
+  return names !== undefined && names.length > 0 && hasExtension(path, kind);
 }
 
 /** The path, when `isHostPath`. Throws `TM2112`. */
@@ -40,32 +41,35 @@ export function hostPath(path: string, kind: FileKind, rules: PathRules = ownRul
   });
 }
 
-/** Whether this is an absolute path without devices, alternate streams, `.` and `..`. */
+/** Whether this is an absolute path, of a file or a folder, without devices, alternate streams, `.` and `..`. */
 export function isPlainPath(path: string, rules: PathRules = ownRules): boolean {
-  if (path.length > maxPathLength) return false;
+  return plainNames(path, rules) !== undefined;
+}
+
+/** The names behind the drive, share or volume; undefined when the path does not begin with one, or a name is none. */
+function plainNames(path: string, rules: PathRules): readonly string[] | undefined {
+  if (path.length > maxPathLength) return undefined;
   if (rules === 'posix') {
-    return (
-      path.startsWith('/') && !path.includes('\0') && path.split('/').every((part) => part !== '..' && part !== '.')
-    );
+    const names = path.split('/').filter((name) => name !== '');
+    const plain = path.startsWith('/') && !path.includes('\0') && !names.includes('..') && !names.includes('.');
+    return plain ? names : undefined;
   }
-  const names = namesOf(path);
-  return names !== undefined && names.length > 0 && names.every(isPlainName);
+  // Without a separator a drive is where a process last was on it.
+  if (path.endsWith(':')) return undefined;
+  // A folder may be written with a separator at its end.
+  const whole = /[\\/]$/.test(path) ? path : `${path}\\`;
+  const { root } = splitRoot(whole);
+  if (root === undefined) return undefined;
+  // Behind `\\?\` a slash is a character of the name, elsewhere a separator.
+  const names = whole.slice(root.length).split(whole.startsWith('\\\\?\\') ? '\\' : /[\\/]/);
+  names.pop();
+  return names.every(isPlainName) ? names : undefined;
 }
 
 /** Whether Windows takes this as the name of one file or folder, and as nothing else. */
 export function isPlainName(name: string): boolean {
   if (name.length === 0 || name.length > 255 || forbidden.test(name) || /[. ]$/.test(name)) return false;
   return !deviceName.test(name.replace(/\..*$/s, '').trimEnd());
-}
-
-/** The names behind the drive, share or volume; undefined when the path does not begin with one. */
-function namesOf(path: string): readonly string[] | undefined {
-  const { root } = splitRoot(path);
-  if (root === undefined) return undefined;
-  const rest = path.slice(root.length);
-  // Behind `\\?\` a slash is a character of the name, elsewhere a separator.
-  const names = path.startsWith('\\\\?\\') ? rest.split('\\') : rest.split(/[\\/]/);
-  return names;
 }
 
 /** The beginning that names a drive (`C:\`), a share (`\\server\share\`) or a volume, with the server when there is one. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { win32 } from 'node:path';
 import { test } from 'node:test';
 
 import * as fc from 'fast-check';
@@ -63,6 +64,7 @@ test('devices, streams, relative paths and other files are never opened', () => 
     'C:\\VMs\\o\0s.vhdx',
     'C:\\VMs\\os\n.vhdx',
     'C:\\Windows\\System32\\config\\SAM',
+    'C:\\VMs\\os.vhdx\\',
     'C:\\VMs\\os.vhds',
     'C:\\VMs\\sql01.vmcx',
     `C:\\${'a'.repeat(256)}.vhdx`,
@@ -70,6 +72,25 @@ test('devices, streams, relative paths and other files are never opened', () => 
     '/vms/os.vhdx',
   ]) {
     assert.ok(!isHostPath(path, 'disk', 'windows'), JSON.stringify(path));
+  }
+});
+
+test('folders may be written with a separator at their end, and may be a whole drive or share', () => {
+  for (const path of ['C:\\', 'D:\\VMs', 'D:\\VMs\\', 'D:/VMs/', '\\\\files01\\vms', '\\\\files01\\vms\\new\\']) {
+    assert.ok(isPlainPath(path, 'windows'), path);
+    assert.ok(isInside(path, win32.join(path, 'new', 'os.vhdx'), 'windows'), path);
+  }
+  for (const path of [
+    'C:',
+    'C:VMs',
+    '\\VMs',
+    '\\\\files01',
+    '\\\\files01\\',
+    'D:\\VMs\\\\',
+    '\\\\?\\',
+    '\\\\.\\x\\y',
+  ]) {
+    assert.ok(!isPlainPath(path, 'windows'), path);
   }
 });
 
