@@ -1,6 +1,6 @@
 /** The sessions with the real engine of PowerShell, and the real dispatcher of the module. */
 import assert from 'node:assert/strict';
-import { fork } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,9 @@ import type { Logger } from '../../../server/base/log.ts';
 import { command } from '../../../server/agent/hyperv/commands/command.ts';
 import { createPowerShell } from '../../../server/agent/hyperv/powershell/index.ts';
 import type { PowerShell, PowerShellOptions } from '../../../server/agent/hyperv/powershell/index.ts';
+import { parseStarted, startLine } from '../../../server/agent/hyperv/powershell/prologue.ts';
 import { startShell } from '../../../server/agent/hyperv/powershell/shell.ts';
+import { requestLine } from '../../../server/agent/hyperv/powershell/wire.ts';
 import { array, integer, object, string as text } from '../../../server/protocol/parse.ts';
 import { skipWithoutDotnet, testPowerShell } from '../../support/hyperv/pwsh.ts';
 
@@ -241,4 +243,21 @@ describe('PowerShell, the real engine', () => {
       await gone(pid);
     });
   }
+
+  it('ends with its agent even in the middle of a call, when it does not look at its input', async (t) => {
+    if (skipWithoutDotnet(t)) return;
+    const { executable, environment } = await testPowerShell();
+    const other = spawn(process.execPath, ['--eval', 'setInterval(() => undefined, 60_000)']);
+    const shell = startShell(executable, { ...process.env, ...environment });
+    t.after(async () => {
+      other.kill('SIGKILL');
+      await shell.kill();
+    });
+    assert(other.pid !== undefined);
+    const { stdout } = await shell.run(startLine(modulePath, other.pid));
+    assert.equal(parseStarted(stdout)?.state, 'ready');
+    const call = assert.rejects(shell.run(requestLine(1, scripted.name, { How: 'hang' })), { name: 'DiedError' });
+    other.kill('SIGKILL');
+    await call;
+  });
 });
