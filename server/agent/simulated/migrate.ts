@@ -5,6 +5,7 @@
  * one write of the old `vm.json` decides that it has moved, and only then it appears there. A crash leaves it here
  * before that write and there after it; `recover` on either host finishes the rest.
  */
+import type { Dirent } from 'node:fs';
 import { mkdir, readdir, realpath, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -124,16 +125,21 @@ export async function removeMoved(root: string, name: string, moveId: string): P
   await removeFolder(away);
 }
 
-/** Copies the files of a folder, holes and all, durably. A folder that is not there is an empty one. */
+/** Copies a folder with everything in it, holes and all, durably. A folder that is not there is an empty one. */
 async function copyFolder(from: string, to: string, signal: AbortSignal): Promise<void> {
   await mkdir(to, { recursive: true });
-  let names: readonly string[];
+  for (const entry of await entriesOf(from)) {
+    const copy = entry.isDirectory() ? copyFolder : copySparse;
+    await copy(join(from, entry.name), join(to, entry.name), signal);
+  }
+  await syncDirectory(to);
+}
+
+async function entriesOf(folder: string): Promise<readonly Dirent[]> {
   try {
-    names = await readdir(from);
+    return await readdir(folder, { withFileTypes: true });
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return;
+    if (systemCode(error) === 'ENOENT') return [];
     throw error;
   }
-  for (const name of names) await copySparse(join(from, name), join(to, name), signal);
-  await syncDirectory(to);
 }

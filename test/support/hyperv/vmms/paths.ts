@@ -32,10 +32,18 @@ export function parsePathText(computerName: string, text: string): Reference | u
   return end === rest.length ? { className, keys } : undefined;
 }
 
+const guids = new Map<string, string>();
+
 /** The same GUID for the same words, always. */
 export function guidOf(...words: readonly string[]): string {
-  const hex = createHash('sha256').update(words.join('\0')).digest('hex').toUpperCase();
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');
+  const key = words.join('\0');
+  let guid = guids.get(key);
+  if (guid === undefined) {
+    const hex = createHash('sha256').update(key).digest('hex').toUpperCase();
+    guid = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');
+    guids.set(key, guid);
+  }
+  return guid;
 }
 
 /** How paths of files are written on the wire: as they are, or as a program under Wine knows them (`Z:` is the root). */

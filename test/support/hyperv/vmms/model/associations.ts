@@ -42,23 +42,28 @@ function ofSettings(vmms: Vmms, instanceId: string): readonly Neighbour[] {
       ...all('Msvm_SettingsDefineState', [plannedSystemInstance(planned)]),
     ];
   }
-  for (const vm of vmms.world.vms()) {
-    const system = find(vmms, vmReference(vm.id));
-    const systems = system === undefined ? [] : [system];
-    if (`Microsoft:${vm.id}` === instanceId) {
-      return [
-        ...all('Msvm_VirtualSystemSettingDataComponent', resourcesOf(world, activeMachine(vm))),
-        ...all('Msvm_SettingsDefineState', systems),
-      ];
-    }
+  const active = world.vm(guidIn(instanceId));
+  if (active !== undefined) {
+    return [
+      ...all('Msvm_VirtualSystemSettingDataComponent', resourcesOf(world, activeMachine(active))),
+      ...all('Msvm_SettingsDefineState', systemsOf(vmms, active.id)),
+    ];
+  }
+  for (const vm of world.vms()) {
     const snapshot = visibleSnapshots(vmms, vm).find((entry) => entry.id === instanceId);
     if (snapshot === undefined) continue;
     return [
       ...all('Msvm_VirtualSystemSettingDataComponent', resourcesOf(world, snapshot.machine)),
-      ...all('Msvm_SnapshotOfVirtualSystem', systems),
+      ...all('Msvm_SnapshotOfVirtualSystem', systemsOf(vmms, vm.id)),
     ];
   }
   return [];
+}
+
+/** The VM of that id, as a list. */
+function systemsOf(vmms: Vmms, vmId: string): readonly Instance[] {
+  const system = find(vmms, vmReference(vmId));
+  return system === undefined ? [] : [system];
 }
 
 function ofJob(vmms: Vmms, id: string): readonly Neighbour[] {
@@ -96,12 +101,10 @@ function neighbours(vmms: Vmms, source: Reference): readonly Neighbour[] {
     case 'Msvm_VirtualSystemSettingData':
       return ofSettings(vmms, instanceId);
     case 'Msvm_VirtualSystemReferencePoint': {
-      const system = find(vmms, vmReference(keyText(source, 'VirtualSystemIdentifier')));
-      return system === undefined ? [] : all('Msvm_ReferencePointOfVirtualSystem', [system]);
+      return all('Msvm_ReferencePointOfVirtualSystem', systemsOf(vmms, keyText(source, 'VirtualSystemIdentifier')));
     }
     case 'Msvm_VssComponent': {
-      const system = find(vmms, vmReference(keyText(source, 'SystemName')));
-      return system === undefined ? [] : all('Msvm_SystemDevice', [system]);
+      return all('Msvm_SystemDevice', systemsOf(vmms, keyText(source, 'SystemName')));
     }
     case 'Msvm_ConcreteJob':
     case 'Msvm_StorageJob':
