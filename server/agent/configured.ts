@@ -52,14 +52,13 @@ export async function serveConfigured(configFile: string, options: ConfiguredOpt
       signal,
     });
     const files = open.move();
-    return {
-      url: agent.url,
-      close: async () => {
-        await agent.close();
-        log.log('info', 'agent stopped');
-        await files.disposeAsync();
-      },
+    const close = async (): Promise<void> => {
+      await agent.close();
+      log.log('info', 'agent stopped');
+      await files.disposeAsync();
     };
+    let closing: Promise<void> | undefined;
+    return { url: agent.url, close: async () => (closing ??= close()) };
   } catch (error) {
     log.log('error', 'the agent cannot start', error);
     throw error;

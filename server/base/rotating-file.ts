@@ -23,6 +23,7 @@ export class RotatingFile implements Disposable {
   #descriptor: number | undefined;
   #bytes = 0;
   #failing = false;
+  #disposed = false;
 
   /** Opens `path` (mode 0600), and makes its folder (mode 0700) when it is missing. Throws the system's error. */
   constructor(path: string, options: RotatingFileOptions = {}) {
@@ -34,8 +35,9 @@ export class RotatingFile implements Disposable {
     this.#open();
   }
 
-  /** Appends one entry. A full disk must not stop a backup that goes elsewhere: what cannot be written is dropped. */
+  /** Appends one entry. A full disk must not stop a backup that goes elsewhere: what cannot be written is dropped, and what comes after the end. */
   write(line: string): void {
+    if (this.#disposed) return;
     const data = Buffer.from(`${line}\n`);
     try {
       if (this.#bytes > 0 && this.#bytes + data.length > this.#maxBytes) this.#rotate();
@@ -53,6 +55,11 @@ export class RotatingFile implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#disposed = true;
+    this.#close();
+  }
+
+  #close(): void {
     if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     this.#descriptor = undefined;
   }
@@ -65,7 +72,7 @@ export class RotatingFile implements Disposable {
   }
 
   #rotate(): void {
-    this[Symbol.dispose]();
+    this.#close();
     rmSync(`${this.path}.${this.#keep}`, { force: true });
     for (let number = this.#keep - 1; number >= 0; number--) {
       const from = number === 0 ? this.path : `${this.path}.${number}`;

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { AgentConnection } from '../../../server/daemon/agent-client/connection.ts';
 import * as agentProtocol from '../../../server/protocol/agent.ts';
-import { errorCodes } from '../../../server/protocol/errors.ts';
+import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
 import * as id from '../../../server/protocol/ids.ts';
 import type { ReferencePoint } from '../../../server/protocol/model.ts';
 import { fakeConfiguration, fakeDiskId, fakeHost, fakeProvider, fakeVmId } from '../../support/fake-provider.ts';
@@ -182,7 +182,7 @@ test('requests of one connection that run at a time are limited; other daemons a
   await theirs.request(agentProtocol.listVms, {}, { signal });
   stop.abort();
   const codes = (await settled).map((outcome) =>
-    outcome.status === 'rejected' && 'code' in Object(outcome.reason) ? String(Object(outcome.reason).code) : 'ok',
+    outcome.status === 'rejected' ? TidemarkError.from(outcome.reason).code : 'ok',
   );
   assert.equal(codes.filter((one) => one === errorCodes.agentBusy).length, 16);
 });
