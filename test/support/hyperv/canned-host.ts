@@ -6,22 +6,26 @@ import type { TestContext } from 'node:test';
 import { object, optional, string } from '../../../server/protocol/parse.ts';
 import { listening } from '../servers.ts';
 
-const question = object({ op: string(), className: optional(string()) });
+const question = object({ op: string(), className: optional(string()), method: optional(string()) });
 
 /** Instances by class: what an enumeration of that class gives, whatever it asks for. */
 export type Canned = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
 
+/** What methods answer, by name. */
+export type CannedMethods = Readonly<
+  Record<string, { readonly returnValue: number; readonly out: Readonly<Record<string, unknown>> }>
+>;
+
 /** Starts one for a test; its address. */
-export async function cannedHost(t: TestContext, instances: () => Canned): Promise<string> {
+export async function cannedHost(
+  t: TestContext,
+  instances: () => Canned,
+  methods: () => CannedMethods = () => ({}),
+): Promise<string> {
   const server = createServer((socket) => {
     createInterface({ input: socket }).on('line', (line) => {
       const asked = question(JSON.parse(line), 'question');
-      const { className = '' } = asked;
-      const properties = asked.op === 'enumerate' ? (instances()[className] ?? []) : [];
-      const answer =
-        asked.op === 'build'
-          ? { build: 20_348, computerName: 'HV01', hidden: [] }
-          : { instances: properties.map((entry) => ({ className, properties: entry })) };
+      const answer = answerTo(asked, instances(), methods());
       socket.write(`${JSON.stringify(answer)}\n`);
     });
     socket.on('error', () => undefined);
@@ -29,4 +33,12 @@ export async function cannedHost(t: TestContext, instances: () => Canned): Promi
   });
   t.after(() => server.close());
   return `127.0.0.1:${await listening(server)}`;
+}
+
+function answerTo(asked: ReturnType<typeof question>, instances: Canned, methods: CannedMethods): unknown {
+  const { op, className = '', method = '' } = asked;
+  if (op === 'build') return { build: 20_348, computerName: 'HV01', hidden: [] };
+  if (op === 'invoke') return methods[method] ?? { error: { hresult: '0x80041055', message: `no method ${method}` } };
+  const properties = op === 'enumerate' ? (instances[className] ?? []) : [];
+  return { instances: properties.map((entry) => ({ className, properties: entry })) };
 }

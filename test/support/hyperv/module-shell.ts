@@ -26,6 +26,7 @@ export class ModuleShell {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #lines: string[] = [];
   #wake: () => void = () => undefined;
+  #ended = false;
   /** All that came over the error stream. */
   stderr = '';
 
@@ -35,6 +36,11 @@ export class ModuleShell {
       this.#lines.push(line);
       this.#wake();
     });
+    child.on('close', () => {
+      this.#ended = true;
+      this.#wake();
+    });
+    child.stdin.on('error', () => undefined);
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (this.stderr += chunk));
   }
 
@@ -46,7 +52,7 @@ export class ModuleShell {
     });
     t.after(() => child.kill());
     const shell = new ModuleShell(child);
-    const started = await shell.line(startLine(modulePath), /^tidemark-start /);
+    const started = await shell.line(startLine(modulePath, process.pid), /^tidemark-start /);
     const said = Buffer.from(started.split(' ')[1] ?? '', 'base64').toString('utf8');
     if (!said.includes('"ready"')) throw new Error(`The module did not load: ${said}`);
     return shell;
@@ -61,6 +67,7 @@ export class ModuleShell {
         if (!expected.test(line)) throw new Error(`PowerShell said: ${line.slice(0, 1000)}`);
         return line;
       }
+      if (this.#ended) throw new Error(`PowerShell ended: ${this.stderr.slice(0, 1000)}`);
       // oxlint-disable-next-line no-await-in-loop -- lines come one after the other
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }

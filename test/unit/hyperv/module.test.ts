@@ -8,7 +8,8 @@ import * as fc from 'fast-check';
 
 import * as commands from '../../../server/agent/hyperv/commands/index.ts';
 import { answer } from '../../../server/agent/hyperv/commands/answer.ts';
-import { getReferencePoint } from '../../../server/agent/hyperv/commands/reference-points.ts';
+import { getJob } from '../../../server/agent/hyperv/commands/jobs.ts';
+import { getChangedExtent, getReferencePoint } from '../../../server/agent/hyperv/commands/reference-points.ts';
 import { getVm } from '../../../server/agent/hyperv/commands/vms.ts';
 import { maxPageBytes } from '../../../server/agent/hyperv/powershell/wire.ts';
 import { cannedHost } from '../../support/hyperv/canned-host.ts';
@@ -176,6 +177,81 @@ test('lists of none and of one are lists', async (t) => {
   assert.deepEqual(result?.referencePoints, [
     { id: 'Microsoft:1', vmId: vmGuid(1), type: 2, diskInstanceIds: [], trackingIds: ['one'] },
   ]);
+});
+
+test('the errors of a job come one by one, however many there are', async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  let errors: readonly string[] | null = null;
+  const host = await cannedHost(
+    t,
+    () => ({
+      Msvm_ConcreteJob: [{ InstanceID: 'J', JobState: 10, JobType: 70, ErrorCode: 32_768, Cancellable: true }],
+    }),
+    () => ({
+      GetErrorEx: {
+        returnValue: 0,
+        out: {
+          Errors:
+            errors?.map((Message, n) => ({ className: 'Msvm_Error', properties: { Message, MessageID: String(n) } })) ??
+            null,
+        },
+      },
+    }),
+  );
+  const shell = await ModuleShell.start(t, host);
+  for (const texts of [null, [], ['one <&"\''], ['one', 'two\n2', 'three']]) {
+    errors = texts;
+    // oxlint-disable-next-line no-await-in-loop -- one shell
+    const { result } = answer(getJob.result)(await shell.answer(1, 'Get-TidemarkJob', { JobId: 'J' }), 'answer');
+    assert.deepEqual(
+      result?.job?.errors,
+      (texts ?? []).map((message, n) => ({ message, messageId: String(n) })),
+    );
+    assert.equal(result.job.completionStatus, 0);
+  }
+});
+
+test('the changes of a disk: clipped to the range, what touches or overlaps is one, nothing overflows', async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  let out: Readonly<Record<string, unknown>> = {};
+  const shell = await ModuleShell.start(
+    t,
+    await cannedHost(
+      t,
+      () => ({ Msvm_ImageManagementService: [{ Name: 'vhdsvc', CreationClassName: 'Msvm_ImageManagementService' }] }),
+      () => ({ GetVirtualDiskChanges: { returnValue: 0, out } }),
+    ),
+  );
+  const ask = async (ranges: readonly (readonly [string, string])[], processed: string) => {
+    out = {
+      ProcessedByteLength: processed,
+      ChangedByteOffsets: ranges.map(([offset]) => offset),
+      ChangedByteLengths: ranges.map(([, length]) => length),
+    };
+    const args = { Path: 'p', Since: 's', Offset: 1000, Length: 9000, MaxExtents: 100 };
+    const read = answer(getChangedExtent.result)(await shell.answer(1, 'Get-TidemarkChangedExtent', args), 'answer');
+    return read.error?.errorId ?? read.result;
+  };
+  const huge = '18446744073709551615';
+  assert.deepEqual(
+    await ask(
+      [
+        ['5000', '10'],
+        ['0', '1100'],
+        ['5005', '100'],
+        ['5105', '1'],
+        ['7000', '0'],
+        ['9990', huge],
+        ['20000', '5'],
+        [huge, huge],
+      ],
+      huge,
+    ),
+    { extents: [1000, 100, 5000, 106, 9990, 10], processedBytes: 9000 },
+  );
+  assert.deepEqual(await ask([], '9000'), { extents: [], processedBytes: 9000 });
+  assert.deepEqual(await ask([['0', huge]], '9000'), { extents: [1000, 9000], processedBytes: 9000 });
+  assert.equal(await ask([], '0'), 'NoProgress');
 });
 
 const hostile = fc.oneof(
