@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
 
-import { bundledModule, powerShellExecutable } from '../../../server/agent/hyperv/powershell/executable.ts';
+import {
+  bundledModule,
+  powerShellExecutable,
+  sessionEnvironment,
+} from '../../../server/agent/hyperv/powershell/executable.ts';
 
 describe('The PowerShell that is started', () => {
   const windows = { SystemRoot: 'D:\\Windows' };
@@ -34,6 +38,14 @@ describe('The PowerShell that is started', () => {
       }),
       system32,
     );
+  });
+});
+
+describe('The environment of a session', () => {
+  it('has everything but the module path, which may be that of another PowerShell', () => {
+    assert.deepEqual(sessionEnvironment({ Path: 'C:\\x', PSModulePath: 'C:\\7', psmodulepath: 'y' }), {
+      Path: 'C:\\x',
+    });
   });
 });
 

@@ -174,6 +174,17 @@ describe('A PowerShell that fails', () => {
     assert.equal((await asked).text, 'x');
   });
 
+  it('has more time for what may be slow', async () => {
+    await using powershell = create({ quietMs: 1000 });
+    script = () => 'hang';
+    const changes = command<{ readonly Text: string }, unknown>('Get-TidemarkChangedExtent', object({}));
+    const asked = assert.rejects(powershell.invoke(changes, { Text: 'x' }, { signal: never }), { code: 'TM2203' });
+    await clock.advance(4999);
+    assert.equal(shells[0]?.isKilled, false);
+    await clock.advance(1);
+    await asked;
+  });
+
   it('by dying in the middle is replaced, and the caller is told', async () => {
     await using powershell = create();
     script = () => 'die';

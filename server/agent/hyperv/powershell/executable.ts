@@ -25,6 +25,14 @@ export function powerShellExecutable(facts: Partial<ExecutableFacts> = {}): stri
   return exists(native) ? native : win32.join(root, 'System32', ...rest);
 }
 
+/**
+ * The environment of a session. Without `PSModulePath`: started from PowerShell 7, an agent would hand its modules on to Windows
+ * PowerShell, which cannot load them. PowerShell makes the variable anew when it is missing.
+ */
+export function sessionEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => name.toLowerCase() !== 'psmodulepath'));
+}
+
 /** `%SystemRoot%`. */
 export function windowsFolder(environment: NodeJS.ProcessEnv): string {
   return environment['SystemRoot'] ?? environment['SYSTEMROOT'] ?? environment['windir'] ?? 'C:\\Windows';

@@ -6,8 +6,9 @@ import type { Command } from '../commands/command.ts';
 import { isDoubtful, moduleFailure } from '../errors.ts';
 import { Breaker, notAnswering } from './breaker.ts';
 import type { Pass } from './breaker.ts';
-import { bundledModule, powerShellExecutable } from './executable.ts';
+import { bundledModule, powerShellExecutable, sessionEnvironment } from './executable.ts';
 import { UnsendableError, DiedError, GarbledError, HungError, UnfitError } from './failures.ts';
+import { patienceFor } from './patience.ts';
 import { abortError, SessionPool } from './pool.ts';
 import type { InvokeOptions, PowerShell, PowerShellOptions } from './powershell.ts';
 import type { Answered, Session } from './session.ts';
@@ -39,7 +40,7 @@ class PooledPowerShell implements PowerShell {
     this.#quietMs = quietMs;
     this.#breaker = new Breaker(clock);
     this.#pool = new SessionPool({
-      startShell: () => start(executable, environment),
+      startShell: () => start(executable, sessionEnvironment(environment)),
       modulePath: options.modulePath ?? bundledModule(),
       maxSessions: options.maxSessions ?? 4,
       maxInvocations: options.maxInvocations ?? 500,
@@ -63,7 +64,13 @@ class PooledPowerShell implements PowerShell {
       pass.leave();
       throw sessionFailure(error, command.name);
     }
-    const answer = this.#work(session, command, args, options.quietMs ?? this.#quietMs, pass);
+    const answer = this.#work(
+      session,
+      command,
+      args,
+      options.quietMs ?? this.#quietMs * patienceFor(command.name),
+      pass,
+    );
     return await untilAborted(answer, signal, () => {
       if (late === undefined) session.discard('its invocation was cancelled');
       else late(answer);

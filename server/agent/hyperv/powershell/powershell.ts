@@ -7,7 +7,7 @@ import type { Command } from '../commands/command.ts';
 export interface InvokeOptions<R> {
   /** Aborted: the call throws at once, whatever PowerShell does. */
   readonly signal: AbortSignal;
-  /** Milliseconds without an answer after which PowerShell counts as hung and is replaced. Default: `quietMs` of the pool. */
+  /** Milliseconds without an answer after which PowerShell counts as hung and is replaced. Default: that of the pool. */
   readonly quietMs?: number | undefined;
   /**
    * For functions that change something. Without it, an abort ends the PowerShell that is at work, and what it had begun stays
@@ -36,7 +36,7 @@ export interface PowerShellOptions {
   readonly modulePath?: string | undefined;
   /** Default 4. */
   readonly maxSessions?: number | undefined;
-  /** Milliseconds; default 2 minutes. */
+  /** Milliseconds without an answer; default 2 minutes. Functions that may be slow have more (patience.ts). */
   readonly quietMs?: number | undefined;
   /** Milliseconds that a start may take; default 1 minute. */
   readonly startMs?: number | undefined;
