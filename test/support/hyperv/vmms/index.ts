@@ -3,6 +3,7 @@
  * computed from the host's files at each question, and its methods act on them. It speaks the wire of the CIM cmdlets of the test host.
  */
 import type { Socket } from 'node:net';
+import { resolve } from 'node:path';
 
 import { listening } from '../../servers.ts';
 import { carryOut } from './control.ts';
@@ -66,7 +67,8 @@ export async function startVmms(root: string, options: VmmsOptions = {}): Promis
   const now = options.now ?? Date.now;
   const faults = new FaultSwitches(() => vmms.merges.beginAll());
   const ledger = new Ledger();
-  let vmms: Vmms = createVmms(root, faults, ledger, now);
+  const directory = resolve(root);
+  let vmms: Vmms = createVmms(directory, faults, ledger, now);
   const answers = new Answers(() => vmms, options.paths === 'wine' ? winePaths : samePaths);
   const stop = async (): Promise<void> => {
     await vmms.jobs.forget();
@@ -75,7 +77,7 @@ export async function startVmms(root: string, options: VmmsOptions = {}): Promis
   };
   const restart = async (): Promise<void> => {
     await stop();
-    vmms = createVmms(root, faults, ledger, now);
+    vmms = createVmms(directory, faults, ledger, now);
     faults.set({ rpcFailures: 1 });
   };
   const controlled = { vmms: () => vmms, faults, ledger, counts: answers.counts, restart };
