@@ -26,6 +26,7 @@ function fix(code: ErrorCode): { readonly title: string; readonly command: Comma
       command: 'tidemark.daemon.status',
     },
     [errorCodes.agentAuthenticationFailed]: { title: vscode.l10n.t('Edit Host'), command: 'tidemark.host.edit' },
+    [errorCodes.agentLockedOut]: { title: vscode.l10n.t('Edit Host'), command: 'tidemark.host.edit' },
     [errorCodes.agentCertificateMismatch]: { title: vscode.l10n.t('Edit Host'), command: 'tidemark.host.edit' },
     [errorCodes.hostNotFound]: { title: vscode.l10n.t('Add Host'), command: 'tidemark.host.add' },
     [errorCodes.repositoryUnknown]: {

@@ -68,7 +68,8 @@ export async function listen(
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     sockets.add(socket);
-    socket.on('error', (error) => services.log.log('debug', 'a connection broke', error));
+    // Its end is noticed by who serves it; strangers must not be able to have a line written for each connection.
+    socket.on('error', () => undefined);
     socket.once('close', () => sockets.delete(socket));
     const serving = upgrade(request, socket, head, services).catch((error: unknown) => {
       services.log.log('error', 'serving a connection failed', error);
