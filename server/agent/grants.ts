@@ -16,23 +16,35 @@ export interface Marked<I extends string> {
   readonly owner?: OwnerId | undefined;
 }
 
-type AnyMarked = Marked<CheckpointId | ReferencePointId>;
+/** Things of one kind, the ones heard of last. */
+class Remembered<I extends string> {
+  readonly #things = new Map<I, Marked<I>>();
+
+  learn(things: readonly Marked<I>[]): void {
+    for (const { id, vmId, owner } of things.slice(-maxRemembered)) {
+      this.#things.delete(id);
+      this.#things.set(id, { id, vmId, owner });
+    }
+    for (const id of this.#things.keys()) {
+      if (this.#things.size <= maxRemembered) break;
+      this.#things.delete(id);
+    }
+  }
+
+  /** What is known of `id`, asking the host when nothing is; undefined when it has no such thing. */
+  async find(id: I, list: () => Promise<readonly Marked<I>[]>): Promise<Marked<I> | undefined> {
+    const known = this.#things.get(id);
+    if (known !== undefined) return known;
+    const found = (await list()).find((thing) => thing.id === id);
+    if (found !== undefined) this.learn([found]);
+    return found;
+  }
+}
 
 /** What one session knows of checkpoints and reference points. */
 export class Grants {
-  readonly #known = new Map<string, AnyMarked>();
-
-  /** Remembers what the host told this session. */
-  learn(things: readonly AnyMarked[]): void {
-    for (const { id, vmId, owner } of things.slice(-maxRemembered)) {
-      this.#known.delete(id);
-      this.#known.set(id, { id, vmId, owner });
-    }
-    for (const id of this.#known.keys()) {
-      if (this.#known.size <= maxRemembered) break;
-      this.#known.delete(id);
-    }
-  }
+  readonly checkpoints = new Remembered<CheckpointId>();
+  readonly referencePoints = new Remembered<ReferencePointId>();
 
   /** The VM of a checkpoint of `owner`; undefined when the host has no such checkpoint, which the provider then says. Throws `TM2218`. */
   async checkpoint(
@@ -41,8 +53,7 @@ export class Grants {
     provider: HostProvider,
     signal: AbortSignal,
   ): Promise<VmId | undefined> {
-    if (!this.#known.has(id)) this.learn(await provider.listCheckpoints(undefined, signal));
-    const found = this.#known.get(id);
+    const found = await this.checkpoints.find(id, async () => provider.listCheckpoints(undefined, signal));
     if (found === undefined || found.owner === owner) return found?.vmId;
     throw notOurs('checkpoint', id, found.owner);
   }
@@ -57,8 +68,7 @@ export class Grants {
     provider: HostProvider,
     signal: AbortSignal,
   ): Promise<VmId | undefined> {
-    if (!this.#known.has(id)) this.learn(await provider.listReferencePoints(undefined, signal));
-    const found = this.#known.get(id);
+    const found = await this.referencePoints.find(id, async () => provider.listReferencePoints(undefined, signal));
     if (found?.owner === undefined || found.owner === owner) return found?.vmId;
     throw notOurs('reference point', id, found.owner);
   }

@@ -90,12 +90,12 @@ function registerQueries(context: ControlContext): void {
   on(context, protocol.listVms, async (_, { signal }) => ({ vms: await provider.listVms(signal) }));
   on(context, protocol.listCheckpoints, async ({ vmId }, { session, signal }) => {
     const checkpoints = await provider.listCheckpoints(vmId, signal);
-    session.grants.learn(checkpoints);
+    session.grants.checkpoints.learn(checkpoints);
     return { checkpoints };
   });
   on(context, protocol.listReferencePoints, async ({ vmId }, { session, signal }) => {
     const referencePoints = await provider.listReferencePoints(vmId, signal);
-    session.grants.learn(referencePoints);
+    session.grants.referencePoints.learn(referencePoints);
     return { referencePoints };
   });
 }
@@ -109,7 +109,7 @@ function registerCheckpoints(context: ControlContext): void {
       async () => provider.createCheckpoint({ vmId, runId, consistency, owner }, jobOf(job)),
       ({ id, consistency: got }) => ({ checkpoint: id, consistency: got }),
     );
-    session.grants.learn([checkpoint]);
+    session.grants.checkpoints.learn([checkpoint]);
     return { checkpoint };
   });
   on(context, protocol.removeCheckpoint, async ({ checkpointId, job }, { session, owner, signal, job: jobOf }) => {
@@ -129,7 +129,7 @@ function registerCheckpoints(context: ControlContext): void {
       },
       ({ id }) => ({ referencePoint: id }),
     );
-    session.grants.learn([referencePoint]);
+    session.grants.referencePoints.learn([referencePoint]);
     return { referencePoint };
   });
   on(context, protocol.removeReferencePoint, async (params, { session, owner, signal, job: jobOf }) => {
