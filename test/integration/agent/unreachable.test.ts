@@ -117,7 +117,6 @@ test('an agent refuses options that make no sense', async () => {
     [{ ...base, provider, listen: 'http://203.0.113.1:1' }, errorCodes.invalidUsage],
     [{ ...base, provider, listen: secure, tls: { cert: 'x', key: 'y' } }, errorCodes.invalidFile],
     [{ ...base, provider, listen: secure, tls: { cert: certificate.cert, key: other.key } }, errorCodes.invalidFile],
-    [{ ...base, provider: { kind: 'hyperv', stateDirectory: 'state' } as const, listen }, errorCodes.invalidUsage],
   ] as const;
   for (const [options, expected] of cases) await assert.rejects(serveAgent(options), code(expected));
 });
