@@ -152,6 +152,13 @@ describe('A process under node-powershell', { skip: isWindows && 'the scripted P
     await assert.rejects(ask(powershell, 'echo'), { code: 'TM2202', message: /could not be started/ });
   });
 
+  it('for which not even a process can be made is an error with words too', async () => {
+    // Longer than an argument list may be: the operating system refuses at once.
+    const environment = { ...process.env, TOO_LONG: 'x'.repeat(8 * 1024 * 1024) };
+    await using powershell = create({ environment });
+    await assert.rejects(ask(powershell, 'echo'), { code: 'TM2202', message: /could not be started/ });
+  });
+
   it('is the one that was chosen, whatever NODE_POWERSHELL says', async () => {
     process.env['NODE_POWERSHELL'] = '/nowhere/powershell.exe';
     try {

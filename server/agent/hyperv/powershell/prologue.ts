@@ -49,7 +49,8 @@ catch [ArgumentException] { $null = $_ }
 
 /**
  * Sets the session up and loads the module; answers one line, `tidemark-start` and the base64 of JSON (`started`).
- * Only what the engine itself has is used, so that a failure can be told whatever is missing.
+ * Only what the engine itself has is used, so that a failure can be told whatever is missing. A process without a console has no encoding
+ * to set; answers are ASCII and do not need it.
  */
 export function startLine(modulePath: string, agentId: number): string {
   return scriptLine(`
@@ -60,9 +61,9 @@ $VerbosePreference = 'SilentlyContinue'
 $InformationPreference = 'SilentlyContinue'
 Set-StrictMode -Version Latest
 $tidemarkQuote = { param($Text) '"' + [string]::Join('', @([char[]][string]$Text | ForEach-Object { '\\u{0:x4}' -f [int]$_ })) + '"' }
+$OutputEncoding = [Text.UTF8Encoding]::new($false)
+try { [Console]::OutputEncoding = $OutputEncoding } catch { $null = $_ }
 $tidemarkStart = try {
-  [Console]::OutputEncoding = [Text.UTF8Encoding]::new($false)
-  $OutputEncoding = [Text.UTF8Encoding]::new($false)
   Import-Module -Name ([System.Management.Automation.WildcardPattern]::Escape(${decode(modulePath)})) -DisableNameChecking
   $tidemarkWatch = [PowerShell]::Create([System.Management.Automation.Runspaces.InitialSessionState]::CreateDefault2())
   $null = $tidemarkWatch.AddScript(${decode(watchScript)}).AddArgument(${agentId}).BeginInvoke()

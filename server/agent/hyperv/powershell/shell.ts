@@ -36,9 +36,13 @@ export interface Shell {
   kill(): Promise<void>;
 }
 
-/** Starts PowerShell. Nothing is known yet of whether it works. */
+/** Starts PowerShell. Nothing is known yet of whether it works. Throws `DiedError` when not even a process could be made. */
 export function startShell(executable: string, environment: NodeJS.ProcessEnv): Shell {
-  return new NodeShell(executable, environment);
+  try {
+    return new NodeShell(executable, environment);
+  } catch (error) {
+    throw new DiedError(`it could not be started: ${message(error)}`, { cause: error });
+  }
 }
 
 /** node-powershell with our executable and with delimiters that it finds. */
@@ -62,12 +66,12 @@ class NodeShell implements Shell {
   readonly ended: Promise<string>;
   readonly #shell: QuietPowerShell;
   readonly #child: ChildProcess;
-  /** Rejects when the process has ended. */
-  readonly #died: Promise<never>;
-  #isEnded = false;
+  /** How the process ended, when it has. */
+  #how: string | undefined;
   #errorText = '';
   #received = { stdout: 0, stderr: 0 };
-  #flooded: (() => void) | undefined;
+  /** Ends the line that runs. One for each: a promise of the whole life would keep something of every line. */
+  #fail: ((error: Error) => void) | undefined;
 
   constructor(executable: string, environment: NodeJS.ProcessEnv) {
     const options: PowerShellOptions = {
@@ -92,10 +96,6 @@ class NodeShell implements Shell {
       () => this.#end(undefined),
       (error: unknown) => this.#end(error),
     );
-    this.#died = this.ended.then((how) => {
-      throw new DiedError(how);
-    });
-    this.#died.catch(() => undefined);
     this.#watch();
   }
 
@@ -111,19 +111,19 @@ class NodeShell implements Shell {
   async run(line: string): Promise<ShellOutput> {
     this.#errorText = '';
     this.#received = { stdout: 0, stderr: 0 };
-    const { promise: flood, reject } = Promise.withResolvers<never>();
-    this.#flooded = () => reject(new GarbledError('PowerShell writes without end'));
+    if (this.#how !== undefined) throw new DiedError(this.#how);
+    const { promise: failed, reject } = Promise.withResolvers<never>();
+    this.#fail = reject;
     try {
-      if (this.#isEnded) return await this.#died;
-      const { stdout, stderr } = await Promise.race([this.#shell.invoke(line), this.#died, flood]);
+      const { stdout, stderr } = await Promise.race([this.#shell.invoke(line), failed]);
       // The library ends an invocation as a success when the process ends without an error.
-      if (stdout === undefined) return await this.#died;
+      if (stdout === undefined) throw new DiedError(await this.ended);
       return { stdout: stdout.toString('utf8'), stderr: (stderr ?? Buffer.of()).toString('utf8').slice(-maxErrorText) };
     } catch (error) {
-      if (this.#isEnded) return await this.#died;
+      if (this.#how !== undefined) throw new DiedError(this.#how, { cause: error });
       throw error;
     } finally {
-      this.#flooded = undefined;
+      this.#fail = undefined;
       // Every command and its whole output would be kept for ever.
       this.#shell.history.length = 0;
     }
@@ -136,7 +136,12 @@ class NodeShell implements Shell {
   }
 
   #end(error: unknown): string {
-    this.#isEnded = true;
+    this.#how = this.#describeEnd(error);
+    this.#fail?.(new DiedError(this.#how));
+    return this.#how;
+  }
+
+  #describeEnd(error: unknown): string {
     const { exitCode, signalCode } = this.#child;
     if (this.#child.pid === undefined) return `it could not be started: ${message(error)}`;
     if (signalCode !== null) return `it was ended by ${signalCode}`;
@@ -157,7 +162,7 @@ class NodeShell implements Shell {
   #count(stream: Readable, name: 'stdout' | 'stderr'): void {
     stream.on('data', (chunk: string | Buffer) => {
       this.#received[name] += chunk.length;
-      if (this.#received[name] > maxOutput) this.#flooded?.();
+      if (this.#received[name] > maxOutput) this.#fail?.(new GarbledError('PowerShell writes without end'));
     });
   }
 }
