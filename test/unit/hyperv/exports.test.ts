@@ -246,6 +246,25 @@ test('when the checkpoint is merged nobody reads its files any more', async (t) 
   await assert.rejects(exports.close(id), code('exportNotFound'));
 });
 
+test('a read that was on its way when the merge began gives no bytes', async (t) => {
+  const { exports: make, disks } = await hostWithCheckpoint(t);
+  const [disk] = disks;
+  assert.ok(disk !== undefined);
+  let merging = false;
+  let closing: Promise<void> | undefined;
+  const exports: Exports = make({
+    step: (step) => {
+      if (step === 'export:read' && merging) closing ??= exports.closeOfCheckpoint(checkpoint);
+    },
+  });
+  const { id } = await exports.open(checkpoint, [], job());
+  const reader = exports.openDisk(id, disk.frozen.id);
+  await reader.read(Buffer.alloc(512), 0);
+  merging = true;
+  await assert.rejects(reader.read(Buffer.alloc(MiB), 0), code('exportNotFound'));
+  await closing;
+});
+
 /** Has the script export what the checkpoint holds, as Hyper-V lays it out, and more. */
 function exportsTo(host: Host, more: (folder: string) => Promise<void> = async () => undefined): void {
   host.calls.on('Start-TidemarkExport', (args) => {

@@ -476,6 +476,49 @@ test('a VM that is there was restored, whatever Hyper-V said', async (t) => {
   assert.deepEqual(await readdir(state), []);
 });
 
+test('a VM that becomes real although it was cancelled is told as what it is', async (t) => {
+  const { host, state, restores: make } = await site(t);
+  const cancel = new AbortController();
+  host.calls.on('Start-TidemarkRealization', (args) => {
+    const vm = host.of(args);
+    return host.calls.job('realize', async (signal) => {
+      cancel.abort();
+      // Who waits for it is told at once that it was cancelled; the job goes on.
+      if (signal.aborted) return;
+      host.planned.delete(vm.id);
+      host.vms.set(vm.id, vm);
+    });
+  });
+  const restores = await make();
+  const id = await restores.begin(definition(), never);
+  const vm = await restores.commit(id, job(cancel.signal));
+  assert.ok(host.vms.has(vm));
+  assert.deepEqual(await readdir(state), []);
+});
+
+test('as long as what failed cannot be removed, nothing else is tried', async (t) => {
+  const current = await site(t);
+  const { host, restores: make } = current;
+  const removal = (answer: () => unknown): unknown => host.calls.on('Start-TidemarkPlannedRemoval', answer);
+  host.calls.on('Start-TidemarkValidation', () => {
+    throw refusal('not valid');
+  });
+  removal(() => {
+    throw refusal('not removable');
+  });
+  const restores = await make();
+  const id = await restores.begin(definition(), never);
+  await assert.rejects(restores.commit(id, job()), /not valid/);
+  assert.ok(!host.calls.names.includes('Start-TidemarkDefinition'));
+  assert.equal(host.strays.length, 1);
+  removal(() => {
+    for (const stray of host.strays) host.planned.delete(stray);
+    return done;
+  });
+  await restores.abort(id);
+  await checkNothingLeft(current);
+});
+
 test('a restore that is cancelled while Hyper-V works leaves nothing when it is aborted', async (t) => {
   for (const name of ['Start-TidemarkImport', 'Start-TidemarkDiskChange', 'Start-TidemarkValidation']) {
     const current = await site(t);
