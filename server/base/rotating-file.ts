@@ -1,5 +1,5 @@
 /** A file of lines, rotated by size: logs. Lines are written at once: after a crash the last one is there. */
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import { systemCode } from './files.ts';
@@ -25,6 +25,10 @@ export class RotatingFile implements Disposable {
   #failing = false;
   #disposed = false;
 
+  get #aside(): string {
+    return `${this.path}.rotating`;
+  }
+
   /** Opens `path` (mode 0600), and makes its folder (mode 0700) when it is missing. Throws the system's error. */
   constructor(path: string, options: RotatingFileOptions = {}) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -32,6 +36,8 @@ export class RotatingFile implements Disposable {
     this.#maxBytes = options.maxBytes ?? 8 * 1024 * 1024;
     this.#keep = options.keep ?? 4;
     this.#onFailure = options.onFailure ?? (() => undefined);
+    // Left by a crash in the middle of a rotation.
+    if (existsSync(this.#aside)) this.#shift();
     this.#open();
   }
 
@@ -71,17 +77,32 @@ export class RotatingFile implements Disposable {
     return descriptor;
   }
 
+  /** First out of the way, and only then the older ones move: a file that somebody holds open (on Windows) must not cost them. */
   #rotate(): void {
     this.#close();
-    rmSync(`${this.path}.${this.#keep}`, { force: true });
-    for (let number = this.#keep - 1; number >= 0; number--) {
-      const from = number === 0 ? this.path : `${this.path}.${number}`;
-      try {
-        renameSync(from, `${this.path}.${number + 1}`);
-      } catch (error) {
-        if (systemCode(error) !== 'ENOENT') break;
-      }
+    try {
+      renameSync(this.path, this.#aside);
+      this.#shift();
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
     }
     this.#open();
+    // When it could not be moved, it is tried again after as many bytes.
+    this.#bytes = 0;
+  }
+
+  #shift(): void {
+    rmSync(`${this.path}.${this.#keep}`, { force: true });
+    for (let number = this.#keep - 1; number >= 1; number--)
+      moveIfThere(`${this.path}.${number}`, `${this.path}.${number + 1}`);
+    renameSync(this.#aside, `${this.path}.1`);
+  }
+}
+
+function moveIfThere(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -37,6 +37,33 @@ test('a file that is opened again goes on where it ended, and only its account m
     assert.equal(statSync(path).mode & 0o777, 0o600);
     assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700);
   }
+});
+
+test('a file that cannot be moved costs none of the older ones, and is moved when it can be', (context) => {
+  const directory = folder(context);
+  const path = join(directory, 'a.log');
+  using file = new RotatingFile(path, { maxBytes: 10, keep: 2 });
+  for (const text of ['11111111', '22222222', '33333333']) file.write(text);
+  // As if somebody held the file: the place it moves to first is taken.
+  mkdirSync(join(`${path}.rotating`, 'taken'), { recursive: true });
+  for (const text of ['44444444', '55555555']) file.write(text);
+  assert.equal(readFileSync(`${path}.1`, 'utf8'), '22222222\n');
+  assert.equal(readFileSync(`${path}.2`, 'utf8'), '11111111\n');
+  rmSync(`${path}.rotating`, { recursive: true });
+  file.write('66666666');
+  assert.equal(readFileSync(`${path}.1`, 'utf8'), '33333333\n44444444\n55555555\n');
+  assert.equal(readFileSync(`${path}.2`, 'utf8'), '22222222\n');
+  assert.equal(readFileSync(path, 'utf8'), '66666666\n');
+});
+
+test('a rotation that a crash interrupted is completed', (context) => {
+  const path = join(folder(context), 'a.log');
+  writeFileSync(`${path}.rotating`, 'aside\n');
+  writeFileSync(`${path}.1`, 'older\n');
+  using file = new RotatingFile(path, { keep: 2 });
+  file.write('new');
+  const read = ['', '.1', '.2'].map((end) => readFileSync(path + end, 'utf8'));
+  assert.deepEqual(read, ['new\n', 'aside\n', 'older\n']);
 });
 
 test(
