@@ -1,5 +1,6 @@
 /** A disk with all its parents, open for reading. */
-import { realpath } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
 
 import { systemCode } from '../base/files.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
@@ -134,7 +135,7 @@ async function openLayer(file: RandomFile): Promise<DiskLayer> {
 export async function openParents(top: DiskLayer, options: OpenOptions = {}): Promise<readonly DiskLayer[]> {
   await using undo = new AsyncDisposableStack();
   const layers: DiskLayer[] = [];
-  const seen = new Set([await realpath(top.file.path)]);
+  const seen = new Set([await resolved(top.file.path)]);
   for (let child = top; child.parent !== undefined;) {
     const path = await findParent(child, child.parent, options);
     if (seen.has(path)) throw parentCycle(top, path);
@@ -163,7 +164,7 @@ async function findParent(
       continue;
     }
     try {
-      const path = await realpath(candidate);
+      const path = await resolved(candidate);
       if (mayBeParent(path, child.file.path)) return path;
       refused.push(candidate);
     } catch (error) {
@@ -185,6 +186,16 @@ async function findParent(
     `The parent of the differencing disk ${child.file.path} is missing (${places}).`,
     { hint: 'Put the parent file back where it was; without it the disk cannot be read.' },
   );
+}
+
+/** Where links lead. Windows cannot say it for a file on a volume that only a few programs know; such a path is taken as it is. */
+async function resolved(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (process.platform !== 'win32' || !(await lstat(path)).isFile()) throw error;
+    return resolve(path);
+  }
 }
 
 function parentCycle(top: DiskLayer, path: string): TidemarkError {

@@ -1,4 +1,5 @@
 /** The files of a VM that is being restored: a new folder of its own, never over anything that exists. */
+import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 
@@ -70,7 +71,8 @@ export async function makeFolder(
   definition: RestoreDefinition,
   disks: readonly RestoredDisk[],
 ): Promise<void> {
-  await mkdir(root, { recursive: true });
+  // The root of a drive cannot be made.
+  if (!existsSync(root)) await mkdir(root, { recursive: true });
   try {
     await mkdir(folder);
   } catch (error) {
