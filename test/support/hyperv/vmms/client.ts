@@ -37,7 +37,9 @@ export class VmmsClient {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    this.#answers = createInterface({ input: socket })[Symbol.asyncIterator]();
+    const lines = createInterface({ input: socket });
+    socket.on('close', () => lines.close());
+    this.#answers = lines[Symbol.asyncIterator]();
   }
 
   static async connect(address: string): Promise<VmmsClient> {
