@@ -5,6 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { silentLogger } from '../../../server/base/log.ts';
 import { moduleError } from '../../../server/agent/hyperv/commands/answer.ts';
+import {
+  getReferencePoint,
+  renameCheckpoint,
+  resolveCheckpoint,
+  resolveReferencePoint,
+  startCheckpoint,
+  startConversion,
+} from '../../../server/agent/hyperv/commands/index.ts';
+import type { HypervReferencePoint } from '../../../server/agent/hyperv/commands/index.ts';
 import type { Command } from '../../../server/agent/hyperv/commands/command.ts';
 import { getJob } from '../../../server/agent/hyperv/commands/jobs.ts';
 import type { Job } from '../../../server/agent/hyperv/commands/jobs.ts';
@@ -13,6 +22,7 @@ import { createPowerShell } from '../../../server/agent/hyperv/powershell/index.
 import { createVm, initHost } from '../../../server/agent/simulated/index.ts';
 import type { SimulatedBuild } from '../../../server/agent/simulated/index.ts';
 import { TidemarkError } from '../../../server/protocol/errors.ts';
+import type { CheckpointId } from '../../../server/protocol/ids.ts';
 import type { VmInfo } from '../../../server/protocol/model.ts';
 import { modulePath } from '../../support/hyperv/module-shell.ts';
 import { testPowerShell } from '../../support/hyperv/pwsh.ts';
@@ -40,6 +50,8 @@ export async function moduleLab(
     readonly build?: SimulatedBuild;
     readonly disks?: readonly string[];
     readonly generation?: 1 | 2;
+    /** `TIDEMARK_FAKE_QUIRKS` of the test PowerShell. */
+    readonly quirks?: string;
   } = {},
 ): Promise<ModuleLab> {
   const directory = await scratch(t);
@@ -51,7 +63,12 @@ export async function moduleLab(
   const shell = await testPowerShell();
   const powershell = createPowerShell({
     executable: shell.executable,
-    environment: { ...process.env, ...shell.environment, TIDEMARK_FAKE_HYPERV: vmms.address },
+    environment: {
+      ...process.env,
+      ...shell.environment,
+      TIDEMARK_FAKE_HYPERV: vmms.address,
+      TIDEMARK_FAKE_QUIRKS: options.quirks ?? '',
+    },
     modulePath,
     maxSessions: 1,
     log: silentLogger,
@@ -84,4 +101,43 @@ export function errorIdOf(error: unknown): string | undefined {
   assert.ok(error instanceof TidemarkError);
   const { cause } = error;
   return moduleError(cause, 'cause').errorId;
+}
+
+/** A name that marks a checkpoint as ours. */
+export const ownName = 'Tidemark 0123456789abcdef0123456789abcdef 01JD0000000000000000000000 crash';
+
+/** A checkpoint as the agent makes one: found by the job's result, then named. */
+export async function checkpoint(
+  { call, finished, vm }: ModuleLab,
+  name: string | null = ownName,
+): Promise<CheckpointId> {
+  const { before, outcome, created } = await call(startCheckpoint, {
+    VmId: vm.id,
+    Consistency: 'crash',
+    GuestBackupType: 'copy',
+  });
+  await finished(outcome);
+  let id = created;
+  if (outcome.state === 'started') {
+    assert.equal(created, null);
+    id = (await call(resolveCheckpoint, { VmId: vm.id, JobId: outcome.jobId, Before: before })).checkpointId;
+  }
+  assert.ok(id !== null);
+  assert.ok(!before.includes(id));
+  if (name !== null) await finished(await call(renameCheckpoint, { CheckpointId: id, Name: name }));
+  return id;
+}
+
+/** Turns a checkpoint into a reference point as the agent does. */
+export async function conversion({ call, finished, vm }: ModuleLab, id: CheckpointId): Promise<HypervReferencePoint> {
+  const { before, outcome, created } = await call(startConversion, { CheckpointId: id, Consistency: 'crash' });
+  await finished(outcome);
+  const found =
+    outcome.state === 'done'
+      ? created
+      : (await call(resolveReferencePoint, { VmId: vm.id, JobId: outcome.jobId, Before: before })).referencePointId;
+  const { referencePoints } = await call(getReferencePoint, { VmId: vm.id });
+  const point = referencePoints.find((entry) => entry.id === found);
+  assert.ok(point !== undefined);
+  return point;
 }

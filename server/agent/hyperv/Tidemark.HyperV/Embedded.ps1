@@ -4,8 +4,13 @@
 function ConvertTo-EmbeddedInstance {
     param($Instance)
     $serializer = [Microsoft.Management.Infrastructure.Serialization.CimSerializer]::Create()
-    $bytes = $serializer.Serialize($Instance, [Microsoft.Management.Infrastructure.Serialization.InstanceSerializationOptions]::None)
-    return [System.Text.Encoding]::Unicode.GetString($bytes)
+    try {
+        $bytes = $serializer.Serialize($Instance, [Microsoft.Management.Infrastructure.Serialization.InstanceSerializationOptions]::None)
+        return [System.Text.Encoding]::Unicode.GetString($bytes)
+    }
+    finally {
+        $serializer.Dispose()
+    }
 }
 
 # A new instance that exists in this process only, with those of the values whose property this build has (GuestBackupType, ExcludedVirtualHardDisks and others are younger than Server 2016).
@@ -24,7 +29,8 @@ function New-EmbeddedInstance {
 # Changes a property of an instance in this process; the Modify... methods take it from there.
 function Set-PropertyValue {
     param($Instance, [string]$Name, $Value)
-    $Instance.CimInstanceProperties[$Name].Value = $Value
+    # Without PowerShell's own wrapper, which values that came out of a function may have: the type must be just the one that WMI wants.
+    $Instance.CimInstanceProperties[$Name].Value = $Value.PSObject.BaseObject
 }
 
 # Reads an instance that came as CIM XML: a table of its properties by name, texts, arrays as lists. Without DTDs: no entity is ever expanded, no file ever opened.

@@ -100,7 +100,7 @@ function Start-TidemarkReferencePointRemoval {
     param(
         [Parameter(Mandatory)][ValidatePattern('^[0-9A-Za-z:\\{}._-]{1,256}\z')][string]$ReferencePointId,
         [Parameter(Mandatory)][ValidatePattern('^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\z')][string]$VmId,
-        [Parameter(Mandatory)][AllowEmptyCollection()][string[]]$TrackingId
+        [Parameter(Mandatory)][AllowEmptyCollection()][AllowEmptyString()][string[]]$TrackingId
     )
     $point = Get-SingleInstance 'Msvm_VirtualSystemReferencePoint' @{
         InstanceID              = $ReferencePointId

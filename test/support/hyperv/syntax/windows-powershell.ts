@@ -214,7 +214,7 @@ export const methods: ReadonlyMap<string, readonly number[]> = new Map(
 /** Properties of .NET and PowerShell objects. */
 export const properties: ReadonlySet<string> = lower(
   [
-    'Ast Attributes Body BoundParameters Category CategoryInfo CheckCharacters CimClass CimClassMethods CimClassProperties CimClassName CimInstanceProperties',
+    'Ast Attributes BaseObject Body BoundParameters Category CategoryInfo CheckCharacters CimClass CimClassMethods CimClassProperties CimClassName CimInstanceProperties',
     'CimSystemProperties CimType ClassName Count Data DtdProcessing ElapsedMilliseconds Exception Flags FullName FullyQualifiedErrorId Groups HResult Id',
     'InvokeCommand IsArray Keys Length Mandatory MaxArrayLength MaxBytesPerRead MaxDepth MaxNameTableCharCount MaxStringContentLength Message',
     'Name Namespace ParamBlock ParameterType Parameters Platform PreserveWhitespace Properties PSEdition PSObject PSVersion ReturnValue ScriptBlock',
