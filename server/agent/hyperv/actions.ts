@@ -68,10 +68,12 @@ const actions: ReadonlyMap<string, Action> = new Map([
   ['Write-TidemarkEvent', vm('write to the event log')],
 ]);
 
-/** What the function `name` is for; one that is not of the list does something without a name. */
+/** What the function `name` is for. */
 export function actionOf(name: string): Action {
-  return actions.get(name) ?? vm(`do what ${name} is for`);
+  return actions.get(name) ?? unnamed;
 }
+
+const unnamed = vm('carry out an operation');
 
 /** The functions that have words. */
 export const namedFunctions: readonly string[] = [...actions.keys()];

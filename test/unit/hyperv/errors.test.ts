@@ -405,6 +405,6 @@ describe('The tables', () => {
       namedFunctions.filter((name) => !names.includes(name)),
       [],
     );
-    assert.equal(actionOf('Get-Other').doing, 'do what Get-Other is for');
+    assert.equal(actionOf('Get-Other').doing, 'carry out an operation');
   });
 });

@@ -1,5 +1,6 @@
 /** The provider's PowerShell: warm sessions, each call one function of the module. */
 import { errorCodes, throwIfAborted, TidemarkError } from '../../../protocol/errors.ts';
+import { actionOf } from '../actions.ts';
 import { systemClock } from '../clock.ts';
 import { getHost } from '../commands/host.ts';
 import type { Command } from '../commands/command.ts';
@@ -126,20 +127,26 @@ async function untilAborted<R>(answer: Promise<R>, signal: AbortSignal, aborted:
   }
 }
 
-/** What went wrong between Node and PowerShell, as an error for people. */
+/** What went wrong between Node and PowerShell, as an error for people. `name` is the function that was called. */
 function sessionFailure(error: unknown, name: string): TidemarkError {
   if (error instanceof TidemarkError) return error;
-  if (error instanceof HungError)
-    return notAnswering(`Hyper-V on this host did not answer ${name}: ${error.message}.`, error);
-  if (error instanceof DiedError)
-    return failed(`PowerShell ended while it worked on ${name}: ${error.message}.`, error);
-  if (error instanceof GarbledError)
-    return failed(`PowerShell gave no sensible answer to ${name}: ${error.message}.`, error);
+  const asked = `when it was asked to ${actionOf(name).doing}`;
+  if (error instanceof HungError) {
+    return notAnswering(`Hyper-V on this host did not answer ${asked}: ${error.message}.`, error);
+  }
+  if (error instanceof DiedError) return failed(`PowerShell ended ${asked}: ${error.message}.`, error);
+  if (error instanceof GarbledError) {
+    return failed(`PowerShell gave no sensible answer ${asked}: ${error.message}.`, error);
+  }
   if (error instanceof UnfitError) return failed(error.message, error, error.hint);
   if (error instanceof UnsendableError) {
-    return new TidemarkError(errorCodes.invalidInput, `This cannot be asked of Hyper-V: ${error.message}.`, {
-      cause: error,
-    });
+    return new TidemarkError(
+      errorCodes.invalidInput,
+      `Hyper-V cannot be asked to ${actionOf(name).doing}: ${error.message}.`,
+      {
+        cause: error,
+      },
+    );
   }
   return TidemarkError.from(error);
 }
