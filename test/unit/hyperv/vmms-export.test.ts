@@ -4,7 +4,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { guestWrite } from '../../../server/agent/simulated/index.ts';
+import { guestWrite, power } from '../../../server/agent/simulated/index.ts';
 import { openVirtualDisk, readVhdxInfo } from '../../../server/vhdx/index.ts';
 import { pathText } from '../../support/hyperv/vmms/paths.ts';
 import { jobOf } from '../../support/hyperv/vmms/client.ts';
@@ -126,7 +126,7 @@ test('disks are left out by the InstanceID of their place; one that is not valid
   assert.equal(refused.returnValue, 32_773);
 });
 
-test('an export without the disks keeps them from merging, until that is undone or VMMS restarts', async (t) => {
+test('an export without the disks keeps them from merging, until that is undone, VMMS restarts or the VM is switched off', async (t) => {
   const made = await lab(t);
   const { client, vm, vmms } = made;
   const stateOf = async (): Promise<Instance> => {
@@ -134,7 +134,7 @@ test('an export without the disks keeps them from merging, until that is undone 
     assert(settings !== undefined);
     return settings;
   };
-  for (const undo of ['enable', 'restart']) {
+  for (const undo of ['enable', 'restart', 'power']) {
     const snapshot = await takeSnapshot(made);
     const settings = { SnapshotVirtualSystem: snapshotPath(snapshot), CopyVmStorage: false };
     await exported(made, join(made.directory, undo), settings);
@@ -146,6 +146,9 @@ test('an export without the disks keeps them from merging, until that is undone 
     if (undo === 'restart') {
       await vmms.restart();
       vmms.faults.reset();
+    } else if (undo === 'power') {
+      await power(made.root, 'web', 'off');
+      await stateOf();
     } else {
       const enabled = await stateOf();
       const SettingData = { ...enabled, properties: { ...enabled.properties, EnabledState: 1 } };

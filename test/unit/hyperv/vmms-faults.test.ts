@@ -167,6 +167,7 @@ test('a merge can fail or wait; it goes on when that is over', async (t) => {
     await finish(client, snapshotService, 'DestroySnapshot', {
       AffectedSnapshot: snapshotReference(await takeSnapshot(made)),
     });
+    await vmms.mergesSettled();
     assert.match((await activePaths(client, vm.id))[0] ?? '', /\.avhdx$/);
     assert.deepEqual(await client.associated(vmReference(vm.id), 'Msvm_SnapshotOfVirtualSystem', null), []);
     vmms.faults.reset();

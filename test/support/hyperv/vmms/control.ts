@@ -44,7 +44,7 @@ const control = union('do', {
 });
 
 /** What the control needs of the server. */
-export interface Controlled {
+interface Controlled {
   readonly vmms: () => Vmms;
   readonly faults: FaultSwitches;
   readonly ledger: Ledger;

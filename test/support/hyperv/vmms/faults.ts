@@ -49,13 +49,13 @@ const fields = {
   cancelReturns: unsigned,
   /** Milliseconds that a merge takes more. */
   mergeMs: milliseconds,
-  /** `fails`: the merge ends at once with event 19100 and the differencing disks stay. `waits`: it does not begin. */
+  /** `fails`: a merge begins, and ends with the differencing disks as they were (event 19100). `waits`: it does not begin. */
   merge: oneOf('normal', 'fails', 'waits'),
   /** What `CreateSnapshot` does when the VM has a recovery snapshot: `refuse` is 32775, `fail` a failed job. */
   existingSnapshot: oneOf('refuse', 'fail'),
   /** What an application-consistent snapshot of a VM that is not running does: fail, or be crash-consistent. */
   offWithLevel1: oneOf('fail', 'crash'),
-  /** The return code of destroying what is not there(docs/hyperv.md: not known; 0 is possible too). */
+  /** The return code of destroying what is not there (docs/hyperv.md: not known; 0 is possible too). */
   missingObject: unsigned,
   /** Milliseconds in which a new snapshot or reference point cannot be seen yet. */
   visibleAfterMs: milliseconds,

@@ -7,7 +7,7 @@ import type { FaultSwitches, JobEnd } from './faults.ts';
 import type { Instance, Reference } from './wire.ts';
 
 /** How long an ended job can still be asked about, in milliseconds. */
-export const keptMs = 300_000;
+const keptMs = 300_000;
 
 export const jobStates = {
   fresh: 2,

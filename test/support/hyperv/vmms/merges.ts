@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { JobProgress } from '../../../../server/agent/simulated/jobs.ts';
 import { finishMerge } from '../../../../server/agent/simulated/merge.ts';
 import { failAtStep } from '../../../../server/agent/simulated/steps.ts';
+import type { VmDocument } from '../../../../server/agent/simulated/state.ts';
 import { withVm } from '../../../../server/agent/simulated/store.ts';
 import { errorCodes, TidemarkError } from '../../../../server/protocol/errors.ts';
 import type { FaultSwitches } from './faults.ts';
@@ -17,7 +18,7 @@ export class Merges {
   readonly #world: World;
   readonly #faults: FaultSwitches;
   /** VMs whose merges VMMS holds back, because somebody exported them without their disks. */
-  readonly #locked = new Set<string>();
+  readonly #locked = new Map<string, VmDocument['state']>();
   readonly #running = new Map<string, Promise<void>>();
   readonly #failures: TidemarkError[] = [];
   readonly #stop = new AbortController();
@@ -27,12 +28,16 @@ export class Merges {
     this.#faults = faults;
   }
 
+  /** Whether the VM's merges are held back. Switching the VM off ends that. */
   isLocked(vmId: string): boolean {
+    const was = this.#locked.get(vmId);
+    if (was === 'running' && this.#world.vm(vmId)?.document.state !== 'running') this.unlock(vmId);
     return this.#locked.has(vmId);
   }
 
   lock(vmId: string): void {
-    this.#locked.add(vmId);
+    const vm = this.#world.vm(vmId);
+    if (vm !== undefined) this.#locked.set(vmId, vm.document.state);
   }
 
   unlock(vmId: string): void {
@@ -47,7 +52,7 @@ export class Merges {
   /** Begins the VM's merge, if it has one and nothing holds it up. */
   begin(vmId: string): void {
     const { merge } = this.#faults.now;
-    if (this.#stop.signal.aborted || this.#locked.has(vmId) || this.#running.has(vmId) || merge !== 'normal') return;
+    if (this.#stop.signal.aborted || this.isLocked(vmId) || this.#running.has(vmId) || merge === 'waits') return;
     if (this.#world.vm(vmId)?.document.merge === undefined) return;
     const merging = this.#merge(vmId).finally(() => this.#running.delete(vmId));
     this.#running.set(vmId, merging);
@@ -64,6 +69,7 @@ export class Merges {
       const began = performance.now();
       // Looked at again and again: a test may let a merge go on that it has held up.
       while (performance.now() - began < this.#faults.now.mergeMs) await sleep(5, undefined, { signal });
+      if (this.#faults.now.merge === 'fails') return;
       await withVm(this.#world.root, vmId, signal, (vm) =>
         finishMerge(vm, new JobProgress({ signal, progress: () => undefined }, 'merge'), failAtStep),
       );

@@ -33,7 +33,6 @@ const paperSnapshot = object({
   name: label,
   createdAt: timestamp,
 });
-export type PaperSnapshot = Parsed<typeof paperSnapshot>;
 
 const referencePointNote = object({
   id: id.referencePointId,
@@ -42,7 +41,6 @@ const referencePointNote = object({
   /** InstanceIDs of the disks at its creation. */
   diskInstanceIds: array(string({ maxLength: 1024 }), 512),
 });
-export type ReferencePointNote = Parsed<typeof referencePointNote>;
 
 /** `hyperv.json`. */
 export const vmNotes = object({

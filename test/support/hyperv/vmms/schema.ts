@@ -1,14 +1,12 @@
 /** The class tree of `root\virtualization\v2`, and which properties each class has. */
 import { readFileSync } from 'node:fs';
 
-import { array, boolean, json, object, optional, record, string } from '../../../../server/protocol/parse.ts';
+import { boolean, json, object, optional, record, string } from '../../../../server/protocol/parse.ts';
 
 const property = object({ type: string(), array: optional(boolean) });
-const method = object({ parameters: optional(array(object({ name: string(), dir: string(), type: string() }))) });
 const schemaClass = object({
   extends: optional(string()),
   properties: record(property),
-  methods: record(method),
 });
 
 const file = new URL('../../../fixtures/hyperv/schema.json', import.meta.url);
@@ -32,12 +30,4 @@ export function propertyType(className: string, name: string): string | undefine
     if (found !== undefined) return found.array === true ? `${found.type}[]` : found.type;
   }
   return undefined;
-}
-
-/** Whether a class has a method, its own or an inherited one. */
-export function hasMethod(className: string, name: string): boolean {
-  for (let at: string | undefined = className; at !== undefined; at = classes.get(at)?.extends) {
-    if (classes.get(at)?.methods[name] !== undefined) return true;
-  }
-  return false;
 }

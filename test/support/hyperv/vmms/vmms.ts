@@ -59,5 +59,11 @@ export function operationOf(vmms: Vmms, vmId: string): number | undefined {
   return vmms.running.get(vmId) ?? (vmms.merges.isRunning(vmId) ? operations.mergingDisks : undefined);
 }
 
+/** Something new cannot be seen at once, where that is switched on. */
+export function hideForNow(vmms: Vmms, id: string): void {
+  const { visibleAfterMs } = vmms.faults.now;
+  if (visibleAfterMs > 0) vmms.hidden.set(id, vmms.now() + visibleAfterMs);
+}
+
 /** Whether a snapshot or a reference point can be seen already. */
 export const isVisible = (vmms: Vmms, id: string): boolean => (vmms.hidden.get(id) ?? 0) <= vmms.now();

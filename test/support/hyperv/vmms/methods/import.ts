@@ -60,7 +60,7 @@ async function definitionIn(file: string): Promise<Definition> {
 }
 
 /** Refuses an id that a VM or a planned VM of the host has. */
-export function checkFreeId(vmms: Vmms, id: string): void {
+function checkFreeId(vmms: Vmms, id: string): void {
   if (vmms.world.vm(id) === undefined && vmms.planned.get(id) === undefined) return;
   const reason = `A virtual machine with the identifier '${id}' exists already.`;
   throw new MethodFailure(returnCodes.failed, hresults.alreadyExists, [reason]);

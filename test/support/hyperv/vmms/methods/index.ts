@@ -41,7 +41,7 @@ const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
 ]);
 
 /** The answer of a method. */
-export interface Invoked {
+interface Invoked {
   readonly returnValue: number;
   readonly out: Out;
 }

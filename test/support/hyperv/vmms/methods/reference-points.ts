@@ -8,7 +8,7 @@ import { keyText } from '../model/references.ts';
 import { diskInstanceId } from '../model/resources.ts';
 import { changeNotes } from '../notes.ts';
 import type { Reference } from '../wire.ts';
-import { operations } from '../vmms.ts';
+import { hideForNow, operations } from '../vmms.ts';
 import type { Vmms } from '../vmms.ts';
 import type { Vm } from '../world.ts';
 import { numberProperty, optionalEmbeddedArgument, referenceArgument } from './arguments.ts';
@@ -39,7 +39,7 @@ export function convertToReferencePoint(vmms: Vmms, given: Arguments): Prepared 
   let made: ReferencePointId | undefined;
   const run = async (context: WorkContext) => {
     made = await convert(vmms, found, level, context);
-    vmms.hidden.set(made, vmms.now() + vmms.faults.now.visibleAfterMs);
+    hideForNow(vmms, made);
     vmms.ledger.destroyed({ kind: 'snapshot', id: snapshot.id, vmId: vm.id });
     vmms.ledger.made({ kind: 'reference point', id: made, vmId: vm.id });
     return [pointReference(made, vm.id)];

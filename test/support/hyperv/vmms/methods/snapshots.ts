@@ -15,7 +15,7 @@ import { guidIn, labelOf, openCheckpoint, snapshotsOf, userSnapshot } from '../m
 import type { Snapshot } from '../model/machine.ts';
 import { instanceReference, keyText } from '../model/references.ts';
 import { changeNotes } from '../notes.ts';
-import { operationOf, operations } from '../vmms.ts';
+import { hideForNow, operationOf, operations } from '../vmms.ts';
 import type { Vmms } from '../vmms.ts';
 import type { Vm } from '../world.ts';
 import {
@@ -45,7 +45,7 @@ export function createSnapshot(vmms: Vmms, given: Arguments): Prepared {
   const run = async (context: WorkContext) => {
     made =
       type === snapshotTypes.recovery ? await recover(vmms, vm, settings, context) : await userCheckpoint(vmms, vm);
-    vmms.hidden.set(made, vmms.now() + vmms.faults.now.visibleAfterMs);
+    hideForNow(vmms, made);
     vmms.ledger.made({ kind: 'snapshot', id: made, vmId: vm.id });
     return [instanceReference('Msvm_VirtualSystemSettingData', made)];
   };

@@ -6,7 +6,7 @@ import type { VmDocument } from '../../../../../server/agent/simulated/state.ts'
 import type { Vm } from '../world.ts';
 import type { VmNotes } from '../notes.ts';
 
-export interface MachineDisk {
+interface MachineDisk {
   readonly path: string;
 }
 

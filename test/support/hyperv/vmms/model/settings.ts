@@ -3,13 +3,13 @@ import { pathText } from '../paths.ts';
 import type { Faults } from '../faults.ts';
 import type { Instance, Value } from '../wire.ts';
 import type { Vm, World } from '../world.ts';
-import { activeMachine, labelOf, recoverySnapshot, snapshotsOf } from './machine.ts';
+import { activeMachine, labelOf, snapshotsOf } from './machine.ts';
 import type { Machine, Snapshot } from './machine.ts';
 import { instanceReference } from './references.ts';
 import { configurationFiles, diskInstanceId } from './resources.ts';
 
-export const realizedSystem = 'Microsoft:Hyper-V:System:Realized';
-export const plannedSystem = 'Microsoft:Hyper-V:System:Planned';
+const realizedSystem = 'Microsoft:Hyper-V:System:Realized';
+const plannedSystem = 'Microsoft:Hyper-V:System:Planned';
 
 /** `EnabledState` of each power state, in both families (docs/hyperv.md). */
 const enabledStates = {
@@ -114,9 +114,6 @@ export function snapshotSettings(world: World, vm: Vm, snapshots: readonly Snaps
 /** The settings of a planned VM. */
 export const plannedSettings = (world: World, machine: Machine, folder: string): Instance =>
   systemSettings(machine, plannedSystem, configurationFiles(world, folder, 'Virtual Machines', machine.guid));
-
-/** Whether a snapshot is one for a backup. */
-export const isRecovery = (snapshot: Snapshot): boolean => snapshot.type === recoverySnapshot;
 
 /** The reference points of a VM (docs/hyperv.md): the disks' InstanceIDs are those of the active settings. */
 export function referencePointsOf(vm: Vm, faults: Faults): readonly Instance[] {
