@@ -8,8 +8,14 @@ import { listening } from '../servers.ts';
 
 const question = object({ op: string(), className: optional(string()), method: optional(string()) });
 
-/** Instances by class: what an enumeration of that class gives, whatever it asks for. */
-export type Canned = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
+/** An error of WMI. */
+export interface CannedError {
+  readonly hresult: string;
+  readonly nativeErrorCode: string;
+  readonly message: string;
+}
+/** Instances by class: what an enumeration of that class gives, whatever it asks for. `*` is every class that is not named. */
+export type Canned = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[] | CannedError>>;
 
 /** What methods answer, by name. */
 export type CannedMethods = Readonly<
@@ -39,6 +45,6 @@ function answerTo(asked: ReturnType<typeof question>, instances: Canned, methods
   const { op, className = '', method = '' } = asked;
   if (op === 'build') return { build: 20_348, computerName: 'HV01', hidden: [] };
   if (op === 'invoke') return methods[method] ?? { error: { hresult: '0x80041055', message: `no method ${method}` } };
-  const properties = op === 'enumerate' ? (instances[className] ?? []) : [];
-  return { instances: properties.map((entry) => ({ className, properties: entry })) };
+  const found = op === 'enumerate' ? (instances[className] ?? instances['*'] ?? []) : [];
+  return 'hresult' in found ? { error: found } : { instances: found.map((properties) => ({ className, properties })) };
 }

@@ -8,6 +8,7 @@ import * as fc from 'fast-check';
 
 import * as commands from '../../../server/agent/hyperv/commands/index.ts';
 import { answer } from '../../../server/agent/hyperv/commands/answer.ts';
+import { getHost } from '../../../server/agent/hyperv/commands/host.ts';
 import { getJob } from '../../../server/agent/hyperv/commands/jobs.ts';
 import { getChangedExtent, getReferencePoint } from '../../../server/agent/hyperv/commands/reference-points.ts';
 import { getVm } from '../../../server/agent/hyperv/commands/vms.ts';
@@ -252,6 +253,21 @@ test('the changes of a disk: clipped to the range, what touches or overlaps is o
   assert.deepEqual(await ask([], '9000'), { extents: [], processedBytes: 9000 });
   assert.deepEqual(await ask([['0', huge]], '9000'), { extents: [1000, 9000], processedBytes: 9000 });
   assert.equal(await ask([], '0'), 'NoProgress');
+});
+
+test('a host without the role says so; any other failure is one', async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  let failure = { hresult: '0x8004100E', nativeErrorCode: 'InvalidNamespace', message: 'Ungültiger Namespace' };
+  const shell = await shellOver(t, () => ({
+    Win32_OperatingSystem: [{ CSName: 'SRV', BuildNumber: '20348', Caption: 'Windows Server', Name: 'w' }],
+    '*': failure,
+  }));
+  const ask = async () => answer(getHost.result)(await shell.answer(1, 'Get-TidemarkHost', {}), 'answer');
+  const { result } = await ask();
+  assert.deepEqual([result?.name, result?.build, result?.hypervAvailable], ['SRV', 20_348, false]);
+  failure = { hresult: '0x80041003', nativeErrorCode: 'AccessDenied', message: 'Zugriff verweigert' };
+  const { error } = await ask();
+  assert.deepEqual([error?.hresult, error?.nativeErrorCode], [0x80041003, 'AccessDenied']);
 });
 
 const hostile = fc.oneof(
