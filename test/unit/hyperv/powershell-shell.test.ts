@@ -180,6 +180,24 @@ describe('A process under node-powershell', { skip: isWindows && 'the scripted P
     }
   });
 
+  it('is not made to print what it is told by the environment variable of a library', async () => {
+    const child = fork(agent, [executable], {
+      env: { ...process.env, DEBUG: '*' },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    let printed = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        printed += chunk.toString();
+      });
+    }
+    await messageOf(child);
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    // One line comes before the process is known: its command line.
+    assert.doesNotMatch(printed, /Invoke-TidemarkCommand|tidemark \d/);
+  });
+
   it('is gone with the pool, idle, at work or hung', async () => {
     const powershell = create();
     const hung = Promise.allSettled([ask(powershell, 'hang'), ask(powershell, 'hang')]);

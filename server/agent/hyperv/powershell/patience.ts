@@ -4,6 +4,8 @@ const factors: ReadonlyMap<string, number> = new Map([
   // The changes of a large, busy disk are gathered from its whole tracking file.
   ['Get-TidemarkChangedExtent', 5],
   ['Get-TidemarkDiagnostic', 3],
+  // Events of Hyper-V too.
+  ['Get-TidemarkHealth', 3],
   // Opens each file of a chain.
   ['Get-TidemarkVirtualDisk', 3],
   // A thousand VMs.

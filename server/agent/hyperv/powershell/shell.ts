@@ -87,6 +87,7 @@ class NodeShell implements Shell {
       throwOnInvocationError: false,
     };
     this.#shell = new QuietPowerShell(options);
+    silenceDebuggers(Reflect.get(this.#shell, 'debuggers'));
     const child: unknown = Reflect.get(this.#shell, 'process');
     if (!(child instanceof ChildProcess)) throw new TypeError('node-powershell has no process.');
     this.#child = child;
@@ -164,6 +165,14 @@ class NodeShell implements Shell {
       this.#received[name] += chunk.length;
       if (this.#received[name] > maxOutput) this.#fail?.(new GarbledError('PowerShell writes without end'));
     });
+  }
+}
+
+/** With the environment variable DEBUG, the library would print every command and its output to the agent's standard output. */
+function silenceDebuggers(debuggers: unknown): void {
+  if (typeof debuggers !== 'object' || debuggers === null) return;
+  for (const debug of Object.values<unknown>({ ...debuggers })) {
+    if (typeof debug === 'function') Reflect.set(debug, 'enabled', false);
   }
 }
 
