@@ -41,6 +41,12 @@ test('the module exports just the functions that the provider calls, and the dis
   assert.deepEqual(quoted(readFileSync(join(folder, 'Tidemark.HyperV.psm1'), 'utf8')), wanted);
 });
 
+test('the page of the module names each of its functions', () => {
+  const page = readFileSync(new URL('../../../docs/hyperv-module.md', import.meta.url), 'utf8');
+  for (const entry of Object.values(commands))
+    if (typeof entry === 'object' && 'name' in entry) assert.ok(page.includes(`\`${entry.name}\``), entry.name);
+});
+
 test('every part is loaded, is plain ASCII and short; a part is not loaded because it lies there', () => {
   const module = readFileSync(join(folder, 'Tidemark.HyperV.psm1'), 'utf8');
   for (const name of readdirSync(folder)) {
