@@ -7,6 +7,7 @@ import { build } from 'esbuild';
 
 import { root } from './setup.mjs';
 
+/** The version in package.json. */
 export const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 const workers = () =>
@@ -16,7 +17,7 @@ const workers = () =>
     .map((file) => join(root, 'server', file));
 
 /** Bundles into `outdir`, which is emptied first. `languageServer`: with the one that editors start. Gives esbuild's metafile. */
-export async function bundleServer({ outdir, languageServer, sourcemap }) {
+export async function bundleServer({ outdir, languageServer, sourcemap, as = version }) {
   rmSync(outdir, { recursive: true, force: true });
   const { metafile } = await build({
     absWorkingDir: root,
@@ -36,7 +37,7 @@ export async function bundleServer({ outdir, languageServer, sourcemap }) {
     sourcemap,
     metafile: true,
     logLevel: 'warning',
-    define: { TIDEMARK_VERSION: JSON.stringify(version) },
+    define: { TIDEMARK_VERSION: JSON.stringify(as) },
     // vscode-jsonrpc is CommonJS and calls require() for Node's own modules.
     banner: {
       js: "import { createRequire as tidemarkCreateRequire } from 'node:module';\nconst require = tidemarkCreateRequire(import.meta.url);",

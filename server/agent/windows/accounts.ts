@@ -8,8 +8,13 @@ import type { RunProgram } from './programs.ts';
 const command =
   '[Console]::Out.Write((New-Object Security.Principal.NTAccount($env:TIDEMARK_ACCOUNT)).Translate([Security.Principal.SecurityIdentifier]).Value)';
 
-/** The SID of an account such as `DOMAIN\name$`. Throws `TM1002` when Windows knows no such account. */
+/** The SID of a group managed service account, `DOMAIN\name$`. Throws `TM1002` for other accounts, and when Windows knows none of that name. */
 export async function accountSid(run: RunProgram, account: string): Promise<string> {
+  if (!account.endsWith('$')) {
+    throw new TidemarkError(errorCodes.invalidUsage, `"${account}" is no group managed service account.`, {
+      hint: String.raw`Its name ends with $. An account with a password is set in services.msc after the installation.`,
+    });
+  }
   const powershell = systemProgram(String.raw`WindowsPowerShell\v1.0\powershell.exe`);
   const args = ['-NoLogo', '-NoProfile', '-NonInteractive', '-Command', command];
   const { code, output } = await run(powershell, args, { env: { TIDEMARK_ACCOUNT: account } });

@@ -36,7 +36,13 @@ export async function waitUntilAnswering(agent: ExpectedAgent, patienceMs: numbe
   }
 }
 
-async function whyNotAnswering({ tls, host, port, certificateSha256 }: ExpectedAgent): Promise<string | undefined> {
+/** Why the agent does not answer now; undefined when it does. */
+export async function whyNotAnswering({
+  tls,
+  host,
+  port,
+  certificateSha256,
+}: ExpectedAgent): Promise<string | undefined> {
   const address = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
   const options = { host: address, port, path: '/', timeout: oneTryMs, agent: false };
   return await new Promise((resolve) => {

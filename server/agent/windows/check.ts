@@ -1,4 +1,4 @@
-/** Asks the installed agent whether it serves. */
+/** The last step of an MSI: the service's path in quotes, and whether it serves. */
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { X509Certificate } from 'node:crypto';
@@ -13,6 +13,7 @@ import { waitUntilAnswering } from './answering.ts';
 import { answerPatienceMs } from './install.ts';
 import { readInstallation } from './installation.ts';
 import { runProgram } from './programs.ts';
+import { quoteServicePath } from './service.ts';
 
 /** Waits until the installed agent answers, and gives where. Throws `TM1002` when none is installed, `TM1900` when it does not answer. */
 export async function checkInstalledAgent(): Promise<SetUpResult> {
@@ -20,6 +21,7 @@ export async function checkInstalledAgent(): Promise<SetUpResult> {
   if (installation === undefined) {
     throw new TidemarkError(errorCodes.invalidUsage, 'No Tidemark agent is installed on this computer.');
   }
+  if (installation.installPath !== undefined) await quoteServicePath(runProgram, installation.installPath);
   const configFile = join(installation.dataPath, 'config.json');
   const { listen, tls } = await readConfig(configFile);
   const address = parseListen(listen);

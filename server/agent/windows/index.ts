@@ -2,5 +2,6 @@
 export { checkInstalledAgent } from './check.ts';
 export { EventLog } from './event-log.ts';
 export { installAgent } from './install.ts';
+export { installedDataPath } from './installation.ts';
 export { runProgram } from './programs.ts';
 export { uninstallAgent } from './uninstall.ts';

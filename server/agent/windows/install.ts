@@ -67,14 +67,9 @@ export async function installAgent(options: InstallOptions): Promise<SetUpResult
     listen: plan.address,
     upgrade: plan.upgrade,
   });
-  if (byMsi) {
-    const result = await configure(plan);
-    await openFirewall(plan);
-    return result;
-  }
   const undo = new AsyncDisposableStack();
   try {
-    return await installUndoably(plan, undo);
+    return await (byMsi ? configureForMsi(plan, undo) : installUndoably(plan, undo));
   } catch (error) {
     onStep('Putting back what was there before');
     await undo.disposeAsync().catch((failure: unknown) => {
@@ -82,6 +77,12 @@ export async function installAgent(options: InstallOptions): Promise<SetUpResult
     });
     throw error;
   }
+}
+
+async function configureForMsi(plan: Plan, undo: AsyncDisposableStack): Promise<SetUpResult> {
+  const result = await configureUndoably(plan, undo);
+  await openFirewall(plan);
+  return result;
 }
 
 /** Last done is first undone: the old service is started when everything else is as it was. */

@@ -1,5 +1,6 @@
 /** What the registry remembers of an installation: written by administrators only, so what it says of a folder can be believed. */
 import { readRegistryKey, removeRegistryKey, writeRegistryKey } from './registry.ts';
+import { runProgram } from './programs.ts';
 import type { RunProgram } from './programs.ts';
 
 const key = String.raw`HKLM\SOFTWARE\Tidemark\Agent`;
@@ -24,6 +25,11 @@ export async function readInstallation(run: RunProgram): Promise<Installation | 
   const installPath = text('InstallPath');
   const version = text('Version');
   return { dataPath, ...(installPath && { installPath }), ...(version && { version }) };
+}
+
+/** Where the agent that is installed on this computer keeps its configuration; undefined when none is. */
+export async function installedDataPath(): Promise<string | undefined> {
+  return (await readInstallation(runProgram))?.dataPath;
 }
 
 /** Remembers an installation instead of what was remembered before. */

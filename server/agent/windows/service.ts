@@ -79,17 +79,34 @@ export async function installService(run: RunProgram, paths: ServicePaths, accou
   if (account !== undefined) await sc('config', serviceName, 'obj=', account);
 }
 
-/** Starts the service; one that runs already is no failure. */
+/** Puts quotes around the path of the service's program, which an MSI may have left without them. */
+export async function quoteServicePath(run: RunProgram, installPath: string): Promise<void> {
+  await writeRegistryKey(run, serviceKey, { ImagePath: `"${win32.join(installPath, 'nssm.exe')}"` }, ['ImagePath']);
+}
+
+/** For so long starting is tried again, ms: Windows starts nothing while it is still busy with its own services after a boot (1055). */
+const startPatienceMs = 30_000;
+/** Codes of `sc start` (winerror.h) after which trying again is of no use: disabled, wrong account. */
+const hopeless: readonly number[] = [1058, 1069];
+
+/** Starts the service; one that runs already is no failure. Throws `TM1900` when it cannot be started. */
 export async function startService(run: RunProgram): Promise<void> {
-  const { code, output } = await run(systemProgram('sc.exe'), ['start', serviceName]);
-  // ERROR_SERVICE_ALREADY_RUNNING
-  if (code === 0 || code === 1056) return;
-  // ERROR_SERVICE_LOGON_FAILED
-  const logon = code === 1069;
-  throw new TidemarkError(errorCodes.internal, `The service ${serviceName} does not start (code ${code}): ${output}`, {
-    hint: logon
-      ? 'Give its account the right "Log on as a service", and use a group managed service account or LocalSystem.'
-      : 'The event log of Windows, Application, tells more.',
+  const deadline = Date.now() + startPatienceMs;
+  for (;;) {
+    const { code, output } = await run(systemProgram('sc.exe'), ['start', serviceName]);
+    // ERROR_SERVICE_ALREADY_RUNNING
+    if (code === 0 || code === 1056) return;
+    if (hopeless.includes(code) || Date.now() > deadline) throw notStarted(code, output);
+    await sleep(1000);
+  }
+}
+
+function notStarted(code: number, output: string): TidemarkError {
+  return new TidemarkError(errorCodes.internal, `The service ${serviceName} does not start (code ${code}): ${output}`, {
+    hint:
+      code === 1069
+        ? 'Give its account the right "Log on as a service", and use a group managed service account or LocalSystem.'
+        : 'The event log of Windows, Application, tells more.',
   });
 }
 

@@ -5,7 +5,7 @@ import { removeEventSource } from './event-log.ts';
 import { removeFirewallRule } from './firewall.ts';
 import { forgetInstallation, readInstallation, writeInstallation } from './installation.ts';
 import type { RunProgram } from './programs.ts';
-import { removeService } from './service.ts';
+import { removeService, stopService } from './service.ts';
 
 /** What to uninstall. */
 export interface UninstallOptions {
@@ -33,10 +33,8 @@ const removal = { recursive: true, force: true, maxRetries: 10, retryDelay: 500 
 export async function uninstallAgent(options: UninstallOptions): Promise<UninstallResult> {
   const { removeData, byMsi, run, onStep } = options;
   const installation = await readInstallation(run);
-  if (!byMsi) {
-    onStep('Removing the service');
-    await removeService(run);
-  }
+  onStep(byMsi ? 'Stopping the service' : 'Removing the service');
+  await (byMsi ? stopService(run) : removeService(run));
   onStep('Removing the rule of the firewall and the source of events');
   await removeFirewallRule(run);
   await removeEventSource(run);

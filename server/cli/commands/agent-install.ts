@@ -19,8 +19,8 @@ interface InstallOptions {
   readonly dataPath?: string;
   readonly protocol?: 'http' | 'https';
   readonly listenAddress?: string;
-  readonly port?: number;
-  readonly threads?: number;
+  readonly port?: number | '';
+  readonly threads?: number | '';
   readonly passwordFile?: string;
   readonly removePasswordFile: boolean;
   readonly firewallRule: boolean;
@@ -54,8 +54,8 @@ function addInstall(agent: Command, context: CliContext): void {
     .option('--data-path <dir>', 'folder of settings and logs (default: ProgramData)')
     .addOption(new Option('--protocol <name>', 'https unless you know why').choices(['https', 'http', '']))
     .option('--listen-address <address>', 'address of this computer to listen on (default: all)')
-    .option('--port <number>', 'port to listen on (default: 8440)', orAbsent(parsePort))
-    .option('--threads <number>', 'reads of disks at a time, over all daemons (default: 4)', orAbsent(parseThreads))
+    .option('--port <number>', 'port to listen on (default: 8440)', orEmpty(parsePort))
+    .option('--threads <number>', 'reads of disks at a time, over all daemons (default: 4)', orEmpty(parseThreads))
     .option('--password-file <file>', 'file whose first line is the password; - for standard input. Without: it stays')
     .option('--remove-password-file', 'remove that file as soon as it is read', false)
     .option('--no-firewall-rule', "leave Windows' firewall as it is")
@@ -104,11 +104,11 @@ async function install(options: InstallOptions, context: CliContext): Promise<Se
     dataPath: given(options.dataPath),
     protocol: given(protocol),
     listenAddress: given(options.listenAddress),
-    port: options.port,
-    threads: options.threads,
+    port: options.port === '' ? undefined : options.port,
+    threads: options.threads === '' ? undefined : options.threads,
     password: password === undefined ? undefined : async () => password,
     firewall,
-    serviceAccount: given(options.serviceAccount),
+    serviceAccount: isLocalSystem(options.serviceAccount) ? undefined : given(options.serviceAccount),
     provider: given(provider),
     root: given(options.root),
     byMsi,
@@ -126,8 +126,14 @@ function isGiven<T extends string>(text: T | undefined): text is Exclude<T, ''> 
   return text !== undefined && text !== '';
 }
 
-function orAbsent<T>(parse: (text: string) => T): (text: string) => T | undefined {
-  return (text) => (text === '' ? undefined : parse(text));
+/** The account that a service has when none is named. */
+function isLocalSystem(account: string | undefined): boolean {
+  return account?.toLowerCase() === 'localsystem';
+}
+
+/** Commander makes an empty text of whatever is no value, so it may as well be one. */
+function orEmpty(parse: (text: string) => number): (text: string) => number | '' {
+  return (text) => (text === '' ? '' : parse(text));
 }
 
 function parsePort(text: string): number {

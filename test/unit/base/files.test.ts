@@ -81,6 +81,12 @@ test('a password is the first line, without its end and without a byte order mar
   }
 });
 
+test('a password file in UTF-16, as Windows PowerShell writes it, is read as what was meant', async () => {
+  const path = join(directory, 'password');
+  await writeFile(path, Buffer.from('\uFEFFblå Bänder 鍵 🔑\r\n', 'utf16le'));
+  assert.equal(await readPasswordFile(path), 'blå Bänder 鍵 🔑');
+});
+
 test('a password file that is missing or empty is TM1003, and names itself', async () => {
   const path = join(directory, 'empty');
   await assert.rejects(readPasswordFile(path), { code: 'TM1003' });

@@ -1,0 +1,128 @@
+// The MSI, where wixl is installed. What wixl does not know, conditions, custom actions and their order, is written into its tables with msibuild.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { version } from '../server-bundle.mjs';
+import { filesOf } from './folder.mjs';
+import { fileIds, settings, wxsOf } from './wxs.mjs';
+
+// Types of custom actions (Windows Installer, "Custom Action Types").
+const runFile = 18;
+const setProperty = 51;
+const continueOnError = 64;
+const rollback = 256;
+const deferred = 1024;
+/** As LocalSystem, not as the user. */
+const noImpersonate = 2048;
+
+const tidemark = String.raw`"[INSTALLFOLDER]server\tidemark.js" agent`;
+// The property of a folder ends with a backslash, which would escape the quote.
+const folders = '--install-path "[INSTALLFOLDER]." --data-path "[DATAFOLDER]"';
+const options = Object.entries(settings).map(([property, option]) => `--${option} "[${property}]"`);
+const install = `${tidemark} install --by-msi ${folders} ${options.join(' ')} [SWITCHES]`;
+const removeAll = 'REMOVE="ALL" AND NOT UPGRADINGPRODUCTCODE';
+
+/** Sets a property before anything else looks at it. */
+const set = (name, property, value, sequence, condition) => ({
+  name,
+  type: setProperty,
+  source: property,
+  target: value,
+  sequence,
+  condition,
+});
+/** Runs the package's Node as LocalSystem. */
+const run = (name, target, sequence, condition, more = 0) => ({
+  name,
+  type: runFile + deferred + noImpersonate + more,
+  source: fileIds['node.exe'],
+  target,
+  sequence,
+  condition,
+});
+
+/** The order is that of Windows Installer's own actions, whose numbers are fixed. */
+const actions = [
+  set('SetInstallFolder', 'INSTALLFOLDER', '[KNOWNINSTALLFOLDER]', 501, 'KNOWNINSTALLFOLDER AND NOT INSTALLFOLDER'),
+  set('SetKnownData', 'DATAFOLDER', '[KNOWNDATAFOLDER]', 502, 'KNOWNDATAFOLDER AND NOT DATAFOLDER'),
+  set('SetDataFolder', 'DATAFOLDER', '[CommonAppDataFolder]Tidemark Agent', 503, 'NOT DATAFOLDER'),
+  set('SetNoFirewall', 'SWITCHES', '--no-firewall-rule', 504, 'FIREWALL = "0"'),
+  set('SetRemovePassword', 'SWITCHES', '[SWITCHES] --remove-password-file', 505, 'REMOVEPASSWORDFILE'),
+  // Before service and files go: it stops the service, and waits until it has stopped.
+  run('Uninstall', `${tidemark} uninstall --by-msi`, 1850, `${removeAll} AND NOT REMOVEDATA`, continueOnError),
+  run(
+    'UninstallAll',
+    `${tidemark} uninstall --by-msi --remove-data`,
+    1851,
+    `${removeAll} AND REMOVEDATA`,
+    continueOnError,
+  ),
+  // After the files, before the service.
+  run(
+    'UndoConfigure',
+    `${tidemark} uninstall --by-msi --remove-data`,
+    4100,
+    'NOT REMOVE AND NOT KNOWNDATAFOLDER',
+    rollback + continueOnError,
+  ),
+  run('Configure', install, 4101, 'NOT REMOVE'),
+  // After the service was started.
+  run('CheckService', `${tidemark} check-service`, 5910, 'NOT REMOVE'),
+];
+
+const quote = (text) => `'${text.replaceAll("'", "''")}'`;
+
+/** Set by administrators on the command line: they must reach the part that runs as LocalSystem. */
+const secure = [
+  ...Object.keys(settings),
+  'INSTALLFOLDER',
+  'DATAFOLDER',
+  'FIREWALL',
+  'REMOVEDATA',
+  'REMOVEPASSWORDFILE',
+];
+
+function queries() {
+  const insert = (table, columns, values) =>
+    `INSERT INTO \`${table}\` (${columns.map((name) => `\`${name}\``).join(', ')}) VALUES (${values.join(', ')})`;
+  return [
+    ...actions.flatMap(({ name, type, source, target, sequence, condition }) => [
+      insert('CustomAction', ['Action', 'Type', 'Source', 'Target'], [quote(name), type, quote(source), quote(target)]),
+      insert('InstallExecuteSequence', ['Action', 'Condition', 'Sequence'], [quote(name), quote(condition), sequence]),
+    ]),
+    // 18: the value as it is, in the registry of 64-bit programs.
+    'UPDATE `RegLocator` SET `Type` = 18',
+    // Inside the transaction: when the new version cannot be installed, the old one comes back.
+    "UPDATE `InstallExecuteSequence` SET `Sequence` = 1510 WHERE `Action` = 'RemoveExistingProducts'",
+    `UPDATE \`Property\` SET \`Value\` = ${quote(`WIX_UPGRADE_DETECTED;WIX_DOWNGRADE_DETECTED;${secure.join(';')}`)} WHERE \`Property\` = 'SecureCustomProperties'`,
+  ];
+}
+
+const isInstalled = (name) => spawnSync(name, ['--version']).error?.code !== 'ENOENT';
+
+function tool(name, args, cwd) {
+  const result = spawnSync(name, args, { encoding: 'utf8', cwd });
+  if (result.status !== 0) throw new Error(`${name} failed:\n${args.at(-1)}\n${result.stdout}${result.stderr}`);
+}
+
+/** Makes the MSI of the package's folder and gives its path; undefined, with one line, where its tools are not installed. */
+export function makeMsi(folder, target, as = version) {
+  if (!isInstalled('wixl') || !isInstalled('msibuild')) {
+    console.log('No MSI: wixl or msibuild is not installed (Debian packages wixl, msitools).');
+    return undefined;
+  }
+  const work = mkdtempSync(join(tmpdir(), 'tidemark-msi-'));
+  try {
+    const description = join(work, 'agent.wxs');
+    writeFileSync(description, wxsOf(filesOf(folder), as));
+    rmSync(target, { force: true });
+    // wixl takes relative paths only.
+    tool('wixl', ['-a', 'x64', '-o', target, description], folder);
+    for (const query of queries()) tool('msibuild', [target, '-q', query]);
+    return target;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}

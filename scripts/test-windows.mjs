@@ -1,0 +1,56 @@
+// `npm run test:windows`: the rehearsal of the Windows package under Wine (docs/testing.md). Builds the package twice, as this version and as
+// one that replaces it, with the Node that Wine can run, and installs, uses, upgrades and uninstalls it. With arguments: only these test files.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { installDependencies, node, run } from './setup.mjs';
+
+/** Debian packages of the programs. */
+const tools = {
+  wine: 'wine wine64',
+  wixl: 'wixl',
+  msiinfo: 'msitools',
+  makensis: 'nsis',
+  Xvfb: 'xvfb',
+  xdotool: 'xdotool',
+  import: 'imagemagick',
+};
+
+const missing = Object.keys(tools).filter((tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0);
+if (missing.length > 0) {
+  const packages = missing.map((tool) => tools[tool]).join(' ');
+  console.log(
+    `The rehearsal under Wine is skipped: ${missing.join(', ')} not installed (Debian packages ${packages}).`,
+  );
+  process.exit(process.env.CI === undefined ? 0 : 1);
+}
+
+/** The version after `version`, for upgrades. */
+const next = (version) => version.replace(/\d+$/, (patch) => String(Number(patch) + 1));
+
+installDependencies();
+// Imported only now: it needs the dependencies.
+const { packageAgent } = await import('./package-agent.mjs');
+const { version } = await import('./server-bundle.mjs');
+const folder = mkdtempSync(join(tmpdir(), 'tidemark-windows-'));
+let status = 1;
+try {
+  console.log('Making the packages …');
+  const made = {};
+  for (const [name, as] of [
+    ['old', version],
+    ['new', next(version)],
+  ]) {
+    made[name] = { version: as, ...(await packageAgent({ under: join(folder, name), nodeKey: 'nodeUnderWine', as })) };
+  }
+  mkdirSync(join(folder, 'work'));
+  const env = { TIDEMARK_WINDOWS_PACKAGES: JSON.stringify(made), TIDEMARK_WINDOWS_WORK: join(folder, 'work') };
+  const only = process.argv.slice(2);
+  const files = only.length > 0 ? only : ['test/windows/*.test.ts'];
+  status = run(node, ['--test', '--test-concurrency=1', ...files], { env: { ...env, WINEDEBUG: '-all' } });
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exit(status);
