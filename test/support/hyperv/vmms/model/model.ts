@@ -11,7 +11,7 @@ import { activeMachine, guidIn, snapshotsOf } from './machine.ts';
 import type { Snapshot } from './machine.ts';
 import { plannedInstances } from './planned.ts';
 import { hasKeys } from './references.ts';
-import { definitions, resourcesOf } from './resources.ts';
+import { resourcesOf } from './resources.ts';
 import {
   activeSettings,
   exportSettings,
@@ -22,6 +22,7 @@ import {
   vmSystem,
   vssComponents,
 } from './settings.ts';
+import { definitions } from './templates.ts';
 
 /** The snapshots of a VM that can be seen. */
 export const visibleSnapshots = (vmms: Vmms, vm: Vm): readonly Snapshot[] =>

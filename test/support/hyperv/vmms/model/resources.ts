@@ -3,7 +3,7 @@ import { guidOf, parsePathText, pathText } from '../paths.ts';
 import { textOf, textsOf } from '../wire.ts';
 import type { Instance, Value } from '../wire.ts';
 import type { World } from '../world.ts';
-import { hasGuestStateFile, switchInstances, switchReference } from './host.ts';
+import { switchInstances, switchReference } from './host.ts';
 import type { Machine } from './machine.ts';
 import { instanceReference, keyText, referenceTo } from './references.ts';
 
@@ -30,10 +30,11 @@ const scsiPlaces = 64;
 /** A VM of generation 1 has two disks at its first IDE controller, the others at SCSI ones. */
 const idePlaces = 2;
 
-const rasd = 'Msvm_ResourceAllocationSettingData';
-const sasd = 'Msvm_StorageAllocationSettingData';
+export const rasd = 'Msvm_ResourceAllocationSettingData';
+export const sasd = 'Msvm_StorageAllocationSettingData';
 
-function resource(
+/** The settings of one resource. */
+export function resource(
   className: string,
   instanceId: string,
   type: number,
@@ -252,49 +253,4 @@ export function switchOf(world: World, connection: Instance): string | null | un
 export function parentId(world: World, child: Instance): string {
   const path = parsePathText(world.computerName, textOf(child, 'Parent'));
   return path === undefined ? '' : keyText(path, 'InstanceID');
-}
-
-/** The templates that new resources are copied from: their InstanceID begins with `Microsoft:Definition\`, and whoever enumerates the class meets them too. */
-export function definitions(): readonly Instance[] {
-  const template = (
-    className: string,
-    type: number,
-    subType: string,
-    more: Readonly<Record<string, Value>> = {},
-  ): Instance => resource(className, `Microsoft:Definition\\${guidOf('pool', subType)}\\Default`, type, subType, more);
-  return [
-    template(sasd, 31, subTypes.virtualDisk, { HostResource: [], PersistentReservationsSupported: false }),
-    template(rasd, 17, subTypes.diskDrive),
-    template(rasd, 17, subTypes.physicalDrive),
-    template(rasd, 16, subTypes.dvdDrive),
-    template(rasd, 6, subTypes.scsi, { ElementName: 'SCSI Controller' }),
-    template(rasd, 5, subTypes.ide),
-    template('Msvm_SyntheticEthernetPortSettingData', 10, subTypes.ethernetPort, {
-      ElementName: 'Network Adapter',
-      StaticMacAddress: false,
-    }),
-    template('Msvm_EthernetPortAllocationSettingData', 33, subTypes.connection, { HostResource: [], EnabledState: 2 }),
-    template('Msvm_ProcessorSettingData', 3, subTypes.processor, { VirtualQuantity: '1' }),
-    template('Msvm_MemorySettingData', 4, subTypes.memory, { VirtualQuantity: '1024', AllocationUnits: 'byte * 2^20' }),
-  ];
-}
-
-/** The properties of a VM's or a snapshot's system settings that name its configuration files (docs/hyperv.md). */
-export function configurationFiles(
-  world: World,
-  directory: string,
-  folder: string,
-  guid: string,
-): Readonly<Record<string, Value>> {
-  const base = `${folder}/${guid}`;
-  return {
-    ConfigurationDataRoot: directory,
-    ConfigurationFile: `${base}.vmcx`,
-    ConfigurationID: guid,
-    SnapshotDataRoot: directory,
-    SuspendDataRoot: directory,
-    SwapFileDataRoot: directory,
-    LogDataRoot: directory,
-    ...(hasGuestStateFile(world.host.build) && { GuestStateDataRoot: directory, GuestStateFile: `${base}.vmgs` }),
-  };
 }

@@ -3,10 +3,11 @@ import { pathText } from '../paths.ts';
 import type { Faults } from '../faults.ts';
 import type { Instance, Value } from '../wire.ts';
 import type { Vm, World } from '../world.ts';
+import { configurationFiles } from './configuration.ts';
 import { activeMachine, labelOf, snapshotsOf } from './machine.ts';
 import type { Machine, Snapshot } from './machine.ts';
 import { instanceReference } from './references.ts';
-import { configurationFiles, diskInstanceId } from './resources.ts';
+import { diskInstanceId } from './resources.ts';
 
 const realizedSystem = 'Microsoft:Hyper-V:System:Realized';
 const plannedSystem = 'Microsoft:Hyper-V:System:Planned';
