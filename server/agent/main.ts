@@ -84,7 +84,7 @@ export async function serveAgent(options: ServeAgentOptions): Promise<RunningAge
   const binding = bindingOf(tls);
   const given = options.provider;
   if ('describe' in given) return serveProvider(given, options, address, binding, async () => undefined);
-  const provider = await createProvider(given);
+  const provider = await createProvider(given, options.log);
   const dispose = async (): Promise<void> => provider[Symbol.asyncDispose]();
   try {
     return await serveProvider(provider, options, address, binding, dispose);
@@ -151,12 +151,10 @@ function watchDoors(
   return { gate: new ConnectionGate(strangers, timing), guard, strangers };
 }
 
-async function createProvider(choice: ProviderChoice): Promise<HostProvider> {
+async function createProvider(choice: ProviderChoice, log: Logger): Promise<HostProvider> {
   if (choice.kind === 'hyperv') {
-    throw usage(
-      'The Hyper-V provider is not part of this version of Tidemark.',
-      'Use --provider simulated with --root DIR; a host directory is made with: tidemark sim init DIR',
-    );
+    const { createHyperVProvider } = await import('./hyperv/index.ts');
+    return createHyperVProvider({ stateFolder: choice.stateDirectory, restoreFolder: choice.restoreDirectory, log });
   }
   const { createSimulatedProvider } = await import('./simulated/index.ts');
   return createSimulatedProvider(choice.root);

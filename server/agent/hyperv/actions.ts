@@ -34,6 +34,7 @@ const actions: ReadonlyMap<string, Action> = new Map([
   ['Get-TidemarkCheckpoint', checkpoint('list the checkpoints')],
   ['Get-TidemarkConfiguration', checkpoint('read the configuration of the VM')],
   ['Get-TidemarkDiagnostic', vm('collect facts about the failure')],
+  ['Get-TidemarkHealth', vm('look at the health of the host')],
   ['Get-TidemarkHost', vm('describe the host')],
   ['Get-TidemarkJob', vm('tell how far the operation is')],
   ['Get-TidemarkMerge', vm('tell whether disks are merged')],

@@ -1,0 +1,35 @@
+/** Waiting for the end of what Hyper-V does, and for what it shows only a little later. */
+import { settle } from './calls.ts';
+import type { Started } from './commands/index.ts';
+import type { Core } from './core.ts';
+import { pause } from './progress.ts';
+
+/**
+ * Waits until a job is done. When `cancelled` is aborted Hyper-V is asked to end the job, which is waited for all the same: what it leaves
+ * can be told only then. Throws what the job failed with, or the cancellation.
+ */
+export async function finish(
+  core: Core,
+  outcome: Started,
+  cancelled: AbortSignal,
+  progress: (percent: number) => void,
+): Promise<void> {
+  const { calls, background, log } = core;
+  try {
+    await calls.finish(outcome, { signal: AbortSignal.any([cancelled, background.ended]), progress });
+  } catch (error) {
+    if (cancelled.aborted && !background.ended.aborted) await settle(calls, log, outcome);
+    throw error;
+  }
+}
+
+/** What `look` finds, asked again for a while; undefined when it stays away. */
+export async function untilSeen<T>(core: Core, look: () => Promise<T | undefined>): Promise<T | undefined> {
+  const { timing, background } = core;
+  const deadline = performance.now() + timing.visibleMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined || performance.now() >= deadline) return found;
+    await pause(timing.pollMs, background.ended);
+  }
+}
