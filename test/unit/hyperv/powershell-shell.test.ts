@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { afterEach, beforeEach, describe, it, mock } from 'node:test';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, describe, it, mock } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -17,7 +20,7 @@ import { startShell } from '../../../server/agent/hyperv/powershell/shell.ts';
 import type { Shell } from '../../../server/agent/hyperv/powershell/shell.ts';
 import { object, string } from '../../../server/protocol/parse.ts';
 
-const executable = fileURLToPath(new URL('../../support/hyperv/scripted-powershell.mjs', import.meta.url));
+const script = fileURLToPath(new URL('../../support/hyperv/scripted-powershell.ts', import.meta.url));
 const agent = fileURLToPath(new URL('../../support/hyperv/agent-with-powershell.ts', import.meta.url));
 const isWindows = process.platform === 'win32';
 
@@ -26,6 +29,8 @@ const scripted = command<
   { readonly text: string }
 >('Get-TidemarkScripted', object({ text: string({ maxLength: 8 * 1024 * 1024, allowEmpty: true }) }));
 
+/** A program that runs the script with this Node, whatever PATH has. */
+let executable: string;
 let lines: string[];
 let shells: Shell[];
 let unhandled: unknown[];
@@ -60,6 +65,16 @@ async function gone(pid: number): Promise<void> {
 }
 
 describe('A process under node-powershell', { skip: isWindows && 'the scripted PowerShell is a Unix script' }, () => {
+  let folder: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tidemark-scripted-'));
+    executable = join(folder, 'powershell');
+    await writeFile(executable, `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`, { mode: 0o755 });
+  });
+
+  after(async () => rm(folder, { recursive: true }));
+
   beforeEach(() => {
     lines = [];
     shells = [];
