@@ -7,8 +7,23 @@ import { test } from 'node:test';
 import { tidemark } from './support/command.ts';
 import { atEach, daemonSteps, death, killDaemonAt, siteWithBackup } from './support/crash.ts';
 import { filesBelow, sameBytes } from './support/files.ts';
+import { providerKind } from './support/hosts.ts';
 import { checkFilesClean, checkHostClean } from './support/leftovers.ts';
 import { diskName } from './support/site.ts';
+
+/** The agent's steps of restoring a VM, and after which of them the VM is there. */
+const agentSteps: { readonly all: readonly string[]; readonly withVm: readonly string[] } =
+  providerKind === 'hyperv'
+    ? {
+        all: ['created', 'closed', 'planning', 'job', 'planned', 'realizing', 'realized'].map(
+          (step) => `agent.hyperv.restore:${step}`,
+        ),
+        withVm: ['agent.hyperv.restore:realized'],
+      }
+    : {
+        all: ['agent.restore:closed', 'agent.restore:written', 'agent.restore:published'],
+        withVm: ['agent.restore:published'],
+      };
 
 test(
   'the daemon killed at any step of restoring a disk leaves the whole file or none',
@@ -41,12 +56,7 @@ test(
   { timeout: 120_000 },
   async (t) => {
     const { site, first } = await siteWithBackup(t);
-    const steps = [
-      ...daemonSteps.restoreVm,
-      'agent.restore:closed',
-      'agent.restore:written',
-      'agent.restore:published',
-    ];
+    const steps = [...daemonSteps.restoreVm, ...agentSteps.all];
     await atEach(steps, async (step, at) => {
       const args = (name: string): string[] => ['restore', 'vm', first.point.id, '--host', 'hv01', '--name', name];
       if (step.startsWith('agent.')) {
@@ -60,7 +70,7 @@ test(
       }
       await eventually(async () => checkHostClean(site));
       const vms = await readdir(join(site.root('hv01'), 'vms'));
-      assert.equal(vms.includes(`copy-${at}`), step === 'agent.restore:published');
+      assert.equal(vms.includes(`copy-${at}`), agentSteps.withVm.includes(step));
       await site.run(args(`again-${at}`));
       const raw = site.newFile('raw');
       await site.run(['sim', 'raw', site.root('hv01'), `again-${at}`, diskName, raw]);
