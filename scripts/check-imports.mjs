@@ -32,6 +32,7 @@ const exceptions = {
   'server/agent/main.ts': ['server/agent/simulated', 'server/agent/hyperv'],
   'server/cli/commands/sim.ts': ['server/agent/simulated', 'server/agent'],
   'server/cli/commands/agent-serve.ts': ['server/agent'],
+  'server/cli/commands/agent-doctor.ts': ['server/agent', 'server/agent/hyperv'],
   'server/cli/commands/agent-install.ts': ['server/agent'],
   'server/cli/commands/agent-set-up.ts': ['server/agent'],
   'server/cli/commands/daemon.ts': ['server/daemon'],

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 
 import type { CliContext } from '../context.ts';
+import { addAgentDoctorCommand } from './agent-doctor.ts';
 import { addAgentInstallCommands } from './agent-install.ts';
 import { addAgentServeCommand } from './agent-serve.ts';
 import { addAgentSetUpCommand } from './agent-set-up.ts';
@@ -11,5 +12,6 @@ export function addAgentCommand(program: Command, context: CliContext): void {
   const agent = program.command('agent').description('serve a host to daemons, and what a host needs for that');
   addAgentServeCommand(agent, context);
   addAgentSetUpCommand(agent, context);
+  addAgentDoctorCommand(agent, context);
   addAgentInstallCommands(agent, context);
 }

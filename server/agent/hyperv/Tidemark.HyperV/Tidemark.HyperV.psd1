@@ -47,6 +47,7 @@
         'Start-TidemarkRealization'
         'Start-TidemarkPlannedRemoval'
         'Get-TidemarkDiagnostic'
+        'Get-TidemarkHealth'
     )
     CmdletsToExport      = @()
     VariablesToExport    = @()

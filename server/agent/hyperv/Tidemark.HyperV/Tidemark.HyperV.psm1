@@ -26,6 +26,7 @@ foreach ($part in @(
         'Devices'
         'Adapters'
         'Diagnostics'
+        'Health'
         'Requests'
         'Dispatcher'
     )) {
@@ -71,6 +72,7 @@ foreach ($command in @(
         'Start-TidemarkRealization'
         'Start-TidemarkPlannedRemoval'
         'Get-TidemarkDiagnostic'
+        'Get-TidemarkHealth'
     )) {
     Add-DispatcherCommand $command
 }

@@ -2,6 +2,7 @@
 export * from './checkpoints.ts';
 export * from './diagnostics.ts';
 export * from './exports.ts';
+export * from './health.ts';
 export * from './host.ts';
 export * from './jobs.ts';
 export * from './reference-points.ts';

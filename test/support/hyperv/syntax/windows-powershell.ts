@@ -24,6 +24,7 @@ export const commands: ReadonlyMap<string, ReadonlySet<string>> = new Map(
     'get-command': 'Name Verb Noun Module CommandType TotalCount Syntax ShowCommandInfo ArgumentList All ListImported',
     'get-winevent':
       'LogName ListLog ListProvider ProviderName FilterHashtable FilterXml FilterXPath MaxEvents Oldest Path Force',
+    'get-acl': 'Path InputObject LiteralPath Audit AllCentralAccessPolicies Filter Include Exclude',
     'import-module':
       'Name Assembly Global Prefix Function Cmdlet Variable Alias Force PassThru AsCustomObject MinimumVersion RequiredVersion ArgumentList DisableNameChecking NoClobber Scope',
     'invoke-cimmethod':
@@ -190,6 +191,7 @@ export const methods: ReadonlyMap<string, readonly number[]> = new Map(
     getelementtype: [0],
     getstring: [1],
     gettype: [0],
+    getvalue: [1],
     indexof: [1, 2, 3],
     isinstanceoftype: [1],
     load: [1],
@@ -218,7 +220,7 @@ export const properties: ReadonlySet<string> = lower(
     'CimSystemProperties CimType ClassName Count Data DtdProcessing ElapsedMilliseconds Exception Flags FullName FullyQualifiedErrorId Groups HResult Id',
     'InvokeCommand IsArray Keys Length Mandatory MaxArrayLength MaxBytesPerRead MaxDepth MaxNameTableCharCount MaxStringContentLength Message',
     'Name Namespace ParamBlock ParameterType Parameters Platform PreserveWhitespace Properties PSEdition PSObject PSVersion ReturnValue ScriptBlock',
-    'ServerName Success TimeCreated UserPath Value Values VariablePath Version XmlResolver',
+    'Sddl ServerName Success TimeCreated UserPath Value Values VariablePath Version XmlResolver',
   ].join(' '),
 );
 
