@@ -61,26 +61,27 @@ export function addAgentServeCommand(agent: Command, context: CliContext): void 
       '\nExample:\n  tidemark sim init hostdir\n  tidemark agent --provider simulated --root hostdir \\\n    --listen http://127.0.0.1:8440 --password-file agent.pw\n\nIt prints `listening on URL` when it is ready.',
     )
     .action(async (options: AgentOptions) => {
-      const signal = options.withStandardInput ? endingWithStandardInput(context.signal) : context.signal;
-      await using serving = await start(options, context, signal);
+      await using serving = await start(options, context);
       context.terminal.out(`listening on ${serving.url}\n`);
-      if (!signal.aborted) await once(signal, 'abort');
+      if (!serving.signal.aborted) await once(serving.signal, 'abort');
     });
 }
 
-type Started = AsyncDisposable & Pick<RunningAgent, 'url'>;
+/** `signal` is aborted when the agent is to end. */
+type Started = AsyncDisposable & Pick<RunningAgent, 'url'> & { readonly signal: AbortSignal };
 
-async function start(options: AgentOptions, context: CliContext, signal: AbortSignal): Promise<Started> {
+async function start(options: AgentOptions, context: CliContext): Promise<Started> {
   const { config, eventLog, withStandardInput: _, ...others } = options;
-  if (config === undefined) return startWithOptions(options, context, signal);
+  if (config === undefined) return startWithOptions(options, context);
   if (Object.keys(others).length > 0) {
     throw new TidemarkError(errorCodes.invalidUsage, '--config says everything: no other option goes with it.');
   }
   const { serveConfigured } = await import('../../agent/configured.ts');
   const onLogFailure = (line: string): void => context.terminal.error(`${line}\n`);
   const wrapLog = eventLog ? await eventLogger() : undefined;
+  const signal = lifetimeOf(options, context);
   const agent = await serveConfigured(resolve(config), { version, signal, onLogFailure, wrapLog });
-  return { url: agent.url, [Symbol.asyncDispose]: async () => agent.close() };
+  return { url: agent.url, signal, [Symbol.asyncDispose]: async () => agent.close() };
 }
 
 async function eventLogger(): Promise<(log: Logger) => Logger> {
@@ -92,11 +93,13 @@ async function eventLogger(): Promise<(log: Logger) => Logger> {
   };
 }
 
-async function startWithOptions(options: AgentOptions, context: CliContext, signal: AbortSignal): Promise<Started> {
+async function startWithOptions(options: AgentOptions, context: CliContext): Promise<Started> {
   const { listen, threads } = options;
   if (listen === undefined) throw new TidemarkError(errorCodes.invalidUsage, 'An agent needs --listen or --config.');
   const provider = providerOf(options);
   const password = await secretOf(options, context);
+  // Only now: the password may come from the same standard input.
+  const signal = lifetimeOf(options, context);
   const tls = await readTls(options);
   await using files = new AsyncDisposableStack();
   const { log, audit } = await openLogs(options, context, files);
@@ -104,7 +107,7 @@ async function startWithOptions(options: AgentOptions, context: CliContext, sign
   const agent = await serveAgent({ provider, listen, password, tls, threads, audit, version, log, signal });
   files.defer(async () => agent.close());
   const open = files.move();
-  return { url: agent.url, [Symbol.asyncDispose]: async () => open.disposeAsync() };
+  return { url: agent.url, signal, [Symbol.asyncDispose]: async () => open.disposeAsync() };
 }
 
 async function openLogs(
@@ -154,8 +157,9 @@ function providerOf({ provider, root, stateFolder }: AgentOptions): ProviderChoi
   return { kind: 'simulated', root };
 }
 
-/** Whoever started the agent and holds its input may die without a word: then the input ends. */
-function endingWithStandardInput(signal: AbortSignal): AbortSignal {
+/** Until the CLI is stopped, or (`--with-standard-input`) its input ends: whoever started the agent and holds that may die without a word. */
+function lifetimeOf({ withStandardInput }: AgentOptions, { signal }: CliContext): AbortSignal {
+  if (!withStandardInput) return signal;
   const ended = new AbortController();
   process.stdin.once('end', () => ended.abort()).once('close', () => ended.abort());
   process.stdin.resume();
