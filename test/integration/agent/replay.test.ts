@@ -181,8 +181,9 @@ for (const https of [false, true]) {
     const data = await dataFor(context, { ...connection.data, port: whole.port });
     await readAll(data, exportId, [0, content.length]);
     const bytes = Buffer.concat(whole.connections[0]?.fromAgent ?? []).length;
-    // The last: all of it but the last byte.
-    for (const cutAfterBytes of [Math.floor(bytes / 3), Math.floor(bytes / 2), bytes - 29, bytes - 1]) {
+    // The last: all of it but the last byte; over TLS less, as records are not cut the same way each time.
+    const short = https ? 8192 : 1;
+    for (const cutAfterBytes of [Math.floor(bytes / 3), Math.floor(bytes / 2), bytes - 28 - short, bytes - short]) {
       const cut = await proxyTo(context, agent.url, { cutAfterBytes });
       const failed = async (): Promise<void> => {
         const part = await dataFor(context, { ...connection.data, port: cut.port });
@@ -202,7 +203,7 @@ for (const https of [false, true]) {
     const first = await connectTo(context, `${over}://127.0.0.1:${whole.port}`);
     await first.request(listVms, {}, { signal: never });
     const bytes = Buffer.concat(whole.connections[0]?.fromAgent ?? []).length;
-    for (const cutAfterBytes of [1, Math.floor(bytes / 2), bytes - 1]) {
+    for (const cutAfterBytes of [1, Math.floor(bytes / 2), https ? Math.floor(bytes * 0.9) : bytes - 1]) {
       const cut = await proxyTo(context, agent.url, { cutAfterBytes });
       const ask = async (): Promise<void> => {
         const target = { url: `${over}://127.0.0.1:${cut.port}`, password };
