@@ -1,5 +1,8 @@
 /** The real module in a real PowerShell over a fake Hyper-V, for tests of the module itself: no provider between. */
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -28,7 +31,7 @@ import { modulePath } from '../../support/hyperv/module-shell.ts';
 import { testPowerShell } from '../../support/hyperv/pwsh.ts';
 import { startVmms } from '../../support/hyperv/vmms/index.ts';
 import type { RunningVmms } from '../../support/hyperv/vmms/index.ts';
-import { MiB, never, scratch } from '../../unit/simulated/support.ts';
+import { MiB, never } from '../../unit/simulated/support.ts';
 
 export interface ModuleLab {
   readonly root: string;
@@ -54,7 +57,8 @@ export async function moduleLab(
     readonly quirks?: string;
   } = {},
 ): Promise<ModuleLab> {
-  const directory = await scratch(t);
+  // It goes last: `t.after` calls its functions in order, and a merge may still run until VMMS is closed.
+  const directory = await mkdtemp(join(tmpdir(), 'tidemark-hyperv-'));
   const root = `${directory}/hv01`;
   await initHost(root, { name: 'hv01', ...(options.build !== undefined && { build: options.build }) });
   const disks = (options.disks ?? ['os']).map((name) => ({ name, sizeBytes: 8 * MiB }));
@@ -76,6 +80,7 @@ export async function moduleLab(
   t.after(async () => {
     await powershell[Symbol.asyncDispose]();
     await vmms.close();
+    await rm(directory, { recursive: true, force: true });
   });
   const call: ModuleLab['call'] = (command, args) => powershell.invoke(command, args, { signal: never });
   const ended: ModuleLab['ended'] = async (outcome) => {

@@ -1,4 +1,7 @@
 /** The Hyper-V provider over a real PowerShell and the fake Hyper-V of a simulated host. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
 import { createHyperVProvider } from '../../../server/agent/hyperv/index.ts';
@@ -12,7 +15,7 @@ import type { VmInfo } from '../../../server/protocol/model.ts';
 import { testPowerShell } from '../../support/hyperv/pwsh.ts';
 import { startVmms } from '../../support/hyperv/vmms/index.ts';
 import type { RunningVmms } from '../../support/hyperv/vmms/index.ts';
-import { MiB, never, scratch } from '../../unit/simulated/support.ts';
+import { MiB, never } from '../../unit/simulated/support.ts';
 
 /** Jobs of the fake are over in a moment. */
 export const fastJobs = {
@@ -42,7 +45,8 @@ export async function hyperVSite(
     readonly provider?: Partial<HyperVProviderOptions>;
   } = {},
 ): Promise<HyperVSite> {
-  const directory = await scratch(t);
+  // It goes last: `t.after` calls its functions in order, and a merge may still run until VMMS is closed.
+  const directory = await mkdtemp(join(tmpdir(), 'tidemark-hyperv-'));
   const root = `${directory}/hv01`;
   const stateFolder = `${directory}/state`;
   await initHost(root, { name: 'hv01', ...(options.build !== undefined && { build: options.build }) });
@@ -68,6 +72,7 @@ export async function hyperVSite(
     await current[Symbol.asyncDispose]();
     await powershell[Symbol.asyncDispose]();
     await vmms.close();
+    await rm(directory, { recursive: true, force: true });
   });
   await current.recover(never);
   const restarted: HyperVSite['restarted'] = async (more) => {

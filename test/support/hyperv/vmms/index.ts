@@ -72,8 +72,11 @@ export async function startVmms(root: string, options: VmmsOptions = {}): Promis
   const answers = new Answers(() => vmms, options.paths === 'wine' ? winePaths : samePaths);
   const stop = async (): Promise<void> => {
     await vmms.jobs.forget();
-    await vmms.merges.stop();
-    await vmms.provider[Symbol.asyncDispose]();
+    try {
+      await vmms.merges.stop();
+    } finally {
+      await vmms.provider[Symbol.asyncDispose]();
+    }
   };
   const restart = async (): Promise<void> => {
     await stop();
