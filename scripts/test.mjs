@@ -49,6 +49,29 @@ function installTools() {
   if (still.length > 0) console.log(`Not installed: ${still.join(', ')}. The tests that need them are skipped.`);
 }
 
+/** The engine over the provider for Hyper-V: the same tests, with a real PowerShell and a fake of Hyper-V behind the agents. */
+const engine = [
+  'same-data',
+  'changed-only',
+  'foreign-image',
+  'run-control',
+  'bad-hosts',
+  'kill-agent',
+  'kill-daemon',
+  'kill-restore',
+];
+
+function hypervSteps() {
+  const sdks = spawnSync('dotnet', ['--list-sdks'], { encoding: 'utf8' });
+  const canBuild = sdks.status === 0 && /^1\d\./m.test(sdks.stdout);
+  if (!canBuild && process.env.CI === undefined) {
+    console.log('No .NET SDK 10: the tests of the provider for Hyper-V are skipped.');
+    return [];
+  }
+  const files = engine.map((name) => `test/integration/acceptance/${name}.test.ts`);
+  return [[node, ['--test', '--test-concurrency=2', ...files], { TIDEMARK_TEST_PROVIDER: 'hyperv' }]];
+}
+
 /** The tests of the extension need a browser to show VS Code in; elsewhere than on CI they may be left out. */
 function extensionSteps() {
   const browser = process.env.TIDEMARK_TEST_BROWSER;
@@ -72,10 +95,12 @@ const steps =
         ['npm', ['run', '-s', 'check']],
         [node, ['--test', '--test-concurrency=2', 'test/unit/**/*.test.ts', 'test/integration/**/*.test.ts']],
         leftOver,
+        ...hypervSteps(),
+        leftOver,
         ...extensionSteps(),
       ];
-for (const [command, args] of steps) {
-  const env = { PATH: `${process.env.PATH}:/usr/sbin:/sbin`, [mark[0]]: mark[1] };
+for (const [command, args, more] of steps) {
+  const env = { ...more, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, [mark[0]]: mark[1] };
   const status = run(command, args, { env });
   if (status !== 0) process.exit(status);
 }

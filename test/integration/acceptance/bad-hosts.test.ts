@@ -12,6 +12,7 @@ import type { TestContext } from 'node:test';
 import { errorCodes } from '../../../server/protocol/errors.ts';
 import { createDifferencingVhdx } from '../../../server/vhdx/index.ts';
 import { hasTool, reportedError, tidemark, tool } from './support/command.ts';
+import { agentFailpoint } from './support/hosts.ts';
 import { checkNothingLeft } from './support/leftovers.ts';
 import { sameBytes } from './support/files.ts';
 import { diskName, Site, vmName } from './support/site.ts';
@@ -150,7 +151,7 @@ test('an agent that vanishes in the middle of a run fails the run, not the daemo
   const image = await site.guestDisk();
   await site.guestWrites(40);
   await site.stopAgent('hv01');
-  await site.startAgent('hv01', { failpoint: 'agent.export:read' });
+  await site.startAgent('hv01', { failpoint: agentFailpoint('export:read') });
   const run = await site.tryBackup();
   assert.equal(run.state, 'failed');
   assert.ok(run.error?.hint !== undefined);

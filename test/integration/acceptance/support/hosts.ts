@@ -15,6 +15,10 @@ import { firstMatch } from './processes.ts';
 /** Which provider the agents of all sites of this process have. */
 export const providerKind = process.env['TIDEMARK_TEST_PROVIDER'] === 'hyperv' ? 'hyperv' : 'simulated';
 
+/** The failpoint of a step that both providers have. */
+export const agentFailpoint = (step: 'export:read'): string =>
+  providerKind === 'hyperv' ? `agent.hyperv.${step}` : `agent.${step}`;
+
 /** How an agent is started: options of `tidemark agent`, and its environment. */
 export interface AgentStart {
   readonly args: readonly string[];
