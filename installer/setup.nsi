@@ -226,6 +226,7 @@ Function PasswordPage
   Pop $Second
   ${NSD_CreateLabel} 0 72u 100% 34u "A long random password is best: you type it once more, in VS Code, and keep it in your password manager. This computer keeps only what is needed to check it."
   Pop $0
+  ${NSD_SetFocus} $First
   nsDialogs::Show
 FunctionEnd
 
@@ -269,14 +270,18 @@ Function LeavePasswordPage
   Call StrengthOf
   ${If} $1 == "too short"
     MessageBox MB_OK|MB_ICONEXCLAMATION "The password is shorter than ${SHORTEST_PASSWORD} characters."
+    ${NSD_SetFocus} $First
     Abort
   ${EndIf}
   ${If} $1 == "easy to guess"
     MessageBox MB_OK|MB_ICONEXCLAMATION "The password is easy to guess: it repeats the same characters."
+    ${NSD_SetFocus} $First
     Abort
   ${EndIf}
   ${If} $0 S!= $8
-    MessageBox MB_OK|MB_ICONEXCLAMATION "The two passwords differ."
+    MessageBox MB_OK|MB_ICONEXCLAMATION "The two passwords differ. Type the second one again."
+    ${NSD_SetText} $Second ""
+    ${NSD_SetFocus} $Second
     Abort
   ${EndIf}
   StrCpy $Password $0
