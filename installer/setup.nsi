@@ -346,6 +346,11 @@ Section
   ReadINIStr $Fingerprint $ResultFile Tidemark Fingerprint
   ${If} $Fingerprint == ""
     StrCpy $Fingerprint "(http: there is none)"
+  ${Else}
+    ; One line is too narrow for it.
+    StrCpy $1 $Fingerprint 32
+    StrCpy $2 $Fingerprint "" 32
+    StrCpy $Fingerprint "$1$\r$\n$2"
   ${EndIf}
   WriteUninstaller "$INSTDIR\Uninstall.exe"
   WriteRegStr HKLM "${UNINSTALL_KEY}" "DisplayName" "Tidemark Agent"
