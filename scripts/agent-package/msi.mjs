@@ -43,11 +43,15 @@ const run = (name, target, sequence, condition, more = 0) => ({
   condition,
 });
 
-/** The order is that of Windows Installer's own actions, whose numbers are fixed. */
-const actions = [
-  set('SetInstallFolder', 'INSTALLFOLDER', '[KNOWNINSTALLFOLDER]', 501, 'KNOWNINSTALLFOLDER AND NOT INSTALLFOLDER'),
-  set('SetKnownData', 'DATAFOLDER', '[KNOWNDATAFOLDER]', 502, 'KNOWNDATAFOLDER AND NOT DATAFOLDER'),
+/**
+ * The order is that of Windows Installer's own actions, whose numbers are fixed. Windows lets every user repair what is installed (`Installed`), as LocalSystem and with properties of his
+ * choice: a repair takes none of them, but what administrators wrote to the registry.
+ */
+export const actions = [
+  set('SetInstallFolder', 'INSTALLFOLDER', '[KNOWNINSTALLFOLDER]', 501, orRepair('INSTALLFOLDER')),
+  set('SetKnownData', 'DATAFOLDER', '[KNOWNDATAFOLDER]', 502, orRepair('DATAFOLDER')),
   set('SetDataFolder', 'DATAFOLDER', '[CommonAppDataFolder]Tidemark Agent', 503, 'NOT DATAFOLDER'),
+  set('SetKnownAccount', 'SERVICEACCOUNT', '[KNOWNSERVICEACCOUNT]', 506, 'Installed AND KNOWNSERVICEACCOUNT'),
   set('SetNoFirewall', 'SWITCHES', '--no-firewall-rule', 504, 'FIREWALL = "0"'),
   set('SetRemovePassword', 'SWITCHES', '[SWITCHES] --remove-password-file', 505, 'REMOVEPASSWORDFILE'),
   // Before service and files go: it stops the service, and waits until it has stopped.
@@ -64,18 +68,24 @@ const actions = [
     'UndoConfigure',
     `${tidemark} uninstall --by-msi --remove-data`,
     4100,
-    'NOT REMOVE AND NOT KNOWNDATAFOLDER',
+    'NOT Installed AND NOT KNOWNDATAFOLDER',
     rollback + continueOnError,
   ),
-  run('Configure', install, 4101, 'NOT REMOVE'),
+  run('Configure', install, 4101, 'NOT Installed'),
+  run('Repair', `${tidemark} install --by-msi --no-firewall-rule`, 4102, 'Installed AND NOT REMOVE'),
   // After the service was started.
   run('CheckService', `${tidemark} check-service`, 5910, 'NOT REMOVE'),
 ];
 
+/** When a folder is the one that is known: nobody gave another, or nobody may. */
+function orRepair(folder) {
+  return `KNOWN${folder} AND (Installed OR NOT ${folder})`;
+}
+
 const quote = (text) => `'${text.replaceAll("'", "''")}'`;
 
 /** Set by administrators on the command line: they must reach the part that runs as LocalSystem. */
-const secure = [
+export const secure = [
   ...Object.keys(settings),
   'INSTALLFOLDER',
   'DATAFOLDER',

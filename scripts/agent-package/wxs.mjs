@@ -183,6 +183,7 @@ export function wxsOf(files, version, productCode = guidOf(`product ${version}`)
     search('HYPERVSERVICE', String.raw`SYSTEM\CurrentControlSet\Services\vmms`, 'ImagePath'),
     search('KNOWNDATAFOLDER', agentKey, 'DataPath'),
     search('KNOWNINSTALLFOLDER', agentKey, 'InstallPath'),
+    search('KNOWNSERVICEACCOUNT', String.raw`SYSTEM\CurrentControlSet\Services` + `\\${serviceName}`, 'ObjectName'),
     element('Property', { Id: 'FIREWALL', Value: '1' }),
     element('Property', { Id: 'SERVICEACCOUNT', Value: 'LocalSystem' }),
     element('Property', { Id: 'ARPNOMODIFY', Value: '1' }),
