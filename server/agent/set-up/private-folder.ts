@@ -1,6 +1,6 @@
 /** A folder that only the agent's account and administrators may read. */
 import { execFile } from 'node:child_process';
-import { chmod, lstat, mkdir, readdir } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -48,15 +48,11 @@ export async function makePrivateFolder(path: string, options: ProtectOptions = 
       hint: 'A SID looks like S-1-5-80-1-2-3-4-5; `whoami /user` shows one.',
     });
   }
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw unsuitable(path, 'cannot be made', error);
-  }
+  const isNew = await makeFolder(path, platform);
   const found = await lstat(path);
   if (!found.isDirectory()) throw unsuitable(path, 'is a link');
   if (platform === 'win32') {
-    await protectOnWindows(path, icacls, accounts);
+    await protectOnWindows(path, icacls, accounts, isNew);
     return;
   }
   // Its owner could let others in again, or have put a credential of his own there.
@@ -65,17 +61,43 @@ export async function makePrivateFolder(path: string, options: ProtectOptions = 
   await chmod(path, 0o700);
 }
 
-async function protectOnWindows(path: string, icacls: Icacls, accounts: readonly string[]): Promise<void> {
+/**
+ * Makes the folder unless it is there, and tells whether it did. On Windows an empty one is made anew: it may be that of another user, who could have it open with
+ * the right to change its rights.
+ */
+async function makeFolder(path: string, platform: NodeJS.Platform): Promise<boolean> {
+  try {
+    if ((await mkdir(path, { recursive: true, mode: 0o700 })) !== undefined) return true;
+    if (platform !== 'win32' || !(await lstat(path)).isDirectory() || (await readdir(path)).length > 0) return false;
+    await rmdir(path);
+    await mkdir(path);
+    return true;
+  } catch (error) {
+    throw unsuitable(path, 'cannot be made', error);
+  }
+}
+
+async function protectOnWindows(
+  path: string,
+  icacls: Icacls,
+  accounts: readonly string[],
+  isNew: boolean,
+): Promise<void> {
   const full = trustedSids.map((sid) => `*${sid}:(OI)(CI)F`);
   const change = accounts.map((sid) => `*${sid}:(OI)(CI)M`);
   try {
-    await icacls([path, '/setowner', `*${trustedSids[1]}`, '/T', '/Q']);
+    // `/L`: a link is changed itself, not what it leads to.
+    await icacls([path, '/setowner', `*${trustedSids[1]}`, '/T', '/L', '/Q']);
     await icacls([path, '/inheritance:r', '/grant:r', ...full, ...change, '/Q']);
     await icacls([path, '/remove:g', ...commonSids.map((sid) => `*${sid}`), '/Q']);
     // What was there before gets the folder's rights instead of its own.
     const names = await readdir(path);
-    if (names.length > 0) await icacls([join(path, '*'), '/reset', '/T', '/Q']);
+    if (isNew && names.length > 0) {
+      throw unsuitable(path, `was just made, and somebody else has put ${JSON.stringify(names[0])} there`);
+    }
+    if (names.length > 0) await icacls([join(path, '*'), '/reset', '/T', '/L', '/Q']);
   } catch (error) {
+    if (TidemarkError.is(error)) throw error;
     const code =
       systemCode(error) ?? (error instanceof Error && 'code' in error ? String(error.code) : 'unknown error');
     throw new TidemarkError(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import {
+  chmodSync,
   chownSync,
   mkdtempSync,
   readdirSync,
@@ -258,17 +259,41 @@ test('on Windows rights are set by SID, before anything is written, and for what
   const options = first(directory, { platform: 'win32', icacls, accounts: ['S-1-5-80-1-2-3-4-5'] });
   await setUpAgent(options);
   assert.deepEqual(calls, [
-    'DIR /setowner *S-1-5-32-544 /T /Q',
+    'DIR /setowner *S-1-5-32-544 /T /L /Q',
     'DIR /inheritance:r /grant:r *S-1-5-18:(OI)(CI)F *S-1-5-32-544:(OI)(CI)F *S-1-5-80-1-2-3-4-5:(OI)(CI)M /Q',
     'DIR /remove:g *S-1-1-0 *S-1-5-11 *S-1-5-32-545 *S-1-3-0 /Q',
   ]);
   assert.deepEqual(seen.flat(), []);
   calls.length = 0;
   await setUpAgent({ ...options, keepPassword: true });
-  assert.equal(calls.at(-1), 'DIR\\* /reset /T /Q');
+  assert.equal(calls.at(-1), 'DIR\\* /reset /T /L /Q');
   await assert.rejects(setUpAgent({ ...options, accounts: ['Everyone'] }), is(errorCodes.invalidUsage, /Everyone/));
   const broken = async (): Promise<void> => {
     throw Object.assign(new Error('failed'), { code: 5 });
   };
   await assert.rejects(setUpAgent({ ...options, icacls: broken }), is(errorCodes.invalidFile, /icacls: 5/));
+});
+
+test('on Windows, what another user puts into the new folder before it is protected is never taken', async (context) => {
+  const directory = join(folder(context), 'agent');
+  // Below ProgramData everybody may make files in new folders until their rights are set.
+  const icacls = async (args: readonly string[]): Promise<void> => {
+    if (args.includes('/setowner')) writeFileSync(join(directory, 'key.pem'), 'a key that he knows');
+  };
+  await assert.rejects(
+    setUpAgent(first(directory, { platform: 'win32', icacls })),
+    is(errorCodes.invalidUsage, /somebody else has put "key\.pem" there/),
+  );
+  assert.deepEqual(readdirSync(directory), ['key.pem']);
+});
+
+test('on Windows, an empty folder that is there already is made anew: who made it may hold it open', async (context) => {
+  const directory = join(folder(context), 'agent');
+  mkdirSync(directory);
+  chmodSync(directory, 0o777);
+  const before = statSync(directory, { bigint: true });
+  await makePrivateFolder(directory, { platform: 'win32', icacls: async () => undefined });
+  const after = statSync(directory, { bigint: true });
+  assert.ok(before.birthtimeNs !== after.birthtimeNs);
+  assert.notEqual(after.mode & 0o777n, 0o777n);
 });
