@@ -1,5 +1,5 @@
 /** The configuration file of an agent that runs as a service: all it needs to start, but the secrets lie in files of their own. */
-import { dirname, resolve } from 'node:path';
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 
 import { readJsonFile, writeFileDurably } from '../../base/files.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
@@ -75,6 +75,7 @@ export async function readConfig(file: string): Promise<AgentConfig> {
   if (parsed === undefined) throw unusable(file, 'It does not exist.');
   const { listen, tls, threads } = parsed;
   const whole = (name: string): string => resolve(dirname(file), name);
+  checkRestoreFolder(file, parsed);
   return {
     provider: providerOf(parsed, whole),
     listen,
@@ -84,6 +85,15 @@ export async function readConfig(file: string): Promise<AgentConfig> {
     logFile: whole(parsed.logFile),
     auditFile: whole(parsed.auditFile),
   };
+}
+
+/** Who uninstalls the agent with its data removes its folder: no disk of a VM may lie there. */
+function checkRestoreFolder(file: string, { restoreFolder }: ConfigDocument): void {
+  if (restoreFolder === undefined) return;
+  const folder = dirname(resolve(file));
+  const way = relative(folder, resolve(folder, restoreFolder));
+  if (way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way)) return;
+  throw unusable(file, `The folder for restored VMs, ${restoreFolder}, lies in the folder of the agent itself.`);
 }
 
 function providerOf(
@@ -98,9 +108,10 @@ function providerOf(
   };
 }
 
-/** Writes a configuration durably (mode 0600). Throws `TM1001` when it would not be read again. */
+/** Writes a configuration durably (mode 0600). Throws `TM1001` or `TM1003` when it would not be read again. */
 export async function writeConfig(file: string, config: ConfigDocument): Promise<void> {
   document(config, 'The configuration');
+  checkRestoreFolder(file, config);
   await writeFileDurably(file, `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600 });
 }
 

@@ -105,7 +105,7 @@ test('a set-up makes folder, certificate, credential and configuration, readable
 
 test('a second set-up keeps certificate, key and credential, and changes only what is given', async (context) => {
   const directory = folder(context);
-  const once = await setUpAgent(first(directory, { restoreFolder: join(directory, 'restored') }));
+  const once = await setUpAgent(first(directory, { restoreFolder: `${directory}-restored` }));
   const files = ['certificate.pem', 'key.pem', 'credential.json', 'config.json'];
   const contents = (): string[] => files.map((name) => readFileSync(join(directory, name), 'utf8'));
   const before = contents();
@@ -120,7 +120,7 @@ test('a second set-up keeps certificate, key and credential, and changes only wh
   assert.deepEqual(config.provider, {
     kind: 'hyperv',
     stateDirectory: join(directory, 'state'),
-    restoreDirectory: join(directory, 'restored'),
+    restoreDirectory: `${directory}-restored`,
   });
 });
 
@@ -296,4 +296,16 @@ test('on Windows, an empty folder that is there already is made anew: who made i
   const after = statSync(directory, { bigint: true });
   assert.ok(before.birthtimeNs !== after.birthtimeNs);
   assert.notEqual(after.mode & 0o777n, 0o777n);
+});
+
+test('restored VMs cannot be put into the folder of the agent, which an uninstallation may remove', async (context) => {
+  const directory = join(folder(context), 'agent');
+  const refused = is(errorCodes.invalidFile, /lies in the folder of the agent/);
+  for (const restoreFolder of [directory, join(directory, 'restored'), join(directory, 'state', 'x'), 'restored']) {
+    await assert.rejects(setUpAgent(first(directory, { restoreFolder })), refused, restoreFolder);
+  }
+  const { configFile } = await setUpAgent(first(directory, { restoreFolder: `${directory}-restored` }));
+  const text = readFileSync(configFile, 'utf8');
+  writeFileSync(configFile, text.replace(`${directory}-restored`, './restored'));
+  await assert.rejects(readConfig(configFile), refused);
 });
