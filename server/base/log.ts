@@ -10,12 +10,18 @@ export interface Logger {
 /** A logger that forgets. */
 export const silentLogger: Logger = { log: () => undefined };
 
-/** A logger that writes one line per entry with `write`. */
+// What moves a cursor, rings a bell or turns the direction of writing; line ends are looked at apart.
+// oxlint-disable-next-line no-control-regex -- it is about those
+const notText = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]+/g;
+const lineEnd = /\r\n|[\n\r\u0085\u2028\u2029]/g;
+
+/** A logger that writes an entry with `write`: one line, and what tells more of an error indented below it. Names of VMs are texts of others, and must not look like entries. */
 export function lineLogger(write: (line: string) => void): Logger {
+  const plain = (text: string, end: string): string => redact(text).replaceAll(lineEnd, end).replaceAll(notText, ' ');
   return {
     log(level, message, error) {
-      const detail = error === undefined ? '' : `\n${describeError(error)}`;
-      write(redact(`${new Date().toISOString()} ${level} ${message}${detail}`));
+      const detail = error === undefined ? '' : `\n  ${plain(describeError(error), '\n  ')}`;
+      write(`${new Date().toISOString()} ${level} ${plain(message, ' ')}${detail}`);
     },
   };
 }
@@ -36,12 +42,12 @@ export function describeError(error: unknown): string {
   return parts.join('\ncaused by: ');
 }
 
-/** Blanks values that follow the names of secrets, and credentials in URLs. */
+/** Blanks values that follow the names of secrets, and credentials in URLs. Takes time in proportion to the text, whatever it is. */
 export function redact(text: string): string {
   return text
     .replace(
       /(["']?(?:password|passphrase|secret|token|proof|authorization|recoveryKey)["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,}]+)/gi,
       '$1<redacted>',
     )
-    .replace(/(\w+:\/\/)[^\s/@]+@/g, '$1<redacted>@');
+    .replace(/(\w{1,32}:\/\/)[^\s/@]+@/g, '$1<redacted>@');
 }
