@@ -2,8 +2,10 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { sourceOf } from './addresses.ts';
+
 const maxWaiting = 64;
-const maxWaitingPerAddress = 32;
+const maxWaitingPerSource = 32;
 /** A wrong password costs its connection's place for 1, 2, 4, then 8 s; a minute after the last one it begins anew. */
 const maxPenaltyDoublings = 3;
 const forgetMs = 60_000;
@@ -32,7 +34,8 @@ export interface GateTiming {
 }
 
 interface Place {
-  readonly address: string;
+  /** Whom it counts for (base/addresses.ts). */
+  readonly source: string;
   readonly deadline: NodeJS.Timeout;
   /** Whether a penalty keeps the place beyond the end of the connection. */
   held: boolean;
@@ -50,7 +53,7 @@ export class ConnectionGate {
   readonly #log: (message: string) => void;
   readonly #timing: GateTiming;
   readonly #clock: GateClock;
-  /** Addresses from which somebody has proved the password: strangers cannot take the last places from them. */
+  /** Sources from which somebody has proved the password: strangers cannot take the last places from them. */
   readonly #known = new Set<string>();
   readonly #stopped = new AbortController();
   #failures = 0;
@@ -70,15 +73,16 @@ export class ConnectionGate {
       socket.destroy();
       return;
     }
-    const sameAddress = [...this.#places.values()].filter((place) => place.address === address).length;
-    const crowded = this.#places.size >= maxWaiting && !this.#known.has(address);
-    if (crowded || sameAddress >= maxWaitingPerAddress) {
+    const source = sourceOf(address);
+    const sameSource = [...this.#places.values()].filter((place) => place.source === source).length;
+    const crowded = this.#places.size >= maxWaiting && !this.#known.has(source);
+    if (crowded || sameSource >= maxWaitingPerSource) {
       this.#log(`refused a connection from ${address}: too many that have not authenticated`);
       socket.destroy();
       return;
     }
     const deadline = setTimeout(() => socket.destroy(), this.#timing.authenticationMs);
-    const place: Place = { address, deadline, held: false };
+    const place: Place = { source, deadline, held: false };
     this.#places.set(key, place);
     socket.once('close', () => {
       if (!place.held) this.#free(key, place);
@@ -89,7 +93,7 @@ export class ConnectionGate {
   pass(key: string): void {
     const place = this.#places.get(key);
     if (place === undefined) return;
-    this.#known.add(place.address);
+    this.#known.add(place.source);
     this.#free(key, place);
   }
 
