@@ -171,15 +171,16 @@ async function checkSpace(
 
 /** What the files of a chain take together, as far as Hyper-V can say it; infinite when it cannot. */
 async function chainBytes(path: string, calls: HypervCalls, signal: AbortSignal): Promise<number> {
+  if (!isHostPath(path, 'disk')) return Infinity;
   let bytes = 0;
   let next = path;
   for (let depth = 0; depth < maxChain; depth++) {
-    if (!isHostPath(next, 'disk')) return Infinity;
     bytes += await fileBytes(next);
     const { disks } = await calls.invoke(getVirtualDisk, { Path: [next] }, signal);
     const facts = disks[0]?.disk;
     if (facts === undefined || facts === null) return Infinity;
     if (facts.parentPath === '') return bytes;
+    if (!mayBeParent(facts.parentPath, next)) return Infinity;
     next = facts.parentPath;
   }
   return Infinity;

@@ -21,6 +21,9 @@ const forbidden = /[\p{Cc}<>:"/\\|?*]/u;
 /** Names that are devices, with any extension. */
 const deviceName = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])$/i;
 
+/** What is written like a share of files and is none: named pipes and mail slots, where who listens learns who asks ("Universal Naming Convention"). */
+const noShares: ReadonlySet<string> = new Set(['pipe', 'mailslot', 'ipc$']);
+
 /** The rules by which paths are read; those of this machine unless a test says otherwise. */
 export type PathRules = 'windows' | 'posix';
 
@@ -79,7 +82,7 @@ function splitRoot(path: string): { readonly root?: string; readonly server?: st
   const share = /^(?:\\\\\?\\UNC\\|\\\\)([^\\/]+)[\\]([^\\/]+)[\\]/i.exec(path);
   if (share === null) return {};
   const [root, server = '', name = ''] = share;
-  if (!isPlainName(server) || !isPlainName(name)) return {};
+  if (!isPlainName(server) || !isPlainName(name) || noShares.has(name.toLowerCase())) return {};
   return { root, server: server.toLowerCase() };
 }
 

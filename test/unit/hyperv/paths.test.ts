@@ -173,3 +173,13 @@ test('names of devices, dots and slashes do not survive in a name', () => {
   assert.equal(safeName('Бухгалтерия 会計 🙂', 64), 'Бухгалтерия 会計 🙂');
   assert.equal(safeName('🙂'.repeat(40), 7), '🙂🙂🙂');
 });
+
+test('named pipes and mail slots, which are written like files on a share, are not opened', () => {
+  for (const share of ['pipe', 'PIPE', 'mailslot', 'IPC$']) {
+    for (const path of [`\\\\localhost\\${share}\\os.vhdx`, `\\\\?\\UNC\\localhost\\${share}\\os.vhdx`]) {
+      assert.ok(!isHostPath(path, 'disk', 'windows'), path);
+      assert.ok(!mayBeParent(path, '\\\\localhost\\vms\\child.avhdx', 'windows'), path);
+    }
+  }
+  assert.ok(isHostPath('\\\\localhost\\pipes\\os.vhdx', 'disk', 'windows'));
+});
