@@ -8,6 +8,7 @@ export { openVirtualDisk, VirtualDisk } from './chain.ts';
 export type { OpenOptions } from './chain.ts';
 export { createDifferencingVhdx, createVhdx } from './create.ts';
 export type { NewVhdx } from './create.ts';
+export { parseGuid } from './guid.ts';
 export type { Guid } from './guid.ts';
 export { readVhdxInfo, settleVhdx } from './info.ts';
 export type { VhdxInfo } from './info.ts';
