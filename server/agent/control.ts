@@ -16,6 +16,7 @@ import type { OwnerId } from '../protocol/ids.ts';
 import type { Parsed } from '../protocol/parse.ts';
 import type { AuditLog } from './audit.ts';
 import { providerError, registerHandlers } from './handlers.ts';
+import type { HeldBytes } from './held-bytes.ts';
 import type { LoginGuard } from './login-guard.ts';
 import type { HostProvider } from './provider.ts';
 import { Session } from './session.ts';
@@ -44,6 +45,8 @@ export interface ControlServices {
   readonly strangers: (message: string) => void;
   /** Reads of disks at a time, over all sessions. */
   readonly reads: FairLimit;
+  /** Configuration files of restores, over all sessions. */
+  readonly configurations: HeldBytes;
   readonly sessions: Map<string, Session>;
   readonly version: string;
   readonly timing: AgentTiming;
@@ -97,12 +100,13 @@ class ControlServer {
   }
 
   async run(): Promise<void> {
-    const { provider, log, sessions, audit } = this.#services;
+    const { provider, log, sessions, audit, configurations } = this.#services;
     handleRequest(this.#rpc, scramFirst, ({ message }) => this.#first(message));
     handleRequest(this.#rpc, scramFinal, async ({ message }) => this.#final(message));
     handleRequest(this.#rpc, hello, async (params, signal) => this.#hello(params, signal));
     handleRequest(this.#rpc, ping, () => ({}));
-    registerHandlers({ rpc: this.#rpc, provider, log, running: this.#running, ready: () => this.#ready() });
+    const running = this.#running;
+    registerHandlers({ rpc: this.#rpc, provider, log, configurations, running, ready: () => this.#ready() });
     const closed = new Promise<void>((resolve) => {
       this.#socket.once('close', () => resolve());
     });

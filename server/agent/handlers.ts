@@ -7,6 +7,7 @@ import * as protocol from '../protocol/agent.ts';
 import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { RequestMessage } from '../protocol/message.ts';
+import type { HeldBytes } from './held-bytes.ts';
 import { jobReporter } from './job-reporter.ts';
 import type { HostProvider, JobContext } from './provider.ts';
 import { checkRestoreNames } from './restore-names.ts';
@@ -21,6 +22,8 @@ export interface ControlContext {
   readonly rpc: MessageConnection;
   readonly provider: HostProvider;
   readonly log: Logger;
+  /** The configuration files of restores that are open, over all sessions. */
+  readonly configurations: HeldBytes;
   /** Throws when the connection has not authenticated and greeted yet. */
   ready(): { readonly session: Session; readonly owner: OwnerId };
   /** Requests that run; the end of the session waits for them. */
@@ -183,16 +186,18 @@ function registerExports(context: ControlContext): void {
 }
 
 function registerRestores(context: ControlContext): void {
-  const { provider } = context;
+  const { provider, configurations } = context;
   on(context, protocol.beginRestore, async (definition, { session, signal }) => {
-    const { name, disks } = definition;
+    const { name, disks, configuration } = definition;
+    const heldBytes = configuration.files.reduce((sum, { base64 }) => sum + base64.length, 0);
     const sizeBytes = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
     const sessionId = await session.audited(
       'restore-begun',
       { vmName: name, disks: disks.length, sizeBytes },
       async () => {
         checkRestoreNames(definition);
-        return session.beginRestore(name, provider, async () => provider.beginRestore(definition, signal));
+        const hold = (): (() => void) => configurations.take(heldBytes);
+        return session.beginRestore(name, provider, hold, async () => provider.beginRestore(definition, signal));
       },
       (restore) => ({ restore }),
     );
@@ -214,6 +219,7 @@ function registerRestores(context: ControlContext): void {
         async () => provider.commitRestore(sessionId, call.job(job)),
         (vm) => ({ vm }),
       );
+      scope.release();
       return { vmId };
     } catch (error) {
       restores.set(sessionId, scope);

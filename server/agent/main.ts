@@ -9,6 +9,7 @@ import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts
 import { noAudit } from './audit.ts';
 import type { AuditLog } from './audit.ts';
 import type { ControlServices } from './control.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { bindingOf, fingerprintOf, listen } from './http-server.ts';
 import type { AgentTls } from './http-server.ts';
 import { parseListen } from './listen-address.ts';
@@ -23,6 +24,8 @@ import type { AgentTiming } from './timing.ts';
 /** Reads of disks at a time, over all daemons, unless told otherwise. */
 export const defaultThreads = 4;
 
+/** Configuration files, in base64, that restores hold until they end, over all daemons: several of the largest. Node ends with some 4 GiB of such texts. */
+const maxConfigurationBytes = 256 * 1024 * 1024;
 /** Lines about those who have proved nothing, in the log and the audit log together: some 100 KiB an hour at most. */
 const strangersLines = 250;
 const strangersPeriodMs = 3_600_000;
@@ -56,6 +59,8 @@ export interface ServeAgentOptions {
   readonly timing?: Partial<AgentTiming>;
   /** What differs from `lockOutPolicy`, for tests. */
   readonly lockOut?: Partial<LockOutPolicy>;
+  /** Instead of `maxConfigurationBytes`, for tests. */
+  readonly configurationBytes?: number;
   readonly log: Logger;
   /** Stops the agent when aborted. */
   readonly signal: AbortSignal;
@@ -109,8 +114,21 @@ async function serveProvider(
   const sessions = new Map<string, Session>();
   const audit = options.audit ?? noAudit;
   const reads = new FairLimit(options.threads ?? defaultThreads);
+  const configurations = new HeldBytes(options.configurationBytes ?? maxConfigurationBytes);
   const doors = watchDoors(options, timing, audit);
-  const services = { provider, credential, binding, ...doors, sessions, version, timing, log, audit, reads };
+  const services = {
+    provider,
+    credential,
+    binding,
+    ...doors,
+    sessions,
+    version,
+    timing,
+    log,
+    audit,
+    reads,
+    configurations,
+  };
   const endpoint = await listen(address, tls, services);
   log.log('info', `serving a ${provider.kind} host on ${endpoint.url}`);
   if (tls !== undefined) log.log('info', `SHA-256 of the certificate: ${fingerprintOf(tls)}`);

@@ -33,10 +33,13 @@ export class Scope {
   bytes = 0;
   /** The VM it is about (its id, for a restore its name), for the audit log. */
   readonly vm: string | undefined;
+  /** Gives back what it holds. To be called when it is gone for good. */
+  readonly release: () => void;
   readonly #opened = performance.now();
 
-  constructor(vm?: string) {
+  constructor(vm?: string, release: () => void = () => undefined) {
     this.vm = vm;
+    this.release = release;
   }
 
   /** Since it was opened, ms. */
@@ -159,15 +162,23 @@ export class Session {
     );
   }
 
-  /** Begins a restore as long as there are not too many; aborts it at once when the session ended meanwhile. Throws `TM2008`, and what `begin` throws. */
+  /**
+   * Begins a restore as long as there are not too many; aborts it at once when the session ended meanwhile. `hold` takes the memory that it holds until it has ended. Throws
+   * `TM2008`, and what `begin` throws.
+   */
   async beginRestore(
     vm: string,
     provider: HostProvider,
+    hold: () => () => void,
     begin: () => Promise<RestoreSessionId>,
   ): Promise<RestoreSessionId> {
     return this.#counted('restore', this.restores, maxRestores, async () => {
-      const id = await begin();
-      this.restores.set(id, new Scope(vm));
+      const release = hold();
+      const id = await begin().catch((error: unknown) => {
+        release();
+        throw error;
+      });
+      this.restores.set(id, new Scope(vm, release));
       if (this.#ended.signal.aborted) await this.abortRestore(id, provider);
       return id;
     });
@@ -183,6 +194,7 @@ export class Session {
       { restore: id, vmName: scope.vm },
       async () => {
         await scope.close(notOpen('restore', id));
+        scope.release();
         await provider.abortRestore(id);
       },
       () => ({ bytesWritten: scope.bytes, ms: scope.ageMs }),

@@ -244,3 +244,36 @@ test('reads of disks at a time are limited over all daemons, and a modest one is
   for (const one of all) assert.equal((await one).length, 8 * 1024 * 1024);
   assert.equal(most, 2);
 });
+
+test('restores hold so much memory together, and give it back when they end, whichever way', async (context) => {
+  const host = fakeHost();
+  const agent = await agentFor(context, host, { configurationBytes: 256 * 1024 });
+  const greedy = await connectTo(context, agent.url);
+  const modest = await connectTo(context, agent.url, { owner: other });
+  const disk = { id: fakeDiskId, name: 'os', sizeBytes: 0, logicalSectorBytes: 512, physicalSectorBytes: 4096 };
+  const kib = 1024;
+  const begin = async (connection: typeof greedy, bytes: number): Promise<id.RestoreSessionId> => {
+    // Two files, as one may not be so large.
+    const files = ['a.vmcx', 'a.vmrs'].map((name) => ({ name, base64: 'A'.repeat(bytes / 2) }));
+    const configuration = { ...fakeConfiguration, files };
+    const params = { name: 'copy', configuration, connectNetwork: false, disks: [disk] };
+    const { sessionId } = await connection.request(agentProtocol.beginRestore, params, { signal });
+    return sessionId;
+  };
+  const sessions: id.RestoreSessionId[] = [];
+  for (let count = 0; count < 6; count++) sessions.push(await begin(greedy, 40 * kib));
+  await assert.rejects(begin(greedy, 40 * kib), code(errorCodes.agentBusy));
+  await assert.rejects(begin(modest, 40 * kib), code(errorCodes.agentBusy));
+  // An ordinary one has room all the same.
+  await begin(modest, kib);
+  const [first, second] = sessions;
+  assert.ok(first !== undefined && second !== undefined);
+  await greedy.request(agentProtocol.abortRestore, { sessionId: first }, { signal });
+  await begin(modest, 40 * kib);
+  await greedy.request(agentProtocol.commitRestore, { sessionId: second }, { signal });
+  await begin(modest, 40 * kib);
+  await assert.rejects(begin(modest, 40 * kib), code(errorCodes.agentBusy));
+  await greedy.close();
+  await until(() => host.events.filter((event) => event.startsWith('aborted')).length === 5);
+  await begin(modest, 40 * kib);
+});
