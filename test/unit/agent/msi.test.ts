@@ -38,6 +38,7 @@ test('what files and registry of the MSI are made of is what administrators set 
 
 test('the settings given to an installation reach it', () => {
   const configure = actions.find(({ name }) => name === 'Configure');
-  assert.ok(configure?.target.includes('--password-file "[PASSWORDFILE]"'));
+  assert.ok(configure !== undefined);
+  assert.ok(configure.target.includes('--password-file "[PASSWORDFILE]"'));
   assert.equal(configure.condition, 'NOT Installed');
 });

@@ -6,23 +6,11 @@ import type { TestContext } from 'node:test';
 import { ConnectionGate, connectionKey } from '../../../server/base/connection-gate.ts';
 
 /** A connection from an address, as the gate sees it. */
-class Peer extends Socket {
-  readonly #address: string;
-  readonly #port: number;
-
-  constructor(address: string, port: number) {
-    super();
-    this.#address = address;
-    this.#port = port;
-  }
-
-  override get remoteAddress(): string {
-    return this.#address;
-  }
-
-  override get remotePort(): number {
-    return this.#port;
-  }
+function socketFrom(remoteAddress: string, remotePort: number): Socket {
+  return Object.defineProperties(new Socket(), {
+    remoteAddress: { value: remoteAddress },
+    remotePort: { value: remotePort },
+  });
 }
 
 function gateFor(context: TestContext): (address: string) => { readonly admitted: boolean; pass(): void } {
@@ -31,7 +19,7 @@ function gateFor(context: TestContext): (address: string) => { readonly admitted
   let port = 1000;
   return (address) => {
     port += 1;
-    const peer = new Peer(address, port);
+    const peer = socketFrom(address, port);
     gate.admit(peer);
     return { admitted: !peer.destroyed, pass: () => gate.pass(connectionKey(peer) ?? '') };
   };
