@@ -16,7 +16,7 @@ import { findVm, preflight, virtualPaths } from './preflight.ts';
 import { JobProgress } from './progress.ts';
 import { newRecordKey } from './records.ts';
 import type { CheckpointRecord, Records } from './records.ts';
-import { finish, untilSeen } from './seen.ts';
+import { finish, untilSeen, whenFree } from './seen.ts';
 import { undoCheckpoint } from './undo.ts';
 
 /** What a checkpoint is asked for with. */
@@ -93,10 +93,9 @@ async function take(
   const { calls, background, guestBackupType, step } = core;
   const { vmId, consistency } = record;
   const { ended } = background;
-  const { before, outcome, created } = await calls.invoke(
-    startCheckpoint,
-    { VmId: vmId, Consistency: consistency, GuestBackupType: guestBackupType },
-    ended,
+  const args = { VmId: vmId, Consistency: consistency, GuestBackupType: guestBackupType };
+  const { before, outcome, created } = await whenFree(core, cancelled, () =>
+    calls.invoke(startCheckpoint, args, ended),
   );
   const jobId = outcome.state === 'started' ? outcome.jobId : undefined;
   const started = await records.checkpoints.put({ ...record, before: [...before], jobId });

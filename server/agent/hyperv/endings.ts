@@ -20,7 +20,7 @@ import { virtualPaths } from './preflight.ts';
 import { JobProgress } from './progress.ts';
 import { newRecordKey } from './records.ts';
 import type { CheckpointRecord, Records } from './records.ts';
-import { finish, untilSeen } from './seen.ts';
+import { finish, untilSeen, whenFree } from './seen.ts';
 
 /** Percent of a job when Hyper-V's own is done; and of a merge when it is waited for. */
 const donePercent = 90;
@@ -46,7 +46,7 @@ export async function removeCheckpoint(core: Core, id: CheckpointId, job: JobCon
     const unmarked = parseMark(checkpoint.name) === undefined;
     const args = { CheckpointId: id, Unmarked: unmarked };
     await endOf(core, records, begun, async () => {
-      const outcome = await core.calls.invoke(startCheckpointRemoval, args, ended);
+      const outcome = await whenFree(core, ended, () => core.calls.invoke(startCheckpointRemoval, args, ended));
       core.step('remove:started');
       await core.calls.finish(outcome, { signal: ended, progress: progress.part(0, donePercent) });
     });
@@ -197,11 +197,8 @@ async function convert(
   if (id === undefined) return undefined;
   const asked: { outcome?: Started; created?: ReferencePointId | null; before?: readonly ReferencePointId[] } = {};
   await endOf(core, records, begun, async () => {
-    const answer = await calls.invoke(
-      startConversion,
-      { CheckpointId: id, Consistency: consistency },
-      background.ended,
-    );
+    const args = { CheckpointId: id, Consistency: consistency };
+    const answer = await whenFree(core, cancelled, () => calls.invoke(startConversion, args, background.ended));
     Object.assign(asked, answer);
     step('convert:started');
     await finish(core, answer.outcome, cancelled, progress.part(0, donePercent));

@@ -11,7 +11,7 @@ import type { HypervCalls } from './calls.ts';
 import { enableMerge, getMerge } from './commands/index.ts';
 import type { MergeStatus } from './commands/index.ts';
 import { sameFile } from './paths.ts';
-import { pause } from './progress.ts';
+import { Polling } from './progress.ts';
 import type { HyperVTiming } from './timing.ts';
 
 /** `OperationalStatus[1]`: deleting a checkpoint, merging disks. */
@@ -60,6 +60,7 @@ export class Merges {
    * so `progress` gets the share of disks that are done.
    */
   async wait(vm: VmId, files: MergeFiles, progress: (percent: number) => void, signal: AbortSignal): Promise<void> {
+    const polling = new Polling(this.#timing.pollMs);
     let seen = '';
     let moved = performance.now();
     for (;;) {
@@ -76,7 +77,7 @@ export class Merges {
       }
       const limit = status.operation === merging ? this.#timing.mergeStuckMs : this.#timing.mergeStartMs;
       if (performance.now() - moved > limit) throw stuck(status, left);
-      await pause(this.#timing.pollMs, signal);
+      await polling.pause(signal);
     }
   }
 }

@@ -15,7 +15,7 @@ import type { Core } from './core.ts';
 import { toVmDisks, vmName, vmState } from './describe.ts';
 import type { VmDisk } from './describe.ts';
 import { ownRules } from './paths.ts';
-import { pause } from './progress.ts';
+import { Polling } from './progress.ts';
 
 /** `OperationalStatus[1]` of a VM on which something is done. */
 const operations: ReadonlyMap<number, string> = new Map([
@@ -91,6 +91,7 @@ export function virtualPaths(vm: Pick<HypervVm, 'disks'>): readonly string[] {
 /** The VM as soon as nothing is done with it. Throws `TM2104` with what is. */
 async function idleVm(core: Core, id: VmId, signal: AbortSignal): Promise<HypervVm> {
   const deadline = performance.now() + core.timing.busyMs;
+  const polling = new Polling(core.timing.pollMs);
   for (;;) {
     const vm = await findVm(core, id, signal);
     const operation = vm.operationalStatus[1] ?? 0;
@@ -101,7 +102,7 @@ async function idleVm(core: Core, id: VmId, signal: AbortSignal): Promise<Hyperv
         hint: 'Wait until it is done, then try again. When it does not end, look at the VM in Hyper-V Manager.',
       });
     }
-    await pause(core.timing.pollMs, signal);
+    await polling.pause(signal);
   }
 }
 

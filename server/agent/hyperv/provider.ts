@@ -165,7 +165,7 @@ class HyperVProvider implements HostProvider {
     await using end = new AsyncDisposableStack();
     const state = await this.#state?.catch(() => undefined);
     if (state !== undefined) end.defer(() => state.lock.release());
-    if (this.#options.powershell === undefined) end.use(this.#powershell);
+    if (this.#options.powershell === undefined) end.defer(() => this.#powershell[Symbol.asyncDispose]());
     end.defer(() => this.#core.background.end());
     if (state !== undefined) end.defer(() => state.restores.abortAll());
     end.defer(() => this.#exports.closeAll());

@@ -1,6 +1,6 @@
 /** How long the provider waits for what; milliseconds. */
 export interface HyperVTiming {
-  /** Between two looks at a VM or a merge. */
+  /** Between two looks at a VM or a merge, when it takes long. */
   readonly pollMs: number;
   /** For another operation on the VM to end before a new one is refused. */
   readonly busyMs: number;

@@ -5,8 +5,9 @@ import { getVm, startCheckpointRemoval } from './commands/index.ts';
 import type { HypervCheckpoint } from './commands/index.ts';
 import type { Core } from './core.ts';
 import { isDoubtful } from './doubt.ts';
-import { pause } from './progress.ts';
+import { Polling } from './progress.ts';
 import type { CheckpointRecord, Records } from './records.ts';
+import { whenFree } from './seen.ts';
 
 /** `OperationalStatus[1]`: a checkpoint is being taken. */
 const creating = 32_768;
@@ -29,11 +30,12 @@ async function findLeft(core: Core, records: Records, record: CheckpointRecord):
   const { ended } = background;
   if (record.checkpointId !== undefined) return lookUp(core, record.checkpointId, ended);
   const deadline = performance.now() + timing.mergeStuckMs;
+  const polling = new Polling(timing.pollMs);
   for (;;) {
     const { vms } = await calls.invoke(getVm, { VmId: record.vmId }, ended);
     const [vm] = vms;
     if (vm?.operationalStatus[1] !== creating || performance.now() >= deadline) break;
-    await pause(timing.pollMs, ended);
+    await polling.pause(ended);
   }
   return findUnnamed(core, records, record, ended);
 }
@@ -51,7 +53,8 @@ async function remove(core: Core, records: Records, record: CheckpointRecord, fo
   });
   step('checkpoint:undoing');
   await merges.unlock(record.vmId, ended);
-  const outcome = await calls.invoke(startCheckpointRemoval, { CheckpointId: found.id, Unmarked: true }, ended);
+  const args = { CheckpointId: found.id, Unmarked: true };
+  const outcome = await whenFree(core, ended, () => calls.invoke(startCheckpointRemoval, args, ended));
   await calls.finish(outcome, { signal: ended });
   await records.checkpoints.put({ ...removing, phase: 'merging' });
   await merges.wait(record.vmId, files, () => undefined, ended);
