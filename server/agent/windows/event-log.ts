@@ -2,6 +2,7 @@
  * The agent's entries in the event log of Windows, where monitoring looks: start, and everything that is a warning or an error. They are written by `eventcreate.exe`, which every Windows has, and
  * shown by its table of messages, so that no DLL of ours must be loaded by others.
  */
+import { LineBudget } from '../../base/line-budget.ts';
 import type { Logger, LogLevel } from '../../base/log.ts';
 import { redact } from '../../base/log.ts';
 import { systemProgram } from './programs.ts';
@@ -37,18 +38,24 @@ const kinds = { info: ['INFORMATION', 1], warning: ['WARNING', 2], error: ['ERRO
 const maxText = 4000;
 /** Entries that may wait while others are written; further ones are left out, and their number is told. */
 const maxWaiting = 20;
+/** Entries in a period of milliseconds: what daemons do wrong must not push out of the log what others have written there. */
+const maxEntries = 500;
+const periodMs = 3_600_000;
 
 /** A logger that writes to `log`, and warnings and errors also to the event log. */
 export class EventLog implements Logger {
   readonly #log: Logger;
   readonly #run: RunProgram;
   readonly #waiting: (readonly [kind: keyof typeof kinds, text: string])[] = [];
+  readonly #budget: LineBudget;
   #leftOut = 0;
   #writing: Promise<void> | undefined;
 
-  constructor(log: Logger, run: RunProgram) {
+  /** `now`: milliseconds, of which only differences mean something. */
+  constructor(log: Logger, run: RunProgram, now: () => number = () => performance.now()) {
     this.#log = log;
     this.#run = run;
+    this.#budget = new LineBudget(maxEntries, periodMs, now);
   }
 
   log(level: LogLevel, message: string, error?: unknown): void {
@@ -60,7 +67,9 @@ export class EventLog implements Logger {
 
   /** Writes an entry, some time soon. */
   write(kind: keyof typeof kinds, text: string): void {
-    if (this.#waiting.length >= maxWaiting) {
+    let taken = false;
+    if (this.#waiting.length < maxWaiting) this.#budget.spend(() => (taken = true));
+    if (!taken) {
       this.#leftOut++;
       return;
     }

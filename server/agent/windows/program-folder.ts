@@ -1,6 +1,6 @@
 /** The folder of the installed program: copied beside, then put in its place by a rename, so that it is the old one or the new one. */
-import { cp, lstat, readdir, rename, rm } from 'node:fs/promises';
-import { join, win32 } from 'node:path';
+import { cp, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join, win32 } from 'node:path';
 
 import { systemCode } from '../../base/files.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
@@ -48,7 +48,26 @@ export interface StagedFolder {
   tidy(): Promise<void>;
 }
 
-/** Copies the package beside `installPath`, readable for all and writable for administrators only. */
+/** What setup.exe puts beside the package. */
+const uninstaller = 'Uninstall.exe';
+
+/** Removes what an installation that was cut off has left. Throws `TM1002` for a folder that is somebody else's. */
+async function removeRemains(path: string, packageNames: readonly string[]): Promise<void> {
+  if (!(await isEmptyFolder(path))) {
+    const ours = new Set([...packageNames, uninstaller].map((name) => name.toLowerCase()));
+    const strange = (await readdir(path)).find((name) => !ours.has(name.toLowerCase()));
+    if (strange !== undefined) {
+      throw new TidemarkError(
+        errorCodes.invalidUsage,
+        `The installation needs the folder ${path} for a while, and ${JSON.stringify(strange)} is in it.`,
+        { hint: 'Move that folder elsewhere, or choose another one for the program.' },
+      );
+    }
+  }
+  await rm(path, { recursive: true, force: true });
+}
+
+/** Copies the package beside `installPath`, readable for all and writable for administrators only. Throws `TM1002` when somebody else's files are there. */
 export async function stageProgramFolder(
   run: RunProgram,
   packageFolder: string,
@@ -56,9 +75,23 @@ export async function stageProgramFolder(
 ): Promise<StagedFolder> {
   const fresh = `${installPath}.new`;
   const old = `${installPath}.old`;
-  await rm(fresh, { recursive: true, force: true });
-  await rm(old, { recursive: true, force: true });
-  await cp(packageFolder, fresh, { recursive: true, errorOnExist: true, force: false });
+  const names = await readdir(packageFolder);
+  for (const path of [fresh, old]) await removeRemains(path, names);
+  // Its rights come first: on other drives than that of Windows every user may put files into a new folder, and node.exe would load a DLL from there.
+  await mkdir(dirname(fresh), { recursive: true });
+  await mkdir(fresh);
+  await protectProgramFolder(run, fresh);
+  const [strange] = await readdir(fresh);
+  if (strange !== undefined) {
+    throw new TidemarkError(
+      errorCodes.invalidUsage,
+      `The folder ${fresh} was just made, and somebody else has put ${JSON.stringify(strange)} there.`,
+      { hint: 'Choose a folder for the program that only administrators may write to.' },
+    );
+  }
+  for (const name of names) {
+    await cp(join(packageFolder, name), join(fresh, name), { recursive: true, errorOnExist: true, force: false });
+  }
   await protectProgramFolder(run, fresh);
   let hadOld = false;
   let swapped = false;
@@ -89,9 +122,11 @@ export async function protectProgramFolder(run: RunProgram, path: string): Promi
   const full = writers.map((sid) => `*${sid}:(OI)(CI)F`);
   const read = readers.map((sid) => `*${sid}:(OI)(CI)RX`);
   const what = `Setting the rights of ${path}`;
-  await mustRun(run, what, icacls, [path, '/setowner', `*${writers[1]}`, '/T', '/Q']);
+  // `/L`: a link is changed itself, not what it leads to.
+  await mustRun(run, what, icacls, [path, '/setowner', `*${writers[1]}`, '/T', '/L', '/Q']);
   await mustRun(run, what, icacls, [path, '/inheritance:r', '/grant:r', ...full, ...read, '/Q']);
-  await mustRun(run, what, icacls, [join(path, '*'), '/reset', '/T', '/Q']);
+  if (await isEmptyFolder(path)) return;
+  await mustRun(run, what, icacls, [join(path, '*'), '/reset', '/T', '/L', '/Q']);
 }
 
 async function renameFolder(from: string, to: string): Promise<void> {

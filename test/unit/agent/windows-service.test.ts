@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 
 import type { Logger } from '../../../server/base/log.ts';
 import { EventLog } from '../../../server/agent/windows/event-log.ts';
 import { allowThroughFirewall } from '../../../server/agent/windows/firewall.ts';
 import { missingPrerequisites } from '../../../server/agent/windows/prerequisites.ts';
 import type { Computer, Plan } from '../../../server/agent/windows/prerequisites.ts';
-import { localPath } from '../../../server/agent/windows/program-folder.ts';
+import { localPath, stageProgramFolder } from '../../../server/agent/windows/program-folder.ts';
 import type { ProgramResult, RunProgram } from '../../../server/agent/windows/programs.ts';
 import { serviceParameters, startService } from '../../../server/agent/windows/service.ts';
 
@@ -56,6 +60,24 @@ test('a flood of entries does not pile up: what is left out is told by its numbe
   await events.flushed();
   assert.ok(calls.length < 30);
   assert.match(calls.at(-1)?.args[9] ?? '', /^\d+ more entries are only in the agent's log file\.$/);
+});
+
+test('daemons cannot push what others wrote out of the event log: so many entries an hour, then only their number', async () => {
+  const { run, calls } = fakeWindows();
+  let now = 0;
+  const events = new EventLog(forgetful, run, () => now);
+  for (let index = 0; index < 700; index++) {
+    events.log('warning', `removeCheckpoint failed ${index}`);
+    await events.flushed();
+  }
+  assert.equal(calls.length, 500);
+  now += 3_600_000;
+  events.log('warning', 'the next hour');
+  await events.flushed();
+  assert.deepEqual(
+    calls.slice(500).map(({ args }) => args[9]),
+    ['the next hour', "200 more entries are only in the agent's log file."],
+  );
 });
 
 test('a Windows without an event log costs one line of the log, not one for each entry', async () => {
@@ -159,4 +181,54 @@ test('everything that is missing is told at once, each with what to do', async (
 test('a trial with the simulated host needs no Hyper-V, and an upgrade no free port', async () => {
   const missing = await missingPrerequisites(bare, { ...plan, provider: 'simulated', upgrade: true });
   assert.ok(missing.every(({ what }) => !/Hyper-V role|Port/.test(what)));
+});
+
+function programFolders(context: TestContext): { readonly from: string; readonly to: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-program-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const from = join(folder, 'package');
+  mkdirSync(join(from, 'server'), { recursive: true });
+  for (const name of ['node.exe', 'server/tidemark.js']) writeFileSync(join(from, name), name);
+  return { from, to: join(folder, 'agent') };
+}
+
+test('the program is copied into a folder that is protected before anything is in it', async (context) => {
+  const { from, to } = programFolders(context);
+  const seen: number[] = [];
+  const { run } = fakeWindows(({ args }) => {
+    if (args.includes('/grant:r')) seen.push(readdirSync(`${to}.new`).length);
+    return { code: 0, output: '' };
+  });
+  const staged = await stageProgramFolder(run, from, to);
+  await staged.swap();
+  assert.deepEqual(seen, [0, 2]);
+  assert.deepEqual(readdirSync(to).toSorted(), ['node.exe', 'server']);
+});
+
+test('a DLL that another user puts beside the program before that ends the installation', async (context) => {
+  const { from, to } = programFolders(context);
+  const { run } = fakeWindows(({ args }) => {
+    if (args.includes('/setowner')) writeFileSync(join(`${to}.new`, 'dbghelp.dll'), 'hostile');
+    return { code: 0, output: '' };
+  });
+  await assert.rejects(stageProgramFolder(run, from, to), /somebody else has put "dbghelp.dll" there/);
+});
+
+test('an installation removes what an earlier one left beside its folder, and never a folder of somebody else', async (context) => {
+  const { from, to } = programFolders(context);
+  const { run } = fakeWindows();
+  for (const suffix of ['.new', '.old']) {
+    mkdirSync(join(`${to}${suffix}`, 'server'), { recursive: true });
+    writeFileSync(join(`${to}${suffix}`, 'Uninstall.exe'), 'ours');
+  }
+  await stageProgramFolder(run, from, to);
+  assert.ok(!existsSync(`${to}.old`));
+  for (const suffix of ['.new', '.old']) {
+    const theirs = join(`${to}${suffix}`, 'thesis.docx');
+    mkdirSync(dirname(theirs), { recursive: true });
+    writeFileSync(theirs, 'years of work');
+    await assert.rejects(stageProgramFolder(run, from, to), /thesis\.docx/);
+    assert.ok(existsSync(theirs));
+    rmSync(dirname(theirs), { recursive: true });
+  }
 });
