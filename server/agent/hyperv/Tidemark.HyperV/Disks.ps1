@@ -10,36 +10,6 @@ $script:PmemController = 'Microsoft:Hyper-V:Persistent Memory Controller'
 $script:RemovableMedia = @('Microsoft:Hyper-V:Virtual CD/DVD Disk', 'Microsoft:Hyper-V:Virtual Floppy Disk')
 $script:FibreChannelPort = 'Microsoft:Hyper-V:Synthetic FibreChannel Port'
 
-# Controllers and drives by InstanceID, as @{ controllers; drives; physical }.
-function New-DriveMap {
-    param($Resources)
-    $controllers = New-IdTable
-    $drives = New-IdTable
-    $physical = New-AnswerList
-    # SCSI controllers have no address: their number is their place among those of the VM, as Hyper-V's own tools count.
-    $scsiNumber = 0
-    foreach ($resource in $Resources) {
-        $subType = [string]$resource.ResourceSubType
-        if ($subType -eq $script:SyntheticDrive) {
-            $drives[$resource.InstanceID] = $resource
-        }
-        elseif ($subType -eq $script:ScsiController) {
-            $controllers[$resource.InstanceID] = @('SCSI', $scsiNumber)
-            $scsiNumber++
-        }
-        elseif ($subType -eq $script:IdeController) {
-            $controllers[$resource.InstanceID] = @('IDE', (ConvertTo-SmallNumber $resource.Address))
-        }
-        elseif ($subType -eq $script:PmemController) {
-            $controllers[$resource.InstanceID] = @('PMEM', (ConvertTo-SmallNumber $resource.Address))
-        }
-        elseif ($subType -eq $script:PhysicalDrive) {
-            $physical.Add($resource)
-        }
-    }
-    return @{ controllers = $controllers; drives = $drives; physical = $physical }
-}
-
 # Addresses are texts with a number; anything else counts as 0.
 function ConvertTo-SmallNumber {
     param($Text)
@@ -50,9 +20,39 @@ function ConvertTo-SmallNumber {
     return 0
 }
 
-# A disk as commands/vms.ts reads it. The drive may be missing (then nobody knows where the disk hangs).
-function New-AttachedDisk {
-    param([string]$InstanceId, [string]$Kind, [string]$Path, $Drive, $Controllers, [bool]$Shared)
+# Controllers (kind and number) and drives by InstanceID, as @{ controllers; drives; physical }.
+function New-DriveMap {
+    param($Resources)
+    $controllers = [hashtable]::new([System.StringComparer]::OrdinalIgnoreCase)
+    $drives = [hashtable]::new([System.StringComparer]::OrdinalIgnoreCase)
+    $physical = [System.Collections.Generic.List[object]]::new()
+    # SCSI controllers have no address: their number is their place among those of the VM, as Hyper-V's own tools count.
+    $scsiNumber = 0
+    foreach ($resource in $Resources) {
+        $subType = $resource.ResourceSubType
+        if ($subType -eq $script:SyntheticDrive) {
+            $drives[$resource.InstanceID] = $resource
+        }
+        elseif ($subType -eq $script:ScsiController) {
+            $controllers[$resource.InstanceID] = @('SCSI', $scsiNumber)
+            $scsiNumber++
+        }
+        elseif ($subType -eq $script:PhysicalDrive) {
+            $physical.Add($resource)
+        }
+        elseif ($subType -eq $script:IdeController) {
+            $controllers[$resource.InstanceID] = @('IDE', (ConvertTo-SmallNumber $resource.Address))
+        }
+        elseif ($subType -eq $script:PmemController) {
+            $controllers[$resource.InstanceID] = @('PMEM', (ConvertTo-SmallNumber $resource.Address))
+        }
+    }
+    return @{ controllers = $controllers; drives = $drives; physical = $physical }
+}
+
+# Adds a disk as commands/vms.ts reads it. The drive may be missing (then nobody knows where the disk hangs).
+function Add-AttachedDisk {
+    param($Disks, [string]$InstanceId, [string]$Kind, [string]$Path, $Drive, $Controllers, [bool]$Shared)
     $controller = $null
     $location = 0
     if ($null -ne $Drive) {
@@ -62,33 +62,37 @@ function New-AttachedDisk {
     if ($null -eq $controller) {
         $controller = @('other', 0)
     }
-    return [ordered]@{
-        instanceId       = $InstanceId
-        kind             = $Kind
-        path             = $Path
-        controller       = $controller[0]
-        controllerNumber = $controller[1]
-        location         = $location
-        shared           = $Shared
-    }
+    $Disks.Add([ordered]@{
+            instanceId       = $InstanceId
+            kind             = $Kind
+            path             = $Path
+            controller       = $controller[0]
+            controllerNumber = $controller[1]
+            location         = $location
+            shared           = $Shared
+        })
 }
 
 # The disks, as a list. -Resources are RASDs, -Storage are SASDs, of one VM or checkpoint.
 function Select-AttachedDisk {
     param($Resources, $Storage)
-    $disks = New-AnswerList
+    $disks = [System.Collections.Generic.List[object]]::new()
     $map = New-DriveMap $Resources
     foreach ($file in $Storage) {
         # Whatever is not removable is a disk, also of a kind that we do not know: a disk left out silently would be data left out silently.
         if ($script:RemovableMedia -contains $file.ResourceSubType) {
             continue
         }
-        $path = [string](Get-FirstElement $file.HostResource)
+        $path = ''
+        foreach ($first in $file.HostResource) {
+            $path = [string]$first
+            break
+        }
         if ($path -eq '') {
             continue
         }
         $drive = $map.drives[(Get-PathInstanceId $file.Parent)]
-        $disks.Add((New-AttachedDisk $file.InstanceID 'virtual' $path $drive $map.controllers ([bool]$file.PersistentReservationsSupported)))
+        Add-AttachedDisk $disks $file.InstanceID 'virtual' $path $drive $map.controllers ([bool]$file.PersistentReservationsSupported)
     }
     foreach ($drive in $map.physical) {
         $path = [string](Get-FirstElement $drive.HostResource)
@@ -96,7 +100,7 @@ function Select-AttachedDisk {
         if ($path -eq '') {
             $path = [string]$drive.InstanceID
         }
-        $disks.Add((New-AttachedDisk $drive.InstanceID 'physical' $path $drive $map.controllers $false))
+        Add-AttachedDisk $disks $drive.InstanceID 'physical' $path $drive $map.controllers $false
     }
     return , $disks
 }

@@ -1,5 +1,10 @@
 # VMs. The whole host is asked with one query a class and joined in memory: an association query a VM takes too long with 1,000 VMs.
 
+# All that is read of these classes: an instance has up to a hundred properties, and a large host thousands of instances.
+$script:SettingsProperties = @('InstanceID', 'VirtualSystemIdentifier', 'VirtualSystemType', 'VirtualSystemSubType', 'Version')
+$script:StorageProperties = @('InstanceID', 'Parent', 'HostResource', 'ResourceSubType', 'PersistentReservationsSupported')
+$script:ResourceProperties = @('InstanceID', 'Parent', 'HostResource', 'ResourceSubType', 'Address', 'AddressOnParent')
+
 # "Microsoft:<GUID>" of the VM or checkpoint that a part belongs to: what is before the first backslash of its InstanceID. The templates of Hyper-V ("Microsoft:Definition\...") fall out of every join by it.
 function Get-OwnerId {
     param([string]$InstanceId)
@@ -94,10 +99,10 @@ function Add-VmAnswer {
 function Add-AllVm {
     param($Answer)
     $systems = Get-HypervInstance 'Msvm_ComputerSystem'
-    $settingsOf = Group-ByOwner (Get-HypervInstance 'Msvm_VirtualSystemSettingData') 'VirtualSystemIdentifier' $false
-    $storageOf = Group-ByOwner (Get-HypervInstance 'Msvm_StorageAllocationSettingData') 'InstanceID' $true
-    $resourcesOf = Group-ByOwner (Get-HypervInstance 'Msvm_ResourceAllocationSettingData') 'InstanceID' $true
-    $portsOf = Group-ByOwner (Get-HypervInstance 'Msvm_SyntheticFcPortSettingData') 'InstanceID' $true
+    $settingsOf = Group-ByOwner (Get-HypervInstance 'Msvm_VirtualSystemSettingData' $null $script:SettingsProperties) 'VirtualSystemIdentifier' $false
+    $storageOf = Group-ByOwner (Get-HypervInstance 'Msvm_StorageAllocationSettingData' $null $script:StorageProperties) 'InstanceID' $true
+    $resourcesOf = Group-ByOwner (Get-HypervInstance 'Msvm_ResourceAllocationSettingData' $null $script:ResourceProperties) 'InstanceID' $true
+    $portsOf = Group-ByOwner (Get-HypervInstance 'Msvm_SyntheticFcPortSettingData' $null @('InstanceID')) 'InstanceID' $true
     foreach ($system in $systems) {
         if (-not (Test-Guid $system.Name)) {
             continue

@@ -40,7 +40,7 @@ public sealed class CimException : infrastructure::Microsoft.Management.Infrastr
                 ["error_Code"] = hresult,
             };
             CimClass cimClass = new(schema, new CimSystemProperties(schema.Name, "root/cimv2", ""));
-            return new CimInstance(cimClass, schema.Properties.Values.Select(property => new CimProperty(schema.Name, property, values[property.Name])));
+            return new CimInstance(cimClass, new CimProperties(schema.Name, schema.Properties, values));
         }
     }
 }

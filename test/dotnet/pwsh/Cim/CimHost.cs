@@ -48,10 +48,13 @@ internal sealed class CimHost
         return found;
     }
 
-    public IEnumerable<CimInstance> Enumerate(string @namespace, string className, object[] where)
+    /// <summary>With <paramref name="properties"/> all others are null.</summary>
+    public IEnumerable<CimInstance> Enumerate(string @namespace, string className, object[] where, IReadOnlyCollection<string>? properties)
     {
         CimClass asked = Class(@namespace, className);
-        return Instances(@namespace, server.Ask(new { op = "enumerate", @namespace, className = asked.CimClassName, where }));
+        JsonElement answer = server.Ask(new { op = "enumerate", @namespace, className = asked.CimClassName, where, properties });
+        HashSet<string>? wanted = properties?.ToHashSet(StringComparer.OrdinalIgnoreCase);
+        return answer.GetProperty("instances").EnumerateArray().Select(one => FromWire(@namespace, one, wanted));
     }
 
     /// <summary>The object as it is now.</summary>
@@ -78,13 +81,11 @@ internal sealed class CimHost
         });
 
     /// <summary>An instance of <c>{"className":…,"properties":{…}}</c>: what is not named is null, what the class does not have is a defect of the fake host.</summary>
-    public CimInstance FromWire(string @namespace, JsonElement from)
+    public CimInstance FromWire(string @namespace, JsonElement from, HashSet<string>? wanted = null)
     {
         CimClass cimClass = Class(@namespace, ClassName(from));
         JsonElement properties = from.GetProperty("properties");
-        Dictionary<string, object?> values = ReadValues(cimClass, properties);
-        return new CimInstance(cimClass, cimClass.Schema.Properties.Values.Select(property =>
-            new CimProperty(cimClass.CimClassName, property, values.GetValueOrDefault(property.Name))));
+        return new CimInstance(cimClass, new CimProperties(cimClass.CimClassName, cimClass.Schema.Properties, ReadValues(cimClass, properties, wanted)));
     }
 
     /// <summary>A reference, <c>{"className":…,"keys":{…}}</c>: an instance that has its keys and no other property, as WMI gives it.</summary>
@@ -92,20 +93,25 @@ internal sealed class CimHost
     {
         CimClass cimClass = Class(@namespace, ClassName(from));
         Dictionary<string, object?> values = ReadValues(cimClass, from.GetProperty("keys"));
-        return new CimInstance(cimClass, values.Select(key =>
-            new CimProperty(cimClass.CimClassName, cimClass.Schema.Properties[key.Key] with { IsKey = true }, key.Value)));
+        Dictionary<string, PropertySchema> keys = values.Keys.ToDictionary(
+            name => name, name => cimClass.Schema.Properties[name] with { IsKey = true }, StringComparer.OrdinalIgnoreCase);
+        return new CimInstance(cimClass, new CimProperties(cimClass.CimClassName, keys, values));
     }
 
     /// <summary>A reference as the wire carries it.</summary>
     public object Reference(CimInstance instance) => new { className = instance.ClassName, keys = Keys(instance) };
 
-    private Dictionary<string, object?> ReadValues(CimClass cimClass, JsonElement from)
+    private Dictionary<string, object?> ReadValues(CimClass cimClass, JsonElement from, HashSet<string>? wanted = null)
     {
         Dictionary<string, object?> values = new(StringComparer.OrdinalIgnoreCase);
         foreach (JsonProperty value in from.EnumerateObject())
         {
             PropertySchema property = cimClass.Schema.Properties.GetValueOrDefault(value.Name)
                 ?? throw new InvalidDataException($"the fake host gave {cimClass.CimClassName} the property {value.Name}, which this build does not have");
+            if (wanted?.Contains(property.Name) == false)
+            {
+                continue;
+            }
             values[property.Name] = ReadValue(cimClass.CimSystemProperties.Namespace, property.Type, value.Value, $"{cimClass.CimClassName}.{property.Name}");
         }
         return values;

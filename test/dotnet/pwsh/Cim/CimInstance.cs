@@ -59,6 +59,44 @@ public sealed class CimProperty
     internal PropertySchema Schema => schema;
 }
 
+/// <summary>
+/// The properties of one instance, asked by name; a name that is not there gives null. Each is made when it is asked for: a class has a hundred,
+/// a host thousands of instances, and scripts look at a few.
+/// </summary>
+public sealed class CimProperties : IEnumerable<CimProperty>
+{
+    private readonly string className;
+    private readonly IReadOnlyDictionary<string, PropertySchema> schemas;
+    private readonly IReadOnlyDictionary<string, object?> values;
+    private readonly Dictionary<string, CimProperty> made = new(StringComparer.OrdinalIgnoreCase);
+
+    internal CimProperties(string className, IReadOnlyDictionary<string, PropertySchema> schemas, IReadOnlyDictionary<string, object?> values)
+    {
+        this.className = className;
+        this.schemas = schemas;
+        this.values = values;
+    }
+
+    public int Count => schemas.Count;
+
+    public CimProperty? this[string key]
+    {
+        get
+        {
+            if (!made.TryGetValue(key, out CimProperty? found) && schemas.TryGetValue(key, out PropertySchema? schema))
+            {
+                found = new CimProperty(className, schema, values.GetValueOrDefault(schema.Name));
+                made[key] = found;
+            }
+            return found;
+        }
+    }
+
+    public IEnumerator<CimProperty> GetEnumerator() => schemas.Keys.Select(name => this[name]).OfType<CimProperty>().GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+}
+
 /// <summary><c>CimSystemProperties</c>.</summary>
 public sealed record CimSystemProperties(string ClassName, string Namespace, string ServerName);
 
@@ -68,15 +106,15 @@ public sealed record CimSystemProperties(string ClassName, string Namespace, str
 /// </summary>
 public sealed class CimInstance
 {
-    internal CimInstance(CimClass cimClass, IEnumerable<CimProperty> properties)
+    internal CimInstance(CimClass cimClass, CimProperties properties)
     {
         CimClass = cimClass;
-        CimInstanceProperties = new NamedCollection<CimProperty>(properties, property => property.Name);
+        CimInstanceProperties = properties;
     }
 
     public CimClass CimClass { get; }
 
-    public NamedCollection<CimProperty> CimInstanceProperties { get; }
+    public CimProperties CimInstanceProperties { get; }
 
     public CimSystemProperties CimSystemProperties => CimClass.CimSystemProperties;
 

@@ -35,27 +35,16 @@ public sealed class GetCimInstanceCommand : CimCommand
         }
         string place = CimHost.NormaliseNamespace(Namespace);
         ClassSchema schema = Wmi.Schema(place).Get(ClassName);
-        HashSet<string>? wanted = Wanted(schema);
         object[] where = Filter is null ? [] : CimFilter.Parse(Filter, schema);
-        foreach (CimInstance instance in Wmi.Enumerate(place, ClassName, where))
+        foreach (CimInstance instance in Wmi.Enumerate(place, ClassName, where, Wanted(schema)))
         {
-            WriteObject(wanted is null ? instance : Only(instance, wanted));
+            WriteObject(instance);
         }
     }
 
-    private HashSet<string>? Wanted(ClassSchema schema)
-    {
-        foreach (string name in Property ?? [])
-        {
-            if (!schema.Properties.ContainsKey(name))
-            {
-                throw CimFailure.Create(CimFailure.InvalidQuery, $"Invalid query: {schema.Name} has no property '{name}'");
-            }
-        }
-        return Property?.ToHashSet(StringComparer.OrdinalIgnoreCase);
-    }
-
-    private static CimInstance Only(CimInstance instance, HashSet<string> wanted) =>
-        new(instance.CimClass, instance.CimInstanceProperties.Select(property =>
-            new CimProperty(instance.ClassName, property.Schema, wanted.Contains(property.Name) ? property.Value : null)));
+    /// <summary>The names as the class has them.</summary>
+    private string[]? Wanted(ClassSchema schema) => Property?.Select(name =>
+        schema.Properties.TryGetValue(name, out PropertySchema? property)
+            ? property.Name
+            : throw CimFailure.Create(CimFailure.InvalidQuery, $"Invalid query: {schema.Name} has no property '{name}'")).ToArray();
 }

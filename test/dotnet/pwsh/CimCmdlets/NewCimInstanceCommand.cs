@@ -30,7 +30,7 @@ public sealed class NewCimInstanceCommand : CimCommand
     private protected override void Run()
     {
         CimClass target = CimClass ?? Wmi.Class(CimHost.NormaliseNamespace(Namespace), ClassName);
-        CimInstance instance = new(target, target.Schema.Properties.Values.Select(property => new CimProperty(target.CimClassName, property, null)));
+        CimInstance instance = new(target, new CimProperties(target.CimClassName, target.Schema.Properties, new Dictionary<string, object?>()));
         foreach (DictionaryEntry entry in Property ?? new Hashtable())
         {
             string name = entry.Key.ToString() ?? "";

@@ -20,7 +20,7 @@ import { associated } from './model/associations.ts';
 import { enumerate, get, ofBuild } from './model/model.ts';
 import type { PathMapping } from './paths.ts';
 import { hexText, isReference, value, values, WmiFailure } from './wire.ts';
-import type { Instance, Reference } from './wire.ts';
+import type { Instance, Reference, Value } from './wire.ts';
 import type { Vmms } from './vmms.ts';
 
 const name = string({ maxLength: 256 });
@@ -37,6 +37,7 @@ const question = union('op', {
     namespace: name,
     className: name,
     where: optional(array(object({ property: name, value: string({ allowEmpty: true }) }), 16)),
+    properties: optional(nullable(array(name, 256))),
   }),
   get: object({ op: literal('get'), namespace: name, className: name, keys }),
   associated: object({
@@ -76,6 +77,19 @@ function subjectOf(asked: Question): { readonly label: string; readonly names: r
     default:
       return { label: `invoke ${asked.method}`, names: [asked.method, asked.className] };
   }
+}
+
+/** The instances with only what was asked for of them. */
+function selected(instances: readonly Instance[], names: readonly string[] | undefined): readonly Instance[] {
+  if (names === undefined) return instances;
+  return instances.map(({ className, properties }) => {
+    const chosen: Record<string, Value> = {};
+    for (const wanted of names) {
+      const found = properties[wanted];
+      if (found !== undefined) chosen[wanted] = found;
+    }
+    return { className, properties: chosen };
+  });
 }
 
 /** Answers the questions of one VMMS. */
@@ -121,7 +135,7 @@ export class Answers {
       }
       case 'enumerate': {
         const found = enumerate(vmms, asked.namespace, asked.className, asked.where ?? []);
-        return { instances: this.#outgoing(vmms, found) };
+        return { instances: this.#outgoing(vmms, selected(found, asked.properties ?? undefined)) };
       }
       case 'get': {
         const reference = { className: asked.className, keys: asked.keys ?? {} };
