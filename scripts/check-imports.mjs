@@ -31,6 +31,7 @@ const allowed = {
 const exceptions = {
   'server/agent/main.ts': ['server/agent/simulated', 'server/agent/hyperv'],
   'server/cli/commands/sim.ts': ['server/agent/simulated', 'server/agent'],
+  'server/cli/commands/agent-self-test.ts': ['server/agent', 'server/agent/hyperv'],
   'server/cli/commands/agent-serve.ts': ['server/agent'],
   'server/cli/commands/agent-doctor.ts': ['server/agent', 'server/agent/hyperv'],
   'server/cli/commands/agent-install.ts': ['server/agent'],

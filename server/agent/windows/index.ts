@@ -4,4 +4,5 @@ export { EventLog } from './event-log.ts';
 export { installAgent } from './install.ts';
 export { installedDataPath } from './installation.ts';
 export { runProgram } from './programs.ts';
+export { restartVmms } from './vmms.ts';
 export { uninstallAgent } from './uninstall.ts';

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
 import { addAgentDoctorCommand } from './agent-doctor.ts';
 import { addAgentInstallCommands } from './agent-install.ts';
+import { addAgentSelfTestCommand } from './agent-self-test.ts';
 import { addAgentServeCommand } from './agent-serve.ts';
 import { addAgentSetUpCommand } from './agent-set-up.ts';
 
@@ -13,5 +14,6 @@ export function addAgentCommand(program: Command, context: CliContext): void {
   addAgentServeCommand(agent, context);
   addAgentSetUpCommand(agent, context);
   addAgentDoctorCommand(agent, context);
+  addAgentSelfTestCommand(agent, context);
   addAgentInstallCommands(agent, context);
 }

@@ -48,6 +48,15 @@
         'Start-TidemarkPlannedRemoval'
         'Get-TidemarkDiagnostic'
         'Get-TidemarkHealth'
+        'Start-TidemarkScratchState'
+        'Start-TidemarkScratchSnapshot'
+        'Start-TidemarkScratchReferencePoint'
+        'Remove-TidemarkScratchPart'
+        'Get-TidemarkScratchChange'
+        'Start-TidemarkScratchDiskChange'
+        'Start-TidemarkScratchExport'
+        'Get-TidemarkScratchFact'
+        'Start-TidemarkScratchRemoval'
     )
     CmdletsToExport      = @()
     VariablesToExport    = @()

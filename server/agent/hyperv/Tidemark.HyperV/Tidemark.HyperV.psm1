@@ -27,6 +27,7 @@ foreach ($part in @(
         'Adapters'
         'Diagnostics'
         'Health'
+        'SelfTest'
         'Requests'
         'Dispatcher'
     )) {
@@ -73,6 +74,15 @@ foreach ($command in @(
         'Start-TidemarkPlannedRemoval'
         'Get-TidemarkDiagnostic'
         'Get-TidemarkHealth'
+        'Start-TidemarkScratchState'
+        'Start-TidemarkScratchSnapshot'
+        'Start-TidemarkScratchReferencePoint'
+        'Remove-TidemarkScratchPart'
+        'Get-TidemarkScratchChange'
+        'Start-TidemarkScratchDiskChange'
+        'Start-TidemarkScratchExport'
+        'Get-TidemarkScratchFact'
+        'Start-TidemarkScratchRemoval'
     )) {
     Add-DispatcherCommand $command
 }

@@ -7,5 +7,6 @@ export * from './host.ts';
 export * from './jobs.ts';
 export * from './reference-points.ts';
 export * from './restores.ts';
+export * from './self-test.ts';
 export * from './started.ts';
 export * from './vms.ts';

@@ -62,6 +62,11 @@ export const roles: ReadonlyMap<string, readonly (readonly [parameter: string, r
       ['Method', 'method'],
       ['Arguments', 'arguments'],
     ],
+    'Invoke-RawMethod': [
+      ['Instance', 'instance'],
+      ['Method', 'method'],
+      ['Arguments', 'arguments'],
+    ],
     'New-EmbeddedInstance': [
       ['Class', 'class'],
       ['Values', 'values'],

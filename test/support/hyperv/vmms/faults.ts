@@ -67,6 +67,8 @@ const fields = {
   zeroProgress: boolean,
   /** `GetVirtualDiskChanges` gives one offset more than lengths. */
   changeArraysDiffer: boolean,
+  /** `GetVirtualDiskChanges` tells of one range more, from its last MiB to far past the end, and that it covered as much. */
+  changesPastEnd: boolean,
   /** `GetVirtualDiskChanges` fails with this HRESULT; 0 is off. */
   changesFail: unsigned,
   /** Where a failure of the image service is told: in a finished job, as an exception of the cmdlet, or nowhere. */
@@ -81,6 +83,10 @@ const fields = {
   stateNumbers: oneOf('dmtf', 'vendor'),
   /** Whether reference points of the definition come back with a VM that is imported under its own id (docs/hyperv.md). */
   referencePointsSurviveImport: boolean,
+  /** Guests write to all their disks by themselves, before each snapshot. */
+  guestWrites: boolean,
+  /** The number by which `CreateReferencePoint` makes one with change tracking. */
+  trackingReferencePoint: integer(0, 2),
   /** Language of what is for people. */
   language: oneOf('en', 'de'),
 } as const;
@@ -115,6 +121,7 @@ export const noFaults: Faults = {
   changedRanges: 256,
   zeroProgress: false,
   changeArraysDiffer: false,
+  changesPastEnd: false,
   changesFail: 0,
   imageFailures: 'job',
   referencePointArraysDiffer: false,
@@ -122,6 +129,8 @@ export const noFaults: Faults = {
   noAffectedElements: false,
   stateNumbers: 'dmtf',
   referencePointsSurviveImport: false,
+  guestWrites: false,
+  trackingReferencePoint: 1,
   language: 'en',
 };
 

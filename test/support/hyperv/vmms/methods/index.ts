@@ -16,6 +16,12 @@ import { addResourceSettings, modifyResourceSettings, removeResourceSettings } f
 import type { Method, Out, Prepared } from './prepared.ts';
 import { convertToReferencePoint, destroyReferencePoint } from './reference-points.ts';
 import { destroySystem, realizePlannedSystem, validatePlannedSystem } from './realize.ts';
+import {
+  compactVirtualHardDisk,
+  createReferencePoint,
+  requestStateChange,
+  resizeVirtualHardDisk,
+} from './self-test.ts';
 import { createSnapshot, destroySnapshot } from './snapshots.ts';
 import { modifyDiskMergeSettings, modifySystemSettings } from './system.ts';
 
@@ -23,7 +29,9 @@ const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ['Msvm_VirtualSystemSnapshotService.CreateSnapshot', createSnapshot],
   ['Msvm_VirtualSystemSnapshotService.DestroySnapshot', destroySnapshot],
   ['Msvm_VirtualSystemSnapshotService.ConvertToReferencePoint', convertToReferencePoint],
+  ['Msvm_VirtualSystemReferencePointService.CreateReferencePoint', createReferencePoint],
   ['Msvm_VirtualSystemReferencePointService.DestroyReferencePoint', destroyReferencePoint],
+  ['Msvm_ComputerSystem.RequestStateChange', requestStateChange],
   ['Msvm_VirtualSystemManagementService.ExportSystemDefinition', exportSystemDefinition],
   ['Msvm_VirtualSystemManagementService.ImportSystemDefinition', importSystemDefinition],
   ['Msvm_VirtualSystemManagementService.DefinePlannedSystem', definePlannedSystem],
@@ -35,9 +43,11 @@ const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ['Msvm_VirtualSystemManagementService.DestroySystem', destroySystem],
   ['Msvm_VirtualSystemManagementService.ModifySystemSettings', modifySystemSettings],
   ['Msvm_VirtualSystemManagementService.ModifyDiskMergeSettings', modifyDiskMergeSettings],
+  ['Msvm_ImageManagementService.CompactVirtualHardDisk', compactVirtualHardDisk],
   ['Msvm_ImageManagementService.GetVirtualDiskChanges', getVirtualDiskChanges],
   ['Msvm_ImageManagementService.GetVirtualHardDiskSettingData', getVirtualHardDiskSettingData],
   ['Msvm_ImageManagementService.GetVirtualHardDiskState', getVirtualHardDiskState],
+  ['Msvm_ImageManagementService.ResizeVirtualHardDisk', resizeVirtualHardDisk],
 ]);
 
 /** The answer of a method. */
@@ -65,7 +75,7 @@ export async function invoke(
   const isImage = className === 'Msvm_ImageManagementService';
   let prepared: Prepared;
   try {
-    prepared = await found(vmms, given);
+    prepared = await found(vmms, given, target);
   } catch (error) {
     const failure = methodFailure(error);
     return isImage ? imageFailure(vmms, method, failure) : { returnValue: failure.returnValue, out: {} };

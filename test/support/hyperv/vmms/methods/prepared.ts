@@ -1,6 +1,6 @@
 /** What a method has ready when its parameters are checked: something to do, or the answer itself. */
 import type { Work } from '../jobs.ts';
-import type { Value } from '../wire.ts';
+import type { Reference, Value } from '../wire.ts';
 import type { Vmms } from '../vmms.ts';
 import type { Arguments } from './arguments.ts';
 
@@ -12,5 +12,5 @@ export interface Prepared {
   readonly out?: () => Out;
 }
 
-/** A method of a service. Throws `MethodFailure` when it refuses at once. */
-export type Method = (vmms: Vmms, given: Arguments) => Prepared | Promise<Prepared>;
+/** A method of the object `target`, a service as a rule. Throws `MethodFailure` when it refuses at once. */
+export type Method = (vmms: Vmms, given: Arguments, target: Reference) => Prepared | Promise<Prepared>;

@@ -13,6 +13,7 @@ import type { Vmms } from '../vmms.ts';
 import { referenceArgument } from './arguments.ts';
 import type { Arguments } from './arguments.ts';
 import type { Prepared } from './prepared.ts';
+import { destroyScratch } from './self-test.ts';
 
 function plannedArgument(vmms: Vmms, given: Arguments, name: string): PlannedVm {
   const reference = referenceArgument(given, name, 'CIM_ComputerSystem');
@@ -88,15 +89,20 @@ export function realizePlannedSystem(vmms: Vmms, given: Arguments): Prepared {
   };
 }
 
-/** `DestroySystem` of a planned VM; its files stay. */
+/** `DestroySystem` of a planned VM, whose files stay, or of the VM of a self-test. */
 export function destroySystem(vmms: Vmms, given: Arguments): Prepared {
   const reference = referenceArgument(given, 'AffectedSystem', 'CIM_ComputerSystem');
-  // No test destroys a real VM: whoever asks for it has made a mistake.
-  if (vmms.world.vm(keyText(reference, 'Name')) !== undefined) throw new MethodFailure(returnCodes.invalidState);
+  const real = vmms.world.vm(keyText(reference, 'Name'));
+  if (real !== undefined) return destroyScratch(vmms, real) ?? refuseReal();
   const { id } = plannedArgument(vmms, given, 'AffectedSystem');
   const run = async () => {
     await vmms.planned.remove(id);
     return [];
   };
   return { work: { type: 4, title: 'Destroying Virtual Machine', cancellable: false, run } };
+}
+
+/** No test destroys another real VM: whoever asks for it has made a mistake. */
+function refuseReal(): never {
+  throw new MethodFailure(returnCodes.invalidState);
 }

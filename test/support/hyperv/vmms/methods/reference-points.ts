@@ -17,7 +17,7 @@ import type { Prepared } from './prepared.ts';
 import { checkIdle, during, snapshotArgument, unlink } from './snapshots.ts';
 import type { Found } from './snapshots.ts';
 
-const pointReference = (id: string, vmId: string): Reference => ({
+export const pointReference = (id: string, vmId: string): Reference => ({
   className: 'Msvm_VirtualSystemReferencePoint',
   keys: { InstanceID: id, VirtualSystemIdentifier: vmId },
 });

@@ -27,6 +27,7 @@ import {
   vmArgument,
 } from './arguments.ts';
 import type { Arguments } from './arguments.ts';
+import { letGuestWrite } from './guest.ts';
 import type { Prepared } from './prepared.ts';
 
 const settingsClass = 'Msvm_VirtualSystemSnapshotSettingData';
@@ -43,6 +44,7 @@ export function createSnapshot(vmms: Vmms, given: Arguments): Prepared {
   let made: CheckpointId | undefined;
   const reference = () => (made === undefined ? null : instanceReference('Msvm_VirtualSystemSettingData', made));
   const run = async (context: WorkContext) => {
+    await letGuestWrite(vmms, vm);
     made =
       type === snapshotTypes.recovery ? await recover(vmms, vm, settings, context) : await userCheckpoint(vmms, vm);
     hideForNow(vmms, made);
