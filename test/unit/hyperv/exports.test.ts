@@ -26,7 +26,7 @@ interface Host {
   readonly os: string;
   readonly data: string;
   readonly disks: readonly CheckpointDisk[];
-  exports(options?: Partial<ExportsOptions>): Exports;
+  readonly exports: (options?: Partial<ExportsOptions>) => Exports;
 }
 
 /** A host with a checkpoint of a VM with two disks, the second one with a chain. */

@@ -202,7 +202,7 @@ interface Site {
   readonly root: string;
   readonly state: string;
   readonly host: Host;
-  restores(options?: Partial<RestoresOptions>): Promise<Restores>;
+  readonly restores: (options?: Partial<RestoresOptions>) => Promise<Restores>;
 }
 
 async function site(t: TestContext): Promise<Site> {
