@@ -1,14 +1,17 @@
 /** `tidemark agent doctor` through the real module, in a real PowerShell, over the fake Hyper-V. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { chmod, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
 import { examine } from '../../../server/agent/hyperv/doctor/index.ts';
 import type { DoctorReport, Finding } from '../../../server/agent/hyperv/doctor/index.ts';
+import { startExport } from '../../../server/agent/hyperv/commands/index.ts';
+import { createCalls } from '../../../server/agent/hyperv/powershell-calls.ts';
 import { createPowerShell } from '../../../server/agent/hyperv/powershell/index.ts';
+import type { PowerShell } from '../../../server/agent/hyperv/powershell/index.ts';
 import { setUpAgent } from '../../../server/agent/set-up/set-up.ts';
 import { silentLogger } from '../../../server/base/log.ts';
 import { errorCodes } from '../../../server/protocol/errors.ts';
@@ -23,12 +26,7 @@ import type { HyperVSite } from './support.ts';
 /** Room enough for any machine that runs tests. */
 const freeSpace = { warnBytes: 0, warnPercent: 0, refuseBytes: 0 };
 
-async function doctorOf(
-  t: TestContext,
-  site: HyperVSite,
-  configFile?: string,
-  now?: () => number,
-): Promise<DoctorReport> {
+async function shellOf(t: TestContext, site: HyperVSite): Promise<PowerShell> {
   const { executable, environment } = await testPowerShell();
   const powershell = createPowerShell({
     executable,
@@ -38,6 +36,16 @@ async function doctorOf(
     log: silentLogger,
   });
   t.after(() => powershell[Symbol.asyncDispose]());
+  return powershell;
+}
+
+async function doctorOf(
+  t: TestContext,
+  site: HyperVSite,
+  configFile?: string,
+  now?: () => number,
+): Promise<DoctorReport> {
+  const powershell = await shellOf(t, site);
   return examine({ configFile, powershell, freeSpace, now, log: silentLogger, signal: t.signal });
 }
 
@@ -139,6 +147,11 @@ test('a VM that writes to a differencing disk without a checkpoint, and one whos
   const site = await hyperVSite(t);
   const { vmms, provider, vm } = site;
   const checkpoint = await checkpointOf(provider, vm);
+  const calls = createCalls(await shellOf(t, site), { log: silentLogger, lifetime: t.signal });
+  const target = { CheckpointId: checkpoint.id, Directory: join(site.directory, 'exported'), CopyStorage: false };
+  await mkdir(target.Directory);
+  await calls.finish(await calls.invoke(startExport, target, t.signal), { signal: t.signal });
+  assert.equal(found(await doctorOf(t, site), 'vm-merge-lock').state, 'warning');
   vmms.faults.set({ merge: 'waits' });
   await vmms.removeSnapshot(checkpoint.id);
   const report = await doctorOf(t, site);
