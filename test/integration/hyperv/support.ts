@@ -42,6 +42,7 @@ export async function hyperVSite(
   options: {
     readonly build?: SimulatedBuild;
     readonly disks?: readonly { readonly name: string; readonly sizeBytes: number }[];
+    readonly configVersion?: string;
     readonly provider?: Partial<HyperVProviderOptions>;
   } = {},
 ): Promise<HyperVSite> {
@@ -54,7 +55,7 @@ export async function hyperVSite(
     { name: 'os', sizeBytes: 8 * MiB },
     { name: 'data', sizeBytes: 16 * MiB },
   ];
-  const vm = await createVm(root, { name: 'web', disks });
+  const vm = await createVm(root, { name: 'web', disks, configVersion: options.configVersion });
   const vmms = await startVmms(root);
   const lines: string[] = [];
   const log = lineLogger((line) => lines.push(line));
