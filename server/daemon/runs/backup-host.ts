@@ -99,6 +99,22 @@ export class BackupHost {
     return opened;
   }
 
+  /**
+   * Throws `TM2106` unless the checkpoint is still there, which says that all that was read until now was frozen. When somebody else
+   * removes it, its disks are merged below the readers, who see no error.
+   */
+  async checkFrozen(checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
+    const { checkpoints } = await this.#request(agent.listCheckpoints, { vmId: this.#maker.vmId }, signal);
+    if (checkpoints.some((item) => item.id === checkpoint.id && isMadeBy(this.#maker, item))) return;
+    throw new TidemarkError(
+      errorCodes.checkpointNotFound,
+      'Somebody else removed the checkpoint while its disks were read, so what was read may be of no one moment.',
+      {
+        hint: 'Run the backup again. Let no other product and nobody by hand remove checkpoints whose name begins with Tidemark.',
+      },
+    );
+  }
+
   async closeExport(exportId: ExportId): Promise<void> {
     if (this.#located.connection.closed.aborted) return;
     try {

@@ -173,6 +173,7 @@ class Backup {
         warn: (text) => this.#warn(text),
       });
       failpoint('backup.6-streamed');
+      await this.#host.checkFrozen(checkpoint, this.#signal);
       this.#context.phase('sealing');
       const configuration = Buffer.from(JSON.stringify(opened.configuration));
       const configurationId = await this.#session.putMetadata('vm-config', configuration, this.#signal);

@@ -73,6 +73,16 @@ describe('a backup run', () => {
     });
   }
 
+  it('makes no restore point when somebody else removed the checkpoint while its disks were read', async () => {
+    fake.addEarlier();
+    fake.lies.set('export/extents', (honest) => {
+      fake.checkpoints = [];
+      return honest();
+    });
+    await assert.rejects(backUp(), { code: errorCodes.checkpointNotFound, message: /Somebody else removed/ });
+    assert.deepEqual([fake.committed, ids(fake.referencePoints)], [undefined, ['rp-old']]);
+  });
+
   it('keeps the restore point without a reference point when only converting fails, and says so', async () => {
     fake.lies.set('checkpoint/convert', () => {
       throw reported();
