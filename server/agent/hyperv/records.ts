@@ -6,8 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { readJsonFile, syncDirectory, systemCode, temporarySuffix, writeFileDurably } from '../../base/files.ts';
+import { readJsonFile, syncDirectory, temporarySuffix, writeFileDurably } from '../../base/files.ts';
 import type { Logger } from '../../base/log.ts';
+import { TidemarkError } from '../../protocol/errors.ts';
 import { checkpointId, diskId, ownerId, referencePointId, runId, vmId } from '../../protocol/ids.ts';
 import { checkpoint, consistency, referencePoint, timestamp } from '../../protocol/model.ts';
 import { array, literal, object, oneOf, optional, string } from '../../protocol/parse.ts';
@@ -89,7 +90,7 @@ export class RecordStore<T extends Keyed> {
       if (record !== undefined) this.#records.set(record.key, record);
     } catch (error) {
       // A file that cannot be read now may be read the next time: only what is damaged is set aside.
-      if (systemCode(error) !== undefined) throw error;
+      if (!TidemarkError.is(error)) throw error;
       await rename(file, `${file}.damaged`);
       this.#log.log('error', `The record ${file} is damaged and was set aside as ${name}.damaged.`, error);
     }

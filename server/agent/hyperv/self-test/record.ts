@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
-import { literal, object, oneOf, string } from '../../../protocol/parse.ts';
-import type { Parsed } from '../../../protocol/parse.ts';
+import { literal, object, oneOf, refuse, string } from '../../../protocol/parse.ts';
+import type { Parsed, Parser } from '../../../protocol/parse.ts';
 import type { Logger } from '../../../base/log.ts';
 import { RecordStore } from '../records.ts';
 
@@ -24,14 +24,26 @@ export const selfTestRecord = object({
 export type SelfTestRecord = Parsed<typeof selfTestRecord>;
 export type SelfTestRecords = RecordStore<SelfTestRecord>;
 
-/** The records below the folder of self-tests. */
+/**
+ * The records below the folder of self-tests, in which others may be able to write: what a record names is removed by an administrator, so it may name only what a self-test
+ * in this folder can have made.
+ */
 export async function openSelfTestRecords(folder: string, log: Logger): Promise<SelfTestRecords> {
-  return RecordStore.open(join(folder, 'records'), selfTestRecord, log);
+  const own: Parser<SelfTestRecord> = (value, place) => {
+    const record = selfTestRecord(value, place);
+    if (record.name !== nameOf(record.key)) refuse(`${place}.name`, 'the name that follows from the key');
+    if (record.folder !== join(folder, record.name))
+      refuse(`${place}.folder`, 'a folder of that name beside the records');
+    return record;
+  };
+  return RecordStore.open(join(folder, 'records'), own, log);
 }
+
+const nameOf = (key: string): string => `tidemark-self-test-${key.slice(0, 12)}`;
 
 /** A record of a new self-test in `folder`. */
 export function newRecord(folder: string): SelfTestRecord {
   const key = randomBytes(16).toString('hex');
-  const name = `tidemark-self-test-${key.slice(0, 12)}`;
+  const name = nameOf(key);
   return { format: 1, key, name, folder: join(folder, name), phase: 'running' };
 }
