@@ -5,6 +5,7 @@
 import { LineBudget } from '../../base/line-budget.ts';
 import type { Logger, LogLevel } from '../../base/log.ts';
 import { redact } from '../../base/log.ts';
+import { oneLine } from '../../base/one-line.ts';
 import { systemProgram } from './programs.ts';
 import type { RunProgram } from './programs.ts';
 import { removeRegistryKey, writeRegistryKey } from './registry.ts';
@@ -73,7 +74,7 @@ export class EventLog implements Logger {
       this.#leftOut++;
       return;
     }
-    this.#waiting.push([kind, redact(text).slice(0, maxText)]);
+    this.#waiting.push([kind, oneLine(redact(text), maxText)]);
     this.#writing ??= this.#writeAll();
   }
 

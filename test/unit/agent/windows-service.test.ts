@@ -53,6 +53,14 @@ test('warnings and errors of the log are entries of the event log, without secre
   assert.match(calls[0]?.file ?? '', /System32\\eventcreate\.exe$/i);
 });
 
+test('an entry is one line, whatever a VM is called', async () => {
+  const { run, calls } = fakeWindows();
+  const events = new EventLog(forgetful, run);
+  events.log('error', 'the VM a\0b\r\nInformation\tAll is well failed');
+  await events.flushed();
+  assert.equal(calls[0]?.args[9], 'the VM a b Information All is well failed');
+});
+
 test('a flood of entries does not pile up: what is left out is told by its number', async () => {
   const { run, calls } = fakeWindows();
   const events = new EventLog(forgetful, run);

@@ -41,7 +41,7 @@ function Add-EventLine {
     # 2 error, 3 warning. SilentlyContinue: that there are none is an error to this cmdlet.
     $events = & $reader -FilterHashtable @{ LogName = $Log; Level = @(2, 3) } -MaxEvents $script:EventsPerLog -ErrorAction SilentlyContinue
     foreach ($entry in @($events)) {
-        if ($null -ne $event) {
+        if ($null -ne $entry) {
             Add-DiagnosticLine $Lines "event $Log $(Format-UtcTime $entry.TimeCreated) $($entry.Id) $($entry.Message)"
         }
     }
