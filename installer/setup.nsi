@@ -314,7 +314,8 @@ Section
   ${AndIf} $DataPath == ""
     !insertmacro Refuse "A password is needed. Give /PASSWORDFILE=FILE: a file whose first line is the password, at least ${SHORTEST_PASSWORD} characters."
   ${EndIf}
-  StrCpy $R1 "$INSTDIR.setup"
+  ; It is removed first: a name that no folder of somebody else has.
+  StrCpy $R1 "$INSTDIR.tidemark-setup"
   RMDir /r $R1
   SetOutPath $R1
   File /r "${FOLDER}/*"
