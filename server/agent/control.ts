@@ -48,6 +48,8 @@ export interface ControlServices {
   /** Configuration files of restores, over all sessions. */
   readonly configurations: HeldBytes;
   readonly sessions: Map<string, Session>;
+  /** Data connections at a time, over all sessions. */
+  readonly maxDataConnections: number;
   readonly version: string;
   readonly timing: AgentTiming;
   readonly log: Logger;

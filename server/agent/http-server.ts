@@ -215,6 +215,12 @@ async function upgradeData(
     hangUp(socket, '401 Unauthorized');
     return;
   }
+  let open = 0;
+  for (const { connections } of services.sessions.values()) open += connections.size;
+  if (open >= services.maxDataConnections) {
+    hangUp(socket, '503 Service Unavailable');
+    return;
+  }
   services.gate.pass(key);
   switchProtocols(socket, head, dataUpgrade, `${proofHeader}: ${proof}\r\n`);
   await serveData(socket, session, services);

@@ -26,6 +26,8 @@ export const defaultThreads = 4;
 
 /** Configuration files, in base64, that restores hold until they end, over all daemons: several of the largest. Node ends with some 4 GiB of such texts. */
 const maxConfigurationBytes = 256 * 1024 * 1024;
+/** Data connections at a time, over all daemons: each may hold some 20 MiB. An honest daemon has as many for each run as it was given threads, at most 16. */
+const maxDataConnections = 512;
 /** Lines about those who have proved nothing, in the log and the audit log together: some 100 KiB an hour at most. */
 const strangersLines = 250;
 const strangersPeriodMs = 3_600_000;
@@ -61,6 +63,8 @@ export interface ServeAgentOptions {
   readonly lockOut?: Partial<LockOutPolicy>;
   /** Instead of `maxConfigurationBytes`, for tests. */
   readonly configurationBytes?: number;
+  /** Instead of `maxDataConnections`, for tests. */
+  readonly dataConnections?: number;
   readonly log: Logger;
   /** Stops the agent when aborted. */
   readonly signal: AbortSignal;
@@ -128,6 +132,7 @@ async function serveProvider(
     audit,
     reads,
     configurations,
+    maxDataConnections: options.dataConnections ?? maxDataConnections,
   };
   const endpoint = await listen(address, tls, services);
   log.log('info', `serving a ${provider.kind} host on ${endpoint.url}`);

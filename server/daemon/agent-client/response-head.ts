@@ -1,5 +1,6 @@
 /** The head of an HTTP/1.1 answer to an upgrade request (RFC 9110 section 7.8), read strictly and bounded. */
 import { lockedOut } from '../../base/locked-out.ts';
+import { dataUpgrade } from '../../protocol/agent.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 
 /** An agent's answer is a few hundred bytes. */
@@ -53,6 +54,7 @@ export class ResponseHead {
     if (code === undefined) throw refuse('its answer is not HTTP');
     this.#status = Number(code);
     if (code === '429') throw lockedOut(retryAfterMs(lines));
+    if (code === '503' && this.#upgrade === dataUpgrade) throw busy();
     if (code !== '101') throw refuse(`it answered with HTTP status ${code}`);
     for (const line of lines) {
       const match = /^([!-9;-~]+):[ \t]*(.*?)[ \t]*$/.exec(line);
@@ -61,6 +63,12 @@ export class ResponseHead {
     }
     if (this.headers.get('upgrade')?.toLowerCase() !== this.#upgrade) throw refuse('it switched to another protocol');
   }
+}
+
+function busy(): TidemarkError {
+  return new TidemarkError(errorCodes.agentBusy, 'The agent has as many data connections as it takes at a time.', {
+    hint: 'Wait until other backups and restores of this host have ended, or use fewer threads.',
+  });
 }
 
 /** `Retry-After` in seconds (RFC 9110 section 10.2.3); a minute when it is missing or absurd. */

@@ -8,9 +8,10 @@ import { test } from 'node:test';
 
 import { listVms } from '../../../server/protocol/agent.ts';
 import { dataProofPrefix } from '../../../server/protocol/data.ts';
+import { errorCodes } from '../../../server/protocol/errors.ts';
 import type { DataAccess } from '../../../server/daemon/agent-client/data-connection.ts';
 import { fakeHost } from '../../support/fake-provider.ts';
-import { agentFor, connectTo, never, rawConnection, until } from './support.ts';
+import { agentFor, code, connectTo, dataFor, never, rawConnection, until } from './support.ts';
 
 /** Everything the agent sends until it ends the connection. */
 async function untilClosed(socket: Socket): Promise<string> {
@@ -179,6 +180,23 @@ test('a data connection needs the proof of its session, and a nonce serves once'
   await connection.close();
   await until(() => agent.log.some((line) => line.includes('is gone')));
   assert.match(await dataStatus(access, randomBytes(16).toString('hex')), /401/);
+});
+
+test('data connections are bounded over all daemons, because each holds memory', async (context) => {
+  const agent = await agentFor(context, fakeHost(), { dataConnections: 3 });
+  const greedy = await connectTo(context, agent.url);
+  const modest = await connectTo(context, agent.url);
+  const open = [
+    await dataFor(context, greedy.data),
+    await dataFor(context, greedy.data),
+    await dataFor(context, modest.data),
+  ];
+  assert.match(await dataStatus(greedy.data, randomBytes(16).toString('hex')), /503/);
+  assert.match(await dataStatus(modest.data, randomBytes(16).toString('hex')), /503/);
+  await assert.rejects(dataFor(context, modest.data), code(errorCodes.agentBusy));
+  open[0]?.close();
+  let status = '';
+  while (!status.includes('101')) status = await dataStatus(modest.data, randomBytes(16).toString('hex'));
 });
 
 test('frames that make no sense end their data connection and nothing else', async (context) => {
