@@ -22,6 +22,7 @@ const moduleErrors: ReadonlyMap<string, Meaning> = new Map([
   ['NotOwnCheckpoint', { code: e.notOwnObject, says: 'the checkpoint was not made by Tidemark' }],
   ['NotThisReferencePoint', { code: e.notOwnObject, says: 'the reference point is another one than was meant' }],
   ['NotPlanned', { code: e.notOwnObject, says: 'the VM is a real one and not a restore that was not finished' }],
+  ['NotScratchVm', { code: e.notOwnObject, says: 'the VM was not made by the self-test' }],
   ['VmBusy', { code: e.vmOperationRunning, says: 'another operation runs on the VM', retry: true }],
   ['JobMissing', { code: e.outcomeUnknown, says: 'Hyper-V started it, but did not say where its result will be' }],
   ['StepTooSlow', { code: e.operationStalled, says: 'it did not add a device in time' }],

@@ -19,7 +19,7 @@ import type { PowerShell } from '../powershell/index.ts';
 import { createHyperVProvider } from '../provider.ts';
 import type { HyperVProviderOptions } from '../provider.ts';
 import { errorText } from './host.ts';
-import type { Answer, Lab } from './lab.ts';
+import type { Answer, Lab, Step } from './lab.ts';
 import { newRecord, openSelfTestRecords } from './record.ts';
 import type { SelfTestRecord } from './record.ts';
 import { scrubbed } from './report.ts';
@@ -52,8 +52,10 @@ export interface SelfTestOptions {
   readonly signal: AbortSignal;
   /** Default: one of its own. */
   readonly powershell?: PowerShell | undefined;
-  /** For tests: how the provider waits. */
+  /** How the provider waits; default: as for backups. */
   readonly provider?: Partial<HyperVProviderOptions> | undefined;
+  /** What is to be found out; default: all of it. */
+  readonly steps?: readonly Step[] | undefined;
 }
 
 /** What is wanted before anything is made: where it would be. */
@@ -213,7 +215,7 @@ async function inLab(
     say,
   };
   // Awaited here, because the provider ends with this function.
-  return await runSteps(lab);
+  return await runSteps(lab, options.steps);
 }
 
 /** Throws `TM1002` for an image that has a parent: its guest would write into what others may use. */
