@@ -10,6 +10,8 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+import type { Command } from '../../../server/agent/hyperv/commands/command.ts';
+import * as commands from '../../../server/agent/hyperv/commands/index.ts';
 import { createPowerShell } from '../../../server/agent/hyperv/powershell/index.ts';
 import { cleanUpSelfTests, runSelfTest } from '../../../server/agent/hyperv/self-test/index.ts';
 import type { SelfTestOptions, SelfTestReport } from '../../../server/agent/hyperv/self-test/index.ts';
@@ -17,6 +19,8 @@ import { backups } from '../../../server/agent/hyperv/self-test/items/changes.ts
 import { missingObjects } from '../../../server/agent/hyperv/self-test/items/objects.ts';
 import { selfTestReport } from '../../../server/agent/hyperv/self-test/report.ts';
 import { lineLogger } from '../../../server/base/log.ts';
+import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
+import { checkpointId } from '../../../server/protocol/ids.ts';
 import { json } from '../../../server/protocol/parse.ts';
 import { createVhdx } from '../../../server/vhdx/index.ts';
 import { runCliProcess } from '../../support/cli-process.ts';
@@ -142,6 +146,35 @@ test('a step that fails costs its own answers only', async (t) => {
   assert.match(answersTo(report, 11), /The second time gives/);
   assert.match(answersTo(report, 15), /No step has an answer/);
   assert.ok(report.complete && report.cleanUp.done);
+});
+
+test('no function of it does anything to a VM of another name, whatever that VM has', async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  const site = await hyperVSite(t);
+  const { vmms, vm } = site;
+  const point = await vmms.foreignReferencePoint(vm.id);
+  const snapshot = await vmms.foreignSnapshot(vm.id);
+  const before = await otherVm(site);
+  const { powershell } = await optionsFor(t, site);
+  assert.ok(powershell);
+  const refused = async <A extends object, R>(command: Command<A, R>, args: A): Promise<void> => {
+    const isRefused = (error: unknown): boolean => TidemarkError.is(error, errorCodes.notOwnObject);
+    await assert.rejects(powershell.invoke(command, args, { signal: t.signal }), isRefused, command.name);
+  };
+  const VmId = vm.id;
+  const Path = join(site.root, 'vms', 'web', 'os.vhdx');
+  const CheckpointId = checkpointId(snapshot, 'id');
+  await refused(commands.startScratchState, { VmId, State: 3 });
+  await refused(commands.startScratchSnapshot, { VmId, Level: 2 });
+  await refused(commands.startScratchReferencePoint, { VmId, Type: 1 });
+  await refused(commands.removeScratchPart, { VmId, Kind: 'snapshot', Id: snapshot });
+  await refused(commands.removeScratchPart, { VmId, Kind: 'referencePoint', Id: point });
+  await refused(commands.getScratchChange, { VmId, Path, Since: 'x', Offset: 0, Length: 1 });
+  await refused(commands.startScratchDiskChange, { VmId, Path, Action: 'compact', SizeBytes: 0 });
+  await refused(commands.startScratchExport, { VmId, CheckpointId, Directory: site.directory, BackupIntent: 0 });
+  await refused(commands.getScratchFact, { VmId, Path });
+  await refused(commands.startScratchRemoval, { VmId });
+  assert.deepEqual(await otherVm(site), before);
 });
 
 test('stopped in the middle it removes everything and tells what it has', async (t) => {
