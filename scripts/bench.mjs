@@ -1,6 +1,6 @@
 // `npm run bench`: set-up, then the benchmark with the project's own Node. `-- --help` shows its options.
 // `npm run bench:editor` measures the views of the editor instead, which need no server; `npm run bench:policies` the language server and
-// plans of policies.
+// plans of policies; `npm run bench:hyperv` the agent for Hyper-V.
 import { buildServer, installDependencies, node, run } from './setup.mjs';
 
 installDependencies();
@@ -10,6 +10,8 @@ if (options[0] === '--editor') {
 } else if (options[0] === '--policies') {
   buildServer({ quiet: true });
   process.exitCode = run(node, ['test/bench/policies.ts', ...options.slice(1)]);
+} else if (options[0] === '--hyperv') {
+  process.exitCode = run(node, ['test/bench/hyperv/main.ts', ...options.slice(1)]);
 } else {
   buildServer({ quiet: true });
   process.exitCode = run(node, ['test/bench/main.ts', ...options]);

@@ -72,6 +72,8 @@ class NodeShell implements Shell {
   #received = { stdout: 0, stderr: 0 };
   /** Ends the line that runs. One for each: a promise of the whole life would keep something of every line. */
   #fail: ((error: Error) => void) | undefined;
+  /** Ends the line that runs for the library. */
+  #leave: (() => void) | undefined;
 
   constructor(executable: string, environment: NodeJS.ProcessEnv) {
     const options: PowerShellOptions = {
@@ -115,6 +117,10 @@ class NodeShell implements Shell {
     if (this.#how !== undefined) throw new DiedError(this.#how);
     const { promise: failed, reject } = Promise.withResolvers<never>();
     this.#fail = reject;
+    // The library waits for the output or the end of the process: with one promise for all lines, the output of each would be kept until that end.
+    const { promise: left, resolve } = Promise.withResolvers<void>();
+    Reflect.set(this.#shell, 'exitPromise', left);
+    this.#leave = resolve;
     try {
       const { stdout, stderr } = await Promise.race([this.#shell.invoke(line), failed]);
       // The library ends an invocation as a success when the process ends without an error.
@@ -125,6 +131,7 @@ class NodeShell implements Shell {
       throw error;
     } finally {
       this.#fail = undefined;
+      this.#leave = undefined;
       // Every command and its whole output would be kept for ever.
       this.#shell.history.length = 0;
     }
@@ -139,6 +146,7 @@ class NodeShell implements Shell {
   #end(error: unknown): string {
     this.#how = this.#describeEnd(error);
     this.#fail?.(new DiedError(this.#how));
+    this.#leave?.();
     return this.#how;
   }
 
