@@ -71,7 +71,7 @@ export function addRestorePointCommands(program: Command, context: CliContext): 
       const params = pointParams(id, options);
       await withDaemon(context, globals, async (client) => {
         const { restorePoint } = await client.request(daemon.getRestorePoint, params, { signal: context.signal });
-        const name = `${restorePoint.vmName}, ${localTime(restorePoint.createdAt)}`;
+        const name = printable(`${restorePoint.vmName}, ${localTime(restorePoint.createdAt)}`);
         const question = `Delete restore point ${id} (${name})?`;
         const { yes } = options;
         await agree(context, globals, { yes, doing: 'Deleting', question, refused: 'Nothing was deleted.' });
@@ -116,7 +116,8 @@ async function setPin(
     client.request(daemon.pinRestorePoint, { ...params, by: whoAsks() }, { signal: context.signal }),
   );
   const { id, vmName, createdAt } = restorePoint;
-  printResult(context, globals, restorePoint, `${verb} restore point ${id} (${vmName}, ${localTime(createdAt)}).\n`);
+  const text = printable(`${verb} restore point ${id} (${vmName}, ${localTime(createdAt)}).`);
+  printResult(context, globals, restorePoint, `${text}\n`);
 }
 
 function pointParams(

@@ -6,6 +6,7 @@ import { formatBytes } from '../../base/format.ts';
 import { restorePointId } from '../../protocol/ids.ts';
 import { daemonPath, globalOptions, printResult, withDaemon } from '../context.ts';
 import type { CliContext } from '../context.ts';
+import { printable } from '../printable.ts';
 import { runToEnd } from '../follow.ts';
 
 interface DiskOptions {
@@ -59,7 +60,7 @@ export function addRestoreCommands(program: Command, context: CliContext): void 
       const { outcome } = run;
       if (outcome?.kind !== 'restore-disk') return;
       const size = `${formatBytes(outcome.sizeBytes)} disk, ${formatBytes(outcome.dataBytes)} of data`;
-      printResult(context, globals, outcome, `Restored ${disk} to ${outcome.target} (${size}).\n`);
+      printResult(context, globals, outcome, `${printable(`Restored ${disk} to ${outcome.target} (${size}).`)}\n`);
     });
 
   restore
@@ -85,7 +86,7 @@ export function addRestoreCommands(program: Command, context: CliContext): void 
       );
       const { outcome } = run;
       if (outcome?.kind !== 'restore-vm') return;
-      const text = `Restored ${outcome.vmName} (${outcome.vmId}) to ${outcome.host}. It is off.\n`;
-      printResult(context, globals, outcome, text);
+      const text = printable(`Restored ${outcome.vmName} (${outcome.vmId}) to ${outcome.host}. It is off.`);
+      printResult(context, globals, outcome, `${text}\n`);
     });
 }
