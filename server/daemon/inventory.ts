@@ -11,10 +11,14 @@ import { Latest } from './latest.ts';
 import type { ManagedHost } from './managed-host.ts';
 import type { RestorePoints } from './restore-points.ts';
 
-/** For connecting and listing together, per host. */
+/** For connecting, per host. */
 const hostTimeoutMs = 20_000;
+/** For listing it may be so many times as long: a host with a thousand VMs is slow to tell of them, and is there all the same. */
+const listingFactor = 3;
 /** How often hosts are asked while somebody looks. */
 const pollIntervalMs = 30_000;
+/** A host rests so many times as long as it worked on its last answer, so that looking costs it a tenth of its time at most. */
+const restFactor = 9;
 
 /** How long a list of VMs waits for a repository before it does without it, ms. */
 const repositoryPatienceMs = 5000;
@@ -49,6 +53,8 @@ interface Answer {
   readonly vms: readonly VmInfo[] | undefined;
   /** When it listed `vms`. */
   readonly readAt: string | undefined;
+  /** How long that took, ms. */
+  readonly tookMs: number;
   /** Windows build number of the host then. */
   readonly build: number | undefined;
   readonly failure: { readonly since: string; readonly error: ErrorReport } | undefined;
@@ -114,7 +120,7 @@ export class Inventory {
     return ids.size === 1 ? id : undefined;
   }
 
-  /** While the result is not disposed, all hosts are asked every half minute, beginning now. */
+  /** While the result is not disposed, all hosts are asked every half minute, beginning now; those that take long to answer less often. */
   watch(): Disposable {
     const { pollMs = pollIntervalMs } = this.#options;
     this.#watchers += 1;
@@ -148,7 +154,10 @@ export class Inventory {
 
   /** All at once: the dead ones must not be before the others in a queue. */
   #askAll(maxAgeMs: number): void {
-    for (const host of this.#options.hosts.list()) void this.#latest(host).within(maxAgeMs);
+    for (const host of this.#options.hosts.list()) {
+      const latest = this.#latest(host);
+      void latest.within(Math.max(maxAgeMs, restFactor * (latest.value?.tookMs ?? 0)));
+    }
     this.#options.restorePoints.refresh();
   }
 
@@ -164,16 +173,17 @@ export class Inventory {
   async #ask(host: ManagedHost, before: Answer | undefined): Promise<Answer> {
     let answer: Answer;
     try {
-      const vms = await this.#listVms(host);
+      const { vms, tookMs } = await this.#listVms(host);
       // What has not changed stays the same object: what was worked out from it holds.
       const same = before?.vms !== undefined && JSON.stringify(before.vms) === JSON.stringify(vms);
       const { status } = host.entry();
       const build = status.state === 'reachable' ? status.info.build : before?.build;
-      answer = { vms: same ? before.vms : vms, readAt: new Date().toISOString(), build, failure: undefined };
+      const readAt = new Date().toISOString();
+      answer = { vms: same ? before.vms : vms, readAt, tookMs, build, failure: undefined };
     } catch (error) {
       const since = before?.failure?.since ?? new Date().toISOString();
       const failure = { since, error: TidemarkError.from(error).report() };
-      answer = { vms: before?.vms, readAt: before?.readAt, build: before?.build, failure };
+      answer = { vms: before?.vms, readAt: before?.readAt, tookMs: 0, build: before?.build, failure };
     }
     if (differs(before, answer) && this.#known.get(host.name)?.host === host) {
       // Not before whoever is told can read it.
@@ -182,16 +192,20 @@ export class Inventory {
     return answer;
   }
 
-  async #listVms(host: ManagedHost): Promise<readonly VmInfo[]> {
+  async #listVms(host: ManagedHost): Promise<{ readonly vms: readonly VmInfo[]; readonly tookMs: number }> {
     const { timeoutMs = hostTimeoutMs } = this.#options;
-    const late = (): TidemarkError =>
-      new TidemarkError(errorCodes.hostUnreachable, `Host ${host.name} did not answer within ${timeoutMs / 1000} s.`, {
+    const late = (ms: number) => (): TidemarkError =>
+      new TidemarkError(errorCodes.hostUnreachable, `Host ${host.name} did not answer within ${ms / 1000} s.`, {
         hint: 'Check that the agent runs there and that nothing blocks the way.',
       });
-    return withDeadline(this.#lifetime.signal, timeoutMs, late, async (inTime) => {
-      const connection = await host.glance(inTime);
-      return (await connection.request(agent.listVms, {}, { signal: inTime })).vms;
-    });
+    const { signal } = this.#lifetime;
+    const connection = await withDeadline(signal, timeoutMs, late(timeoutMs), async (inTime) => host.glance(inTime));
+    const startedAt = performance.now();
+    const listingMs = listingFactor * timeoutMs;
+    const { vms } = await withDeadline(signal, listingMs, late(listingMs), async (inTime) =>
+      connection.request(agent.listVms, {}, { signal: inTime }),
+    );
+    return { vms, tookMs: performance.now() - startedAt };
   }
 }
 

@@ -19,10 +19,12 @@ import { ownerId } from '../../../server/protocol/ids.ts';
 const directory = mkdtempSync(join(tmpdir(), 'tidemark-inventory-'));
 const { signal } = new AbortController();
 
-/** How the agent of a host behaves now; `silent` accepts and never answers. */
-type Behaviour = 'fine' | 'refuses' | 'silent';
+/** How the agent of a host behaves now; `silent` accepts and never answers, `slow` works a while on each answer. */
+type Behaviour = 'fine' | 'refuses' | 'silent' | 'slow';
 const behaviours = new Map<string, Behaviour>();
 let listings = 0;
+const listingsOf = new Map<string, number>();
+const slowMs = 100;
 
 const agent: AgentConnector = async ({ url }, { signal: inTime }) => {
   const behaviour = (): Behaviour => behaviours.get(url) ?? 'fine';
@@ -38,6 +40,8 @@ const agent: AgentConnector = async ({ url }, { signal: inTime }) => {
     closed: closed.signal,
     request: async () => {
       listings += 1;
+      listingsOf.set(url, (listingsOf.get(url) ?? 0) + 1);
+      if (behaviour() === 'slow') await new Promise((resolve) => setTimeout(resolve, slowMs));
       if (behaviour() === 'silent') await new Promise(() => undefined);
       if (behaviour() === 'refuses') throw new TidemarkError(errorCodes.agentConnectionLost, 'Lost.');
       return { vms: [{ ...vm, ...rest }] };
@@ -64,6 +68,7 @@ after(() => {
 async function stage(given: Readonly<Record<string, Behaviour>>, options: object = {}): Promise<Stage> {
   const secrets = await SecretStore.open(directory);
   behaviours.clear();
+  listingsOf.clear();
   for (const name of ['hv01', 'hv02', 'hv03']) {
     store.putHost({ name, url: `http://${name}:1`, threads: 2 });
     await secrets.set('hosts', name, 'agent-password');
@@ -122,6 +127,15 @@ describe('the inventory', { timeout: 20_000 }, () => {
     before = listings;
     await new Promise((resolve) => setTimeout(resolve, 100));
     assert.equal(listings, before);
+  });
+
+  it('lets a host that takes long to list its VMs rest for longer than that', async () => {
+    using site = await stage({ hv02: 'slow' }, { pollMs: 10 });
+    const watching = site.inventory.watch();
+    // Meanwhile the slow one could have answered six times, if it never rested.
+    await until(() => (listingsOf.get('http://hv01:1') ?? 0) >= (6 * slowMs) / 10);
+    assert.ok((listingsOf.get('http://hv02:1') ?? 0) <= 2, `asked ${listingsOf.get('http://hv02:1')} times`);
+    watching[Symbol.dispose]();
   });
 
   it('keeps what it heard of a host that went away, says since when, and tells when it is back', async () => {
