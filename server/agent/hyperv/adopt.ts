@@ -10,6 +10,8 @@ import { findConverted } from './conversions.ts';
 import { virtualPaths } from './preflight.ts';
 import type { CheckpointRecord, Records } from './records.ts';
 
+/** `OperationalStatus[1]`: a checkpoint is being taken. */
+const creating = 32_768;
 /** Clocks of the agent and of Hyper-V are one, but not read at once. Milliseconds. */
 const clockSlackMs = 2_000;
 /** Records of VMs that are not on this host are kept that long: the VM may come back. Milliseconds. */
@@ -93,11 +95,19 @@ async function settleStarted(
 ): Promise<string | undefined> {
   const found = await findUnnamed(core, records, record, signal);
   if (found === undefined) {
-    const old = Date.now() - Date.parse(record.startedAt) > core.timing.lateCheckpointMs;
-    return old ? forget(core, records, record, signal) : undefined;
+    // The sooner a call that made nothing is forgotten, the surer another product's checkpoint is not taken for what it made.
+    const old = Date.now() - Date.parse(record.startedAt) > core.timing.unansweredMs;
+    if (!old || (await isCreating(core, record.vmId, signal))) return undefined;
+    return forget(core, records, record, signal);
   }
   await claim(core, records, record, found, signal);
   return `Found the checkpoint ${found.id} of VM ${record.vmId}, which an interrupted backup left.`;
+}
+
+/** Whether Hyper-V takes a checkpoint of the VM now. */
+export async function isCreating(core: Core, vmId: VmId, signal: AbortSignal): Promise<boolean> {
+  const { vms } = await core.calls.invoke(getVm, { VmId: vmId }, signal);
+  return vms.some((vm) => vm.operationalStatus[1] === creating);
 }
 
 /** The one checkpoint that the record's call can have made: not there before it, made about then, and of nobody else. */

@@ -2,6 +2,8 @@
 export interface HyperVTiming {
   /** Between two looks at a VM or a merge, when it takes long. */
   readonly pollMs: number;
+  /** Between two looks at the free space of the volumes on which VMs write above a checkpoint of ours. */
+  readonly spaceMs: number;
   /** For another operation on the VM to end before a new one is refused. */
   readonly busyMs: number;
   /** For a checkpoint or reference point to be seen after its job has ended. */
@@ -10,15 +12,19 @@ export interface HyperVTiming {
   readonly mergeStartMs: number;
   /** For a merge that moves nothing any more. */
   readonly mergeStuckMs: number;
-  /** After which a checkpoint that was asked for and is not there will not come any more. */
+  /** Within which a checkpoint comes that an interrupted call asked for, while Hyper-V is at it. */
   readonly lateCheckpointMs: number;
+  /** After which an interrupted call, of which Hyper-V shows nothing, has made no checkpoint. */
+  readonly unansweredMs: number;
 }
 
 export const defaultTiming: HyperVTiming = {
   pollMs: 1_000,
+  spaceMs: 5_000,
   busyMs: 60_000,
   visibleMs: 15_000,
   mergeStartMs: 120_000,
   mergeStuckMs: 1_800_000,
   lateCheckpointMs: 900_000,
+  unansweredMs: 120_000,
 };

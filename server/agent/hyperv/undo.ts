@@ -1,16 +1,13 @@
 /** Taking back a checkpoint that nobody will use: after a failure, and after a cancellation. */
-import { findUnnamed } from './adopt.ts';
+import { findUnnamed, isCreating } from './adopt.ts';
 import { filesAbove, lookUp } from './checkpoint-view.ts';
-import { getVm, startCheckpointRemoval } from './commands/index.ts';
+import { startCheckpointRemoval } from './commands/index.ts';
 import type { HypervCheckpoint } from './commands/index.ts';
 import type { Core } from './core.ts';
 import { isDoubtful } from './doubt.ts';
 import { Polling } from './progress.ts';
 import type { CheckpointRecord, Records } from './records.ts';
 import { whenFree } from './seen.ts';
-
-/** `OperationalStatus[1]`: a checkpoint is being taken. */
-const creating = 32_768;
 
 /** Removes what a call made, under the VM's lock. Never throws: what cannot be removed stays in the records, and is found by the next list. */
 export async function undoCheckpoint(core: Core, records: Records, key: string, reason: unknown): Promise<void> {
@@ -26,15 +23,13 @@ export async function undoCheckpoint(core: Core, records: Records, key: string, 
 }
 
 async function findLeft(core: Core, records: Records, record: CheckpointRecord): Promise<HypervCheckpoint | undefined> {
-  const { calls, background, timing } = core;
+  const { background, timing } = core;
   const { ended } = background;
   if (record.checkpointId !== undefined) return lookUp(core, record.checkpointId, ended);
   const deadline = performance.now() + timing.mergeStuckMs;
   const polling = new Polling(timing.pollMs);
   for (;;) {
-    const { vms } = await calls.invoke(getVm, { VmId: record.vmId }, ended);
-    const [vm] = vms;
-    if (vm?.operationalStatus[1] !== creating || performance.now() >= deadline) break;
+    if (!(await isCreating(core, record.vmId, ended)) || performance.now() >= deadline) break;
     await polling.pause(ended);
   }
   return findUnnamed(core, records, record, ended);

@@ -1,0 +1,113 @@
+/** `kill -9` of the agent at each step of its work on a checkpoint: the next agent knows what is ours, and can bring it to an end. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import type { HostProvider } from '../../../server/agent/provider.ts';
+import type { ReferencePoint } from '../../../server/protocol/model.ts';
+import { skipWithoutDotnet, testPowerShell } from '../../support/hyperv/pwsh.ts';
+import { checkpointOf, MiB, never, owner, quiet, run } from '../../unit/simulated/support.ts';
+import { hyperVSite } from './support.ts';
+import type { HyperVSite } from './support.ts';
+
+const child = fileURLToPath(new URL('checkpoint-child.ts', import.meta.url));
+
+/** Runs the child until its failpoint kills it, and gives the provider of the next agent, which has recovered. */
+async function afterDeath(site: HyperVSite, step: string, ...args: readonly string[]): Promise<HostProvider> {
+  const shell = await testPowerShell();
+  const running = spawn(process.execPath, [child, site.stateFolder, site.vm.id, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: {
+      ...process.env,
+      ...shell.environment,
+      NODE_POWERSHELL: shell.executable,
+      TIDEMARK_FAKE_HYPERV: site.vmms.address,
+      TIDEMARK_FAILPOINT: `agent.hyperv.${step}`,
+    },
+  });
+  let errors = '';
+  running.stderr.on('data', (data: Buffer) => {
+    errors += data.toString();
+  });
+  await once(running, 'exit');
+  assert.equal(running.signalCode, 'SIGKILL', `${step}: ${errors}`);
+  const provider = await site.restarted();
+  await provider.recover(never);
+  return provider;
+}
+
+/** Everything of the killed run, as a daemon sees it. */
+async function seen(provider: HostProvider): Promise<{ checkpoints: number; points: readonly ReferencePoint[] }> {
+  const checkpoints = await provider.listCheckpoints(undefined, never);
+  const points = await provider.listReferencePoints(undefined, never);
+  for (const { owner: by, runId } of [...checkpoints, ...points]) assert.deepEqual([by, runId], [owner, run]);
+  return { checkpoints: checkpoints.length, points };
+}
+
+/** Removes what the killed run left, as a daemon does; then nothing may be left. */
+async function cleanUp(site: HyperVSite, provider: HostProvider, step: string): Promise<void> {
+  for (const { id } of await provider.listCheckpoints(undefined, never)) await provider.removeCheckpoint(id, quiet);
+  for (const { id } of await provider.listReferencePoints(undefined, never)) {
+    await provider.removeReferencePoint(id, undefined, quiet);
+  }
+  await site.vmms.mergesSettled();
+  await provider.listCheckpoints(undefined, never);
+  assert.deepEqual(site.vmms.leftovers(), [], step);
+  assert.deepEqual(await readdir(join(site.stateFolder, 'reference-points')), [], step);
+  const records = await readdir(join(site.stateFolder, 'checkpoints'));
+  // Whether the call that was cut off will still make one is known only some time later.
+  assert.ok(records.length <= (step === 'checkpoint:recorded' ? 1 : 0), `${step}: ${records.join()}`);
+}
+
+const disks = [{ name: 'os', sizeBytes: 8 * MiB }];
+
+const steps: Readonly<Record<'create' | 'remove' | 'convert' | 'forget', readonly string[]>> = {
+  create: ['recorded', 'started', 'job-done', 'resolved', 'named', 'done'].map((step) => `checkpoint:${step}`),
+  remove: ['recorded', 'started', 'gone', 'merged'].map((step) => `remove:${step}`),
+  convert: ['recorded', 'started', 'converted', 'point-recorded', 'merged'].map((step) => `convert:${step}`),
+  forget: ['removing', 'removed'].map((step) => `reference-point:${step}`),
+};
+
+for (const [action, failpoints] of Object.entries(steps)) {
+  test(`the agent killed while it works on a checkpoint: ${action}`, { timeout: 400_000 }, async (t) => {
+    if (skipWithoutDotnet(t)) return;
+    const site = await hyperVSite(t, { disks });
+    let { provider } = site;
+    for (const step of failpoints) {
+      const made = action === 'create' ? undefined : await checkpointOf(provider, site.vm);
+      const point =
+        action === 'forget' && made !== undefined ? await provider.convertCheckpoint(made.id, quiet) : undefined;
+      await provider[Symbol.asyncDispose]();
+      provider = await afterDeath(site, step, action, point?.id ?? made?.id ?? '');
+      const { checkpoints, points } = await seen(provider);
+      if (action === 'create') assert.equal(checkpoints, step === 'checkpoint:recorded' ? 0 : 1, step);
+      if (action === 'convert') {
+        assert.equal(checkpoints + points.length, 1, `${step}: the one or the other, and known for ours`);
+        for (const { disks: tracked } of points) assert.equal(tracked[0]?.diskId, site.vm.disks[0]?.id);
+      }
+      await cleanUp(site, provider, step);
+    }
+  });
+}
+
+test(
+  'a checkpoint that another product takes after an agent died is not taken for ours',
+  { timeout: 200_000 },
+  async (t) => {
+    if (skipWithoutDotnet(t)) return;
+    const site = await hyperVSite(t, { disks });
+    await site.provider[Symbol.asyncDispose]();
+    const provider = await afterDeath(site, 'checkpoint:done', 'create');
+    await site.vmms.mergesSettled();
+    const [ours] = await provider.listCheckpoints(undefined, never);
+    assert.ok(ours !== undefined);
+    await provider.removeCheckpoint(ours.id, quiet);
+    const foreign = await site.vmms.foreignSnapshot(site.vm.id);
+    const [found] = await provider.listCheckpoints(undefined, never);
+    assert.deepEqual([found?.id, found?.owner], [foreign, undefined]);
+  },
+);
