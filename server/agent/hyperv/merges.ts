@@ -63,6 +63,7 @@ export class Merges {
     const polling = new Polling(this.#timing.pollMs);
     let seen = '';
     let moved = performance.now();
+    let enabled = false;
     for (;;) {
       const status = await this.#calls.invoke(getMerge, { VmId: vm }, signal);
       if (isClean(status, files)) return;
@@ -73,7 +74,9 @@ export class Merges {
       seen = now;
       if (status.disabled) {
         await this.#enable(vm, signal);
-        moved = performance.now();
+        // Only the first time: where it does not stay on, this must end too.
+        if (!enabled) moved = performance.now();
+        enabled = true;
       }
       const limit = status.operation === merging ? this.#timing.mergeStuckMs : this.#timing.mergeStartMs;
       if (performance.now() - moved > limit) throw stuck(status, left);

@@ -99,7 +99,7 @@ async function changesOf(vmms: Vmms, { vm, diskId, until }: Frozen, since: strin
 }
 
 function changesIn(vmms: Vmms, bitmap: PagedBitmap, from: number, to: number): Out {
-  const { changedRanges, zeroProgress, changeArraysDiffer } = vmms.faults.now;
+  const { changedRanges, zeroProgress, changeArraysDiffer, changesPastEnd } = vmms.faults.now;
   const offsets: Value[] = [];
   const lengths: Value[] = [];
   let processed = to - from;
@@ -111,6 +111,11 @@ function changesIn(vmms: Vmms, bitmap: PagedBitmap, from: number, to: number): O
     }
     offsets.push(String(run.offset));
     lengths.push(String(Math.min(run.offset + run.length, to) - run.offset));
+  }
+  if (changesPastEnd && processed === to - from) {
+    offsets.push(String(to - 2 ** 20));
+    lengths.push(String(2 ** 40));
+    processed += 2 ** 40;
   }
   if (zeroProgress) return { ProcessedByteLength: '0', ChangedByteOffsets: [], ChangedByteLengths: [] };
   return {
