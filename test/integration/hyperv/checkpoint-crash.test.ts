@@ -108,3 +108,19 @@ test(
     assert.deepEqual([found?.id, found?.owner], [foreign, undefined]);
   },
 );
+
+test(
+  'the agent killed while it takes a checkpoint back leaves one that is known for ours',
+  { timeout: 200_000 },
+  async (t) => {
+    if (skipWithoutDotnet(t)) return;
+    const site = await hyperVSite(t, { disks });
+    await site.provider[Symbol.asyncDispose]();
+    // Its job failed, and yet it is there.
+    site.vmms.faults.set({ jobEnds: { CreateSnapshot: { state: 10, errorCode: 32_768, worked: true } } });
+    const provider = await afterDeath(site, 'checkpoint:undoing', 'create');
+    site.vmms.faults.reset();
+    assert.equal((await seen(provider)).checkpoints, 1);
+    await cleanUp(site, provider, 'checkpoint:undoing');
+  },
+);
