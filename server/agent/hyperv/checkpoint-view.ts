@@ -54,6 +54,9 @@ export function readableDisks(disks: readonly VmDisk[]): readonly CheckpointDisk
 
 /** The disks of a checkpoint, read from its files now. Throws `TM2106`, `TM2112`. */
 export async function disksOfCheckpoint(core: Core, id: CheckpointId, signal: AbortSignal): Promise<CheckpointDisks> {
+  const phase = recordOf(await core.records(), id)?.phase;
+  // What is about to be merged is not frozen any more.
+  if (phase === 'removing' || phase === 'converting' || phase === 'merging') throw checkpointNotFound(id);
   const checkpoint = await lookUp(core, id, signal);
   if (checkpoint === undefined) throw checkpointNotFound(id);
   const found = await core.inventory.describe(virtualPaths(checkpoint), signal, true);

@@ -5,6 +5,7 @@ import type { ReferencePoint } from '../../protocol/model.ts';
 import { getReferencePoint } from './commands/index.ts';
 import type { HypervReferencePoint } from './commands/index.ts';
 import type { Core } from './core.ts';
+import { nameOf } from './paths.ts';
 import { newRecordKey } from './records.ts';
 import type { CheckpointRecord, Records } from './records.ts';
 
@@ -12,6 +13,8 @@ import type { CheckpointRecord, Records } from './records.ts';
 export interface KnownDisk {
   readonly instanceId: string;
   readonly diskId: DiskId;
+  /** The file that a checkpoint has frozen of it. */
+  readonly file?: string | undefined;
 }
 
 /** The disk and its tracking id, as the model has them. */
@@ -65,6 +68,14 @@ function validTrackingId(text: string): TrackingId | undefined {
   }
 }
 
+/** The files that our checkpoints had frozen of a disk at the moment of a tracking id. */
+export function filesSince(records: Records, disk: DiskId, since: TrackingId): readonly string[] {
+  return records.referencePoints.list().flatMap(({ point, files = [] }) => {
+    const isIt = point.disks.some(({ diskId, trackingId }) => diskId === disk && trackingId === since);
+    return isIt ? files.filter(({ diskId }) => diskId === disk).map(({ name }) => name) : [];
+  });
+}
+
 /** The reference points of a VM as Hyper-V has them. */
 export async function pointsOf(
   core: Core,
@@ -87,7 +98,10 @@ export async function keepPoint(
   const { vmId, owner, runId } = record;
   const createdAt = record.checkpoint?.createdAt ?? record.startedAt;
   const point: ReferencePoint = { id: found.id, vmId, owner, runId, createdAt, disks };
-  await records.referencePoints.put({ format: 1, key: newRecordKey(), point });
+  const files = (record.conversion?.disks ?? []).flatMap(({ diskId, file }) =>
+    file === undefined ? [] : [{ diskId, name: nameOf(file) }],
+  );
+  await records.referencePoints.put({ format: 1, key: newRecordKey(), point, files });
   core.step('convert:point-recorded');
   return point;
 }

@@ -1,5 +1,6 @@
 /** What the operations of one provider share. */
 import type { Logger } from '../../base/log.ts';
+import type { TidemarkError } from '../../protocol/errors.ts';
 import type { CheckpointId } from '../../protocol/ids.ts';
 import type { Background } from './background.ts';
 import type { HypervCalls } from './calls.ts';
@@ -27,8 +28,8 @@ export interface Core {
   readonly freeSpace: FreeSpaceLimits;
   /** What VSS writers in the guest are told: a full backup lets some of them cut their logs, which only their own backup may do. */
   readonly guestBackupType: 'full' | 'copy';
-  /** Closes this provider's exports of a checkpoint that is about to be merged. */
-  closeExports(checkpoint: CheckpointId): Promise<void>;
+  /** Closes this provider's exports of a checkpoint that is about to be merged; `reason` is what readers get. */
+  closeExports(checkpoint: CheckpointId, reason?: TidemarkError): Promise<void>;
 }
 
 /** How much must be free on each volume that holds a disk of the VM: the differencing disks grow there. */
@@ -38,10 +39,13 @@ export interface FreeSpaceLimits {
   readonly warnPercent: number;
   /** Below this no checkpoint is taken. */
   readonly refuseBytes: number;
+  /** Below this checkpoints of ours are removed, whoever reads them: a VM whose volume is full is paused. */
+  readonly lowBytes: number;
 }
 
 export const defaultFreeSpace: FreeSpaceLimits = {
   warnBytes: 20 * 1024 ** 3,
   warnPercent: 10,
   refuseBytes: 2 * 1024 ** 3,
+  lowBytes: 1024 ** 3,
 };

@@ -57,7 +57,7 @@ export interface DirectoryExport {
   readonly disks: ReadonlyMap<DiskId, VirtualDisk>;
   readonly warnings: readonly string[];
   /** Closes the disks and removes the folder. */
-  remove(): Promise<void>;
+  readonly remove: () => Promise<void>;
 }
 
 /** Exports a checkpoint and opens the copies. On a failure nothing is left. Throws `TM2115` without room for it, `TM2199` for an export that lacks a disk. */
@@ -171,19 +171,30 @@ async function checkSpace(
 
 /** What the files of a chain take together, as far as Hyper-V can say it; infinite when it cannot. */
 async function chainBytes(path: string, calls: HypervCalls, signal: AbortSignal): Promise<number> {
-  if (!isHostPath(path, 'disk')) return Infinity;
+  const files = await filesOfChain(path, calls, signal);
+  if (files === undefined) return Infinity;
   let bytes = 0;
-  let next = path;
-  for (let depth = 0; depth < maxChain; depth++) {
-    bytes += await fileBytes(next);
+  for (const file of files) bytes += await fileBytes(file);
+  return bytes;
+}
+
+/** The files of a chain as Hyper-V describes them, the top first; undefined when it cannot. */
+export async function filesOfChain(
+  path: string,
+  calls: HypervCalls,
+  signal: AbortSignal,
+): Promise<readonly string[] | undefined> {
+  if (!isHostPath(path, 'disk')) return undefined;
+  const files = [path];
+  for (let next = path; files.length <= maxChain; files.push(next)) {
     const { disks } = await calls.invoke(getVirtualDisk, { Path: [next] }, signal);
     const facts = disks[0]?.disk;
-    if (facts === undefined || facts === null) return Infinity;
-    if (facts.parentPath === '') return bytes;
-    if (!mayBeParent(facts.parentPath, next)) return Infinity;
+    if (facts === undefined || facts === null) return undefined;
+    if (facts.parentPath === '') return files;
+    if (!mayBeParent(facts.parentPath, next)) return undefined;
     next = facts.parentPath;
   }
-  return Infinity;
+  return undefined;
 }
 
 async function fileBytes(path: string): Promise<number> {

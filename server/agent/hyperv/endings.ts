@@ -122,7 +122,6 @@ async function begin(
   const { id, name, createdAt } = checkpoint;
   const mark = record ?? parseMark(name);
   if (mark === undefined || !isOurs(checkpoint, record)) throw notOurs(name);
-  await core.closeExports(id);
   const { ended } = core.background;
   const files = await filesAbove(core, vmId, checkpoint, ended);
   const { owner, runId, consistency } = mark;
@@ -143,6 +142,8 @@ async function begin(
     phase,
     conversion: conversion ?? record?.conversion,
   });
+  // Only now: from here on none is opened any more.
+  await core.closeExports(id);
   await core.merges.unlock(vmId, ended);
   return begun;
 }
@@ -157,7 +158,7 @@ async function beginConversion(
   const found = await core.inventory.describe(virtualPaths(checkpoint), ended, true);
   const disks = readableDisks(toVmDisks(vmId, checkpoint.disks, found))
     .filter(({ frozen }) => frozen.trackable)
-    .map(({ attached, frozen }) => ({ instanceId: attached.instanceId, diskId: frozen.id }));
+    .map(({ attached, frozen }) => ({ instanceId: attached.instanceId, diskId: frozen.id, file: attached.path }));
   const before = (await pointsOf(core, vmId, ended)).map((point) => point.id);
   return begin(core, records, vmId, checkpoint, recordOf(records, checkpoint.id), 'converting', { before, disks });
 }

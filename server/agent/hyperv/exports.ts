@@ -9,12 +9,13 @@ import type { VirtualDisk } from '../../vhdx/index.ts';
 import type { DiskReader, ExtentPage, HostExport, JobContext } from '../provider.ts';
 import { getChangedExtent, getConfiguration } from './commands/index.ts';
 import { gatherConfiguration } from './configuration.ts';
-import { exportToDirectory, recoverDirectoryExports } from './directory-export.ts';
+import { exportToDirectory, filesOfChain, recoverDirectoryExports } from './directory-export.ts';
 import type { DirectoryExportHost } from './directory-export.ts';
 import { allocatedPage, changedPage } from './extents.ts';
 import { withFileErrors } from './file-errors.ts';
 import { isHeld, openFrozenDisk } from './frozen-disks.ts';
 import type { CheckpointDisk, CheckpointDisks } from './frozen-disks.ts';
+import { nameOf } from './paths.ts';
 import { JobProgress } from './progress.ts';
 
 /** Percent of the job up to where disks are open; the configuration is the rest. */
@@ -24,12 +25,18 @@ const openedPercent = 90;
 export interface ExportsOptions extends DirectoryExportHost {
   /** The disks of a checkpoint as Hyper-V describes them now. Throws `TM2106` when there is none of that id. */
   checkpointDisks(checkpoint: CheckpointId, signal: AbortSignal): Promise<CheckpointDisks>;
+  /** The names of the files that the checkpoints had frozen of which `since` is the moment on that disk, as far as they are known. */
+  readonly filesSince: (disk: DiskId, since: TrackingId) => Promise<readonly string[]>;
   /** Reads copies that Hyper-V makes in a folder, even where the disks could be read directly. Default: only where they cannot. */
   readonly alwaysCopy?: boolean | undefined;
 }
 
 interface OpenDisk extends CheckpointDisk {
   readonly disk: VirtualDisk;
+  /** Whether `disk` is a copy, whose files say nothing of those of the host. */
+  readonly copied: boolean;
+  /** The files of the host, the top first, when they were asked for. */
+  chain?: readonly string[] | undefined;
 }
 
 interface OpenExport {
@@ -38,12 +45,15 @@ interface OpenExport {
   /** Closes all files and removes what was copied. */
   release(): Promise<void>;
   closed: boolean;
+  /** Why it was closed, when not by whoever opened it. */
+  reason?: TidemarkError | undefined;
 }
 
 /** Disks that were opened, one way or the other. */
 interface Opened {
   readonly disks: ReadonlyMap<DiskId, VirtualDisk>;
   readonly warnings: readonly string[];
+  readonly copied: boolean;
   release(): Promise<void>;
 }
 
@@ -52,7 +62,7 @@ export class Exports {
   readonly #options: ExportsOptions;
   readonly #open = new Map<ExportId, OpenExport>();
   /** Exports that ended with their checkpoint: who opened them may still close them. */
-  readonly #ended = new Set<ExportId>();
+  readonly #ended = new Map<ExportId, TidemarkError | undefined>();
   /** Opening and merging exclude each other, checkpoint by checkpoint. */
   readonly #locks = new Map<CheckpointId, { readonly mutex: Mutex; users: number }>();
 
@@ -86,7 +96,7 @@ export class Exports {
     const disks = new Map<DiskId, OpenDisk>();
     for (const entry of wanted) {
       const disk = opened.disks.get(entry.frozen.id);
-      if (disk !== undefined) disks.set(entry.frozen.id, { ...entry, disk });
+      if (disk !== undefined) disks.set(entry.frozen.id, { ...entry, disk, copied: opened.copied });
     }
     this.#open.set(id, { checkpointId: checkpoint, disks, release: () => opened.release(), closed: false });
     undo.move();
@@ -121,7 +131,7 @@ export class Exports {
     const request = { checkpointId: checkpoint, disks: wanted, excluded: unwanted };
     const { disks, warnings, remove } = await exportToDirectory(request, this.#options, { signal, progress });
     const copied = `The disks were copied on the host before they were read, which takes time and room there: ${why}`;
-    return { disks, warnings: [copied, ...warnings], release: remove };
+    return { disks, warnings: [copied, ...warnings], copied: true, release: remove };
   }
 
   /** Throws `TM2111`. */
@@ -137,13 +147,14 @@ export class Exports {
     for (const id of this.#open.keys()) await this.close(id);
   }
 
-  /** Closes the exports of a checkpoint that is about to be merged: nobody may read files that are not frozen any more. */
-  async closeOfCheckpoint(checkpoint: CheckpointId): Promise<void> {
+  /** Closes the exports of a checkpoint that is about to be merged: nobody may read files that are not frozen any more. Readers get `reason`. */
+  async closeOfCheckpoint(checkpoint: CheckpointId, reason?: TidemarkError): Promise<void> {
     await this.#locked(checkpoint, async () => {
       for (const [id, open] of this.#open) {
         if (open.checkpointId !== checkpoint) continue;
+        open.reason = reason;
         await this.close(id);
-        this.#ended.add(id);
+        this.#ended.set(id, reason);
       }
     });
   }
@@ -165,7 +176,8 @@ export class Exports {
     signal: AbortSignal,
   ): Promise<ExtentPage> {
     throwIfAborted(signal);
-    const { disk, frozen, attached } = getDisk(this.#get(request.exportId), request.diskId);
+    const entry = getDisk(this.#get(request.exportId), request.diskId);
+    const { disk, frozen, attached } = entry;
     const { offset, since } = request;
     const { sizeBytes, logicalSectorBytes: sectorBytes } = frozen;
     if (offset >= sizeBytes) return { extents: [] };
@@ -173,12 +185,25 @@ export class Exports {
     const page = { offset, maxExtents, sizeBytes, sectorBytes };
     if (since === undefined) return allocatedPage(disk.allocated(offset, signal), page);
     if (!frozen.trackable) throw notTracked(frozen.name);
+    await this.#checkHistory(entry, since, signal);
     const answer = await this.#options.calls.invoke(
       getChangedExtent,
       { Path: attached.path, Since: since, Offset: offset, Length: sizeBytes - offset, MaxExtents: maxExtents },
       signal,
     );
     return changedPage(answer, page);
+  }
+
+  /** A disk that went back to an earlier state writes to another file from there: what its tracking says since a later moment means nothing. */
+  async #checkHistory(entry: OpenDisk, since: TrackingId, signal: AbortSignal): Promise<void> {
+    const { calls, filesSince } = this.#options;
+    const wanted = await filesSince(entry.frozen.id, since);
+    if (wanted.length === 0) return;
+    entry.chain ??= entry.copied
+      ? await filesOfChain(entry.attached.path, calls, signal)
+      : entry.disk.layers.map(({ file }) => file.path);
+    const there = new Set(entry.chain?.map((path) => nameOf(path).toLowerCase()));
+    if (!wanted.every((name) => there.has(name.toLowerCase()))) throw wentBack(entry.frozen.name);
   }
 
   /** A reader of the frozen disk; all readers of a disk share its open files, which the export closes. */
@@ -193,15 +218,15 @@ export class Exports {
     return {
       sizeBytes: frozen.sizeBytes,
       read: async (target, offset) => {
-        if (closed || open.closed) throw exportNotFound(exportId);
+        if (closed || open.closed) throw open.reason ?? exportNotFound(exportId);
         step('export:read');
         try {
           await withFileErrors(async () => disk.read(target, offset));
         } catch (error) {
-          throw open.closed ? exportNotFound(exportId) : error;
+          throw open.closed ? (open.reason ?? exportNotFound(exportId)) : error;
         }
         // A merge may have begun while the bytes were read.
-        if (open.closed) throw exportNotFound(exportId);
+        if (open.closed) throw open.reason ?? exportNotFound(exportId);
       },
       close,
       [Symbol.asyncDispose]: close,
@@ -210,7 +235,7 @@ export class Exports {
 
   #get(id: ExportId): OpenExport {
     const open = this.#open.get(id);
-    if (open === undefined) throw exportNotFound(id);
+    if (open === undefined) throw this.#ended.get(id) ?? exportNotFound(id);
     return open;
   }
 
@@ -237,7 +262,7 @@ async function openDirectly(wanted: readonly CheckpointDisk[], signal: AbortSign
     disks.set(frozen.id, disk);
   }
   const opened = undo.move();
-  return { disks, warnings: [], release: () => opened.disposeAsync() };
+  return { disks, warnings: [], copied: false, release: () => opened.disposeAsync() };
 }
 
 function split(
@@ -275,6 +300,14 @@ function getDisk(open: OpenExport, id: DiskId): OpenDisk {
   const disk = open.disks.get(id);
   if (disk !== undefined) return disk;
   throw new TidemarkError(errorCodes.diskNotFound, `The export has no disk ${id}.`);
+}
+
+function wentBack(name: string): TidemarkError {
+  return new TidemarkError(
+    errorCodes.trackingUnknown,
+    `The disk ${name} does not write to the file any more that the last backup had read.`,
+    { hint: 'A checkpoint of the VM was applied or removed since, so the disk is read in full.' },
+  );
 }
 
 function notTracked(name: string): TidemarkError {

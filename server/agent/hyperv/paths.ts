@@ -103,6 +103,11 @@ export function sameFile(a: string, b: string, rules: PathRules = ownRules): boo
   return pathKey(a, rules) === pathKey(b, rules);
 }
 
+/** The name of the file that a path ends with. */
+export function nameOf(path: string): string {
+  return path.split(/[\\/]/).at(-1) ?? '';
+}
+
 /** Whether `path` lies in `folder`, at any depth. */
 export function isInside(folder: string, path: string, rules: PathRules = ownRules): boolean {
   const separator = rules === 'windows' ? '\\' : '/';

@@ -21,6 +21,7 @@ import { Exports } from './exports.ts';
 import { HostFacts } from './host-facts.ts';
 import { DiskInventory } from './inventory.ts';
 import { Merges } from './merges.ts';
+import { filesSince } from './conversions.ts';
 import { createCalls } from './powershell-calls.ts';
 import type { CallsOptions } from './powershell-calls.ts';
 import { createPowerShell } from './powershell/index.ts';
@@ -32,6 +33,7 @@ import { recover } from './recover.ts';
 import { listReferencePoints, removeReferencePoint } from './reference-points.ts';
 import { openRestoreRecords } from './restores-record.ts';
 import { Restores } from './restores.ts';
+import { watchSpace } from './space-watch.ts';
 import { failAtStep } from './steps.ts';
 import type { StepHook } from './steps.ts';
 import { defaultTiming } from './timing.ts';
@@ -98,7 +100,7 @@ class HyperVProvider implements HostProvider {
       timing,
       freeSpace: { ...defaultFreeSpace, ...options.freeSpace },
       guestBackupType: options.guestBackupType ?? 'copy',
-      closeExports: (checkpoint) => this.#exports.closeOfCheckpoint(checkpoint),
+      closeExports: (checkpoint, reason) => this.#exports.closeOfCheckpoint(checkpoint, reason),
     };
     this.#exports = new Exports({
       calls,
@@ -107,6 +109,7 @@ class HyperVProvider implements HostProvider {
       stateDirectory: stateFolder,
       alwaysCopy: options.alwaysCopy,
       canExclude: async (signal) => (await this.#core.host.get(signal)).hasExcludedVirtualHardDisks,
+      filesSince: async (disk, since) => filesSince(await this.#core.records(), disk, since),
       checkpointDisks: (checkpoint, signal) => disksOfCheckpoint(this.#core, checkpoint, signal),
     });
   }
@@ -196,7 +199,12 @@ class HyperVProvider implements HostProvider {
         restoreDirectory: restoreFolder,
         records: await openRestoreRecords(join(stateFolder, 'restores'), log),
       });
-      return { lock, restores, records: await openRecords(stateFolder, log) };
+      const records = await openRecords(stateFolder, log);
+      const { background } = this.#core;
+      background
+        .run('Looking after free space', background.ended, () => watchSpace(this.#core, records))
+        .catch((error: unknown) => log.log('info', 'Free space is not looked after any more.', error));
+      return { lock, restores, records };
     } catch (error) {
       lock.release();
       throw error;

@@ -42,14 +42,20 @@ export const checkpointRecord = object({
   conversion: optional(
     object({
       before: array(referencePointId, 4096),
-      disks: array(object({ instanceId: string({ maxLength: 1024 }), diskId }), 512),
+      disks: array(object({ instanceId: string({ maxLength: 1024 }), diskId, file: optional(path) }), 512),
     }),
   ),
 });
 export type CheckpointRecord = Parsed<typeof checkpointRecord>;
 
 /** A reference point of ours; all that Hyper-V does not say of it. */
-export const referencePointRecord = object({ format: literal(1), key: recordKey, point: referencePoint });
+export const referencePointRecord = object({
+  format: literal(1),
+  key: recordKey,
+  point: referencePoint,
+  /** The name of the file that the checkpoint had frozen of each disk: as long as it is in the chain, the disk went on from there. */
+  files: optional(array(object({ diskId, name: path }), 512)),
+});
 export type ReferencePointRecord = Parsed<typeof referencePointRecord>;
 
 /** A new key of a record. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, rename, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
@@ -62,6 +62,7 @@ async function hostWithCheckpoint(t: TestContext): Promise<Host> {
       stateDirectory: state,
       step: () => undefined,
       canExclude: async () => true,
+      filesSince: async () => [],
       checkpointDisks: async () => ({
         vmId: vmId('11111111-0000-0000-0000-000000000000', 'vmId'),
         vmName: 'sql01',
@@ -209,6 +210,35 @@ test('of a disk that is not tracked no changes are asked for', async (t) => {
   assert.ok(!calls.names.includes('Get-TidemarkChangedExtent'));
 });
 
+test('a disk that went back to a checkpoint of a user since the last backup is read in full, directly and by copies', async (t) => {
+  const host = await hostWithCheckpoint(t);
+  const { calls, data, folder } = host;
+  const [, disk] = host.disks;
+  assert.ok(disk !== undefined);
+  exportsTo(host);
+  calls
+    .on('Get-TidemarkChangedExtent', () => ({ extents: [], processedBytes: disk.frozen.sizeBytes }))
+    .on('Get-TidemarkVirtualDisk', ({ Path }) => {
+      const [path] = Array.isArray(Path) ? Path.map(String) : [];
+      const parentPath = path === data ? join(folder, 'data.vhdx') : '';
+      return { disks: [{ path, error: '', disk: { ...described, path, parentPath } }] };
+    });
+  for (const alwaysCopy of [false, true]) {
+    for (const [frozenThen, went] of [
+      [basename(data), false],
+      ['DATA.vhdx', false],
+      ['data_5D1B7E43-0000-0000-0000-000000000000.avhdx', true],
+    ] as const) {
+      await using exports = disposable(host.exports({ alwaysCopy, filesSince: async () => [frozenThen] }));
+      const { id: exportId } = await exports.open(checkpoint, [], job());
+      const request = { exportId, diskId: disk.frozen.id, since, offset: 0, maxExtents: 10 };
+      const listed = exports.listExtents(request, new AbortController().signal);
+      if (went) await assert.rejects(listed, code('trackingUnknown'), frozenThen);
+      else assert.deepEqual(await listed, { extents: [] });
+    }
+  }
+});
+
 test('two disks with one id are refused, for one of them would not be read', async (t) => {
   const { exports: make, disks } = await hostWithCheckpoint(t);
   const [os, data] = disks;
@@ -246,6 +276,23 @@ test('when the checkpoint is merged nobody reads its files any more', async (t) 
   await assert.rejects(exports.close(id), code('exportNotFound'));
 });
 
+test('who reads an export that had to be closed is told why', async (t) => {
+  const { exports: make, disks } = await hostWithCheckpoint(t);
+  const [os] = disks;
+  assert.ok(os !== undefined);
+  await using exports = disposable(make());
+  const { id } = await exports.open(checkpoint, [], job());
+  const reader = exports.openDisk(id, os.frozen.id);
+  await exports.closeOfCheckpoint(
+    checkpoint,
+    new TidemarkError(errorCodes.hostDiskFull, 'Nearly full.', { hint: 'Free some.' }),
+  );
+  await assert.rejects(reader.read(Buffer.alloc(512), 0), code('hostDiskFull'));
+  assert.throws(() => exports.openDisk(id, os.frozen.id), code('hostDiskFull'));
+  await exports.close(id);
+  assert.throws(() => exports.openDisk(id, os.frozen.id), code('exportNotFound'));
+});
+
 test('a read that was on its way when the merge began gives no bytes', async (t) => {
   const { exports: make, disks } = await hostWithCheckpoint(t);
   const [disk] = disks;
@@ -264,6 +311,16 @@ test('a read that was on its way when the merge began gives no bytes', async (t)
   await assert.rejects(reader.read(Buffer.alloc(MiB), 0), code('exportNotFound'));
   await closing;
 });
+
+/** What Hyper-V says of a disk file. */
+const described = {
+  format: 3,
+  type: 3,
+  sizeBytes: 8 * MiB,
+  logicalSectorBytes: 512,
+  physicalSectorBytes: 4096,
+  virtualDiskId: someDiskId,
+};
 
 /** Has the script export what the checkpoint holds, as Hyper-V lays it out, and more. */
 function exportsTo(host: Host, more: (folder: string) => Promise<void> = async () => undefined): void {

@@ -29,7 +29,7 @@ export interface DoctorOptions {
   readonly signal: AbortSignal;
   /** Default: one of its own. */
   readonly powershell?: PowerShell | undefined;
-  readonly freeSpace?: FreeSpaceLimits | undefined;
+  readonly freeSpace?: Omit<FreeSpaceLimits, 'lowBytes'> | undefined;
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined;
 }

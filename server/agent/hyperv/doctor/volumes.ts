@@ -50,7 +50,7 @@ export async function volumesOf(
 /** What is to be said of them. */
 export function volumeFindings(
   { volumes, unknown }: { readonly volumes: readonly Volume[]; readonly unknown: readonly string[] },
-  limits: FreeSpaceLimits = defaultFreeSpace,
+  limits: Omit<FreeSpaceLimits, 'lowBytes'> = defaultFreeSpace,
 ): readonly Finding[] {
   const one = check('host', 'volume-space');
   const found: Finding[] = [];

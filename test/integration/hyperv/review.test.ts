@@ -1,0 +1,87 @@
+/** What happens around a checkpoint while it is read, or long after it was left alone. */
+import assert from 'node:assert/strict';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { skipWithoutDotnet } from '../../support/hyperv/pwsh.ts';
+import { checkpointOf, code, exportOf, never, quiet } from '../../unit/simulated/support.ts';
+import { hyperVSite } from './support.ts';
+
+test(
+  'before a volume is full our checkpoints there are removed, who reads them is told, and those of others stay',
+  { timeout: 60_000 },
+  async (t) => {
+    if (skipWithoutDotnet(t)) return;
+    const site = await hyperVSite(t);
+    const checkpoint = await checkpointOf(site.provider, site.vm);
+    const others = await site.vmms.paperSnapshot(site.vm.id, 'Microsoft:Hyper-V:Snapshot:Recovery', 'Somebody else');
+    const low = { timing: { pollMs: 20, spaceMs: 300 }, freeSpace: { lowBytes: Number.MAX_SAFE_INTEGER } };
+    const provider = await site.restarted(low);
+    await provider.recover(never);
+    const opened = await exportOf(provider, checkpoint.id);
+    const [disk] = opened.disks;
+    assert.ok(disk !== undefined);
+    const reader = await provider.openDisk(opened.id, disk.id);
+    await reader.read(Buffer.alloc(512), 0);
+    const closed = async (): Promise<void> => {
+      for (;;) {
+        await reader.read(Buffer.alloc(512), 0);
+        await sleep(20);
+      }
+    };
+    await assert.rejects(closed(), code('hostDiskFull'));
+    while ((await provider.listCheckpoints(site.vm.id, never)).some(({ id }) => id === checkpoint.id)) await sleep(20);
+    assert.deepEqual(
+      (await provider.listCheckpoints(site.vm.id, never)).map(({ id }) => id),
+      [others],
+    );
+    // The record goes last.
+    while ((await readdir(join(site.stateFolder, 'checkpoints'))).length > 0) await sleep(20);
+  },
+);
+
+test('of a disk that went back to an earlier file since the last backup no changes are believed', async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  const site = await hyperVSite(t);
+  const first = await checkpointOf(site.provider, site.vm);
+  const point = await site.provider.convertCheckpoint(first.id, quiet);
+  const folder = join(site.stateFolder, 'reference-points');
+  const [name] = await readdir(folder);
+  assert.ok(name !== undefined);
+  const listed = async (): Promise<unknown> => {
+    const provider = await site.restarted();
+    const checkpoint = await checkpointOf(provider, site.vm);
+    const { id: exportId } = await exportOf(provider, checkpoint.id);
+    const [disk] = point.disks;
+    assert.ok(disk !== undefined);
+    const { diskId, trackingId: since } = disk;
+    try {
+      return await provider.listExtents({ exportId, diskId, since, offset: 0, maxExtents: 16 }, never);
+    } finally {
+      await provider.removeCheckpoint(checkpoint.id, quiet);
+    }
+  };
+  assert.deepEqual(await listed(), { extents: [] });
+  const record = await readFile(join(folder, name), 'utf8');
+  assert.match(record, /"name":"os\.vhdx"/);
+  await writeFile(
+    join(folder, name),
+    record.replaceAll(/"name":"(os|data)\.vhdx"/g, '"name":"$1_5D1B7E43-0000-0000-0000-000000000000.avhdx"'),
+  );
+  await assert.rejects(listed(), code('trackingUnknown'));
+});
+
+test('an export of a checkpoint that is being merged is not opened', async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  const site = await hyperVSite(t);
+  const checkpoint = await checkpointOf(site.provider, site.vm);
+  site.vmms.faults.set({ jobMs: { DestroySnapshot: 1_000 } });
+  const removing = site.provider.removeCheckpoint(checkpoint.id, quiet);
+  const folder = join(site.stateFolder, 'checkpoints');
+  const phase = async (): Promise<string> => readFile(join(folder, (await readdir(folder))[0] ?? ''), 'utf8');
+  while (!(await phase()).includes('"phase":"removing"')) await sleep(5);
+  await assert.rejects(exportOf(site.provider, checkpoint.id), code('checkpointNotFound'));
+  await removing;
+});
