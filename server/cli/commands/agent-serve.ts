@@ -95,7 +95,11 @@ async function eventLogger(): Promise<(log: Logger) => Logger> {
 
 async function startWithOptions(options: AgentOptions, context: CliContext): Promise<Started> {
   const { listen, threads } = options;
-  if (listen === undefined) throw new TidemarkError(errorCodes.invalidUsage, 'An agent needs --listen or --config.');
+  if (listen === undefined) {
+    throw new TidemarkError(errorCodes.invalidUsage, 'An agent needs --listen or --config.', {
+      hint: 'See: tidemark agent serve --help',
+    });
+  }
   const provider = providerOf(options);
   const password = await secretOf(options, context);
   // Only now: the password may come from the same standard input.

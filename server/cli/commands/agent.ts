@@ -10,7 +10,13 @@ import { addAgentSetUpCommand } from './agent-set-up.ts';
 
 /** Adds the commands. */
 export function addAgentCommand(program: Command, context: CliContext): void {
-  const agent = program.command('agent').description('serve a host to daemons, and what a host needs for that');
+  const agent = program
+    .command('agent')
+    .description('serve a host to daemons, and what a host needs for that')
+    .addHelpText(
+      'after',
+      '\nExample:\n  tidemark agent --provider simulated --root hostdir \\\n    --listen http://127.0.0.1:8440 --password-file agent.pw',
+    );
   addAgentServeCommand(agent, context);
   addAgentSetUpCommand(agent, context);
   addAgentDoctorCommand(agent, context);
