@@ -44,7 +44,7 @@ export function addAgentSetUpCommand(agent: Command, context: CliContext): void 
     .option('--account <sid>', 'Windows: SID of a further account that may change the folder; repeatable', repeated)
     .addHelpText(
       'after',
-      '\nDone again it keeps certificate and password, and changes only what is given. The service runs: tidemark agent --config DIR/config.json\n\nExample:\n  tidemark agent set-up --data /srv/agent --listen https://0.0.0.0:8440 --password-file agent.pw',
+      '\nDone again it keeps certificate and password, and changes only what is given.\nThe service runs: tidemark agent --config DIR/config.json\n\nExample:\n  tidemark agent set-up --data /srv/agent --listen https://0.0.0.0:8440 \\\n    --password-file agent.pw',
     )
     .action(async (_own: unknown, command: Command) => {
       const options: SetUpOptions = command.optsWithGlobals();
