@@ -42,6 +42,15 @@ export interface ExtentPage {
   readonly nextOffset?: number;
 }
 
+/** Which extents of an exported disk are asked for: those that changed since a tracking id, or the allocated ones, from `offset` bytes on. */
+export interface ExtentsRequest {
+  readonly exportId: ExportId;
+  readonly diskId: DiskId;
+  readonly since: TrackingId | undefined;
+  readonly offset: number;
+  readonly maxExtents: number;
+}
+
 /** A frozen disk, open for reading. Reads never see what the guest writes after the checkpoint. */
 export interface DiskReader extends AsyncDisposable {
   readonly sizeBytes: number;
@@ -106,16 +115,7 @@ export interface HostProvider extends AsyncDisposable {
   ): Promise<HostExport>;
   closeExport(exportId: ExportId): Promise<void>;
   /** See `listExtents` in protocol/agent.ts. */
-  listExtents(
-    request: {
-      readonly exportId: ExportId;
-      readonly diskId: DiskId;
-      readonly since: TrackingId | undefined;
-      readonly offset: number;
-      readonly maxExtents: number;
-    },
-    signal: AbortSignal,
-  ): Promise<ExtentPage>;
+  listExtents(request: ExtentsRequest, signal: AbortSignal): Promise<ExtentPage>;
   openDisk(exportId: ExportId, diskId: DiskId): Promise<DiskReader>;
 
   beginRestore(definition: RestoreDefinition, signal: AbortSignal): Promise<RestoreSessionId>;

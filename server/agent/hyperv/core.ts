@@ -3,14 +3,14 @@ import type { Logger } from '../../base/log.ts';
 import type { TidemarkError } from '../../protocol/errors.ts';
 import type { CheckpointId } from '../../protocol/ids.ts';
 import type { Background } from './background.ts';
-import type { HypervCalls } from './calls.ts';
-import type { HostFacts } from './host-facts.ts';
-import type { DiskInventory } from './inventory.ts';
-import type { Merges } from './merges.ts';
+import type { HypervCalls } from './calls/calls.ts';
+import type { HostFacts } from './inventory/host-facts.ts';
+import type { DiskInventory } from './inventory/inventory.ts';
+import type { Merges } from './checkpoints/merges.ts';
 import type { Records } from './records.ts';
 import type { StepHook } from './steps.ts';
 import type { HyperVTiming } from './timing.ts';
-import type { VmLocks } from './vm-locks.ts';
+import type { VmLocks } from './checkpoints/vm-locks.ts';
 
 /** The parts. */
 export interface Core {

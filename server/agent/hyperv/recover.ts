@@ -1,6 +1,6 @@
 /** What a new agent does before it serves: bringing to an end what a dead one had begun. */
 import { throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
-import { adopt } from './adopt.ts';
+import { adopt } from './checkpoints/adopt.ts';
 import type { Core } from './core.ts';
 
 /** A part of the provider that may have left something. */

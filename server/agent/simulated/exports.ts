@@ -8,7 +8,8 @@ import { checkpointId, exportId as parseExportId } from '../../protocol/ids.ts';
 import type { CheckpointId, DiskId, ExportId, TrackingId, VmId } from '../../protocol/ids.ts';
 import type { FrozenDisk } from '../../protocol/model.ts';
 import { object } from '../../protocol/parse.ts';
-import type { DiskReader, Extent, ExtentPage, HostExport, JobContext } from '../provider.ts';
+import { exportedDiskReader, exportNotFound } from '../exported-disk.ts';
+import type { DiskReader, Extent, ExtentPage, ExtentsRequest, HostExport, JobContext } from '../provider.ts';
 import { checkpointNotFound, vmOfCheckpoint } from './checkpoints.ts';
 import { canExcludeDisks, toConfiguration } from './describe.ts';
 import { copySparse } from './disk-copy.ts';
@@ -135,16 +136,7 @@ export class Exports {
   }
 
   /** Throws `TM2111`, `TM2102`, and `TM2110` when what changed since `since` is not known. */
-  async listExtents(
-    request: {
-      readonly exportId: ExportId;
-      readonly diskId: DiskId;
-      readonly since: TrackingId | undefined;
-      readonly offset: number;
-      readonly maxExtents: number;
-    },
-    signal: AbortSignal,
-  ): Promise<ExtentPage> {
+  async listExtents(request: ExtentsRequest, signal: AbortSignal): Promise<ExtentPage> {
     throwIfAborted(signal);
     const open = this.#get(request.exportId);
     const disk = getDisk(open, request.diskId);
@@ -179,26 +171,12 @@ export class Exports {
   openDisk(exportId: ExportId, diskId: DiskId): DiskReader {
     const open = this.#get(exportId);
     const { reader, frozen } = getDisk(open, diskId);
-    let closed = false;
-    const close = async (): Promise<void> => {
-      closed = true;
-    };
-    return {
+    return exportedDiskReader(exportId, {
       sizeBytes: frozen.sizeBytes,
-      read: async (target, offset) => {
-        if (closed || open.closed) throw exportNotFound(exportId);
-        this.#step('export:read');
-        try {
-          await reader.read(target, offset);
-        } catch (error) {
-          throw open.closed ? exportNotFound(exportId) : error;
-        }
-        // A merge may have begun while the bytes were read.
-        if (open.closed) throw exportNotFound(exportId);
-      },
-      close,
-      [Symbol.asyncDispose]: close,
-    };
+      ended: () => (open.closed ? exportNotFound(exportId) : undefined),
+      step: () => this.#step('export:read'),
+      read: (target, offset) => reader.read(target, offset),
+    });
   }
 
   #get(id: ExportId): OpenExport {
@@ -206,12 +184,6 @@ export class Exports {
     if (open === undefined) throw exportNotFound(id);
     return open;
   }
-}
-
-function exportNotFound(id: ExportId): TidemarkError {
-  return new TidemarkError(errorCodes.exportNotFound, `There is no open export ${id}.`, {
-    hint: 'It was closed, or the agent was restarted: start the backup again.',
-  });
 }
 
 function getDisk(open: OpenExport, id: DiskId): OpenDisk {

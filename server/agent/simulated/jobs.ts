@@ -1,9 +1,6 @@
 /** Host jobs: they take time, report percent that never falls, and can be cancelled. */
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { throwIfAborted } from '../../protocol/errors.ts';
-import type { JobKind } from '../../protocol/agent.ts';
-import type { JobContext } from '../provider.ts';
+import { pause as waitFor, WorkProgress } from '../work-progress.ts';
 
 /** Milliseconds of a job when nothing else is said: short, so that a backup of a small VM stays fast. */
 const defaultJobMs = 40;
@@ -17,32 +14,10 @@ export function jobDuration(given: number | undefined): number {
 }
 
 /** One kind of work within a job. */
-export class JobProgress {
-  readonly #context: JobContext;
-  readonly #kind: JobKind;
-  #percent = -1;
-
-  constructor(context: JobContext, kind: JobKind) {
-    this.#context = context;
-    this.#kind = kind;
-    this.report(0);
-  }
-
-  get signal(): AbortSignal {
-    return this.#context.signal;
-  }
-
-  /** Reports a percentage; a lower one than before is dropped. */
-  report(percent: number): void {
-    const whole = Math.min(100, Math.max(0, Math.floor(percent)));
-    if (whole <= this.#percent) return;
-    this.#percent = whole;
-    this.#context.progress(this.#kind, whole);
-  }
-
+export class JobProgress extends WorkProgress {
   /** Lets `milliseconds` pass while the percentage rises to `to`. Throws when cancelled. */
   async elapse(milliseconds: number, to: number): Promise<void> {
-    const from = Math.max(0, this.#percent);
+    const from = Math.max(0, this.percent);
     for (let step = 1; step <= steps; step++) {
       await pause(milliseconds / steps, this.signal);
       this.report(from + ((to - from) * step) / steps);
@@ -52,12 +27,6 @@ export class JobProgress {
 
 /** Waits; throws the cancellation error as soon as `signal` is aborted. */
 export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  throwIfAborted(signal);
-  if (milliseconds <= 0) return;
-  try {
-    await sleep(milliseconds, undefined, { signal });
-  } catch (error) {
-    throwIfAborted(signal);
-    throw error;
-  }
+  if (milliseconds <= 0) throwIfAborted(signal);
+  else await waitFor(milliseconds, signal);
 }

@@ -1,7 +1,5 @@
 /** `kill -9` of the agent at each step of its work on a checkpoint: the next agent knows what is ours, and can bring it to an end. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -9,32 +7,16 @@ import { fileURLToPath } from 'node:url';
 
 import type { HostProvider } from '../../../server/agent/provider.ts';
 import type { ReferencePoint } from '../../../server/protocol/model.ts';
-import { skipWithoutDotnet, testPowerShell } from '../../support/hyperv/pwsh.ts';
+import { skipWithoutDotnet } from '../../support/hyperv/pwsh.ts';
 import { checkpointOf, MiB, never, owner, quiet, run } from '../../unit/simulated/support.ts';
-import { hyperVSite } from './support.ts';
+import { hyperVSite, killedAt } from './support.ts';
 import type { HyperVSite } from './support.ts';
 
 const child = fileURLToPath(new URL('checkpoint-child.ts', import.meta.url));
 
 /** Runs the child until its failpoint kills it, and gives the provider of the next agent, which has recovered. */
 async function afterDeath(site: HyperVSite, step: string, ...args: readonly string[]): Promise<HostProvider> {
-  const shell = await testPowerShell();
-  const running = spawn(process.execPath, [child, site.stateFolder, site.vm.id, ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: {
-      ...process.env,
-      ...shell.environment,
-      NODE_POWERSHELL: shell.executable,
-      TIDEMARK_FAKE_HYPERV: site.vmms.address,
-      TIDEMARK_FAILPOINT: `agent.hyperv.${step}`,
-    },
-  });
-  let errors = '';
-  running.stderr.on('data', (data: Buffer) => {
-    errors += data.toString();
-  });
-  await once(running, 'exit');
-  assert.equal(running.signalCode, 'SIGKILL', `${step}: ${errors}`);
+  await killedAt(site, step, [child, site.stateFolder, site.vm.id, ...args]);
   const provider = await site.restarted();
   await provider.recover(never);
   return provider;

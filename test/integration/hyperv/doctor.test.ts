@@ -9,7 +9,7 @@ import type { TestContext } from 'node:test';
 import { examine } from '../../../server/agent/hyperv/doctor/index.ts';
 import type { DoctorReport, Finding } from '../../../server/agent/hyperv/doctor/index.ts';
 import { startExport } from '../../../server/agent/hyperv/commands/index.ts';
-import { createCalls } from '../../../server/agent/hyperv/powershell-calls.ts';
+import { createCalls } from '../../../server/agent/hyperv/calls/powershell-calls.ts';
 import { createPowerShell } from '../../../server/agent/hyperv/powershell/index.ts';
 import type { PowerShell } from '../../../server/agent/hyperv/powershell/index.ts';
 import { setUpAgent } from '../../../server/agent/set-up/set-up.ts';

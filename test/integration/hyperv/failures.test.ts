@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { silentLogger } from '../../../server/base/log.ts';
 import { getCheckpoint, getHost, getVm, startCheckpoint } from '../../../server/agent/hyperv/commands/index.ts';
-import { waitForJob } from '../../../server/agent/hyperv/jobs.ts';
-import type { JobEnding, JobWait } from '../../../server/agent/hyperv/jobs.ts';
+import { waitForJob } from '../../../server/agent/hyperv/calls/jobs.ts';
+import type { JobEnding, JobWait } from '../../../server/agent/hyperv/calls/jobs.ts';
 import type { PowerShell } from '../../../server/agent/hyperv/powershell/index.ts';
 import { skipWithoutDotnet } from '../../support/hyperv/pwsh.ts';
 import type { JobEnd } from '../../support/hyperv/vmms/faults.ts';

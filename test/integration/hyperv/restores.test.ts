@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,10 +10,10 @@ import { guestWrite } from '../../../server/agent/simulated/index.ts';
 import { TidemarkError } from '../../../server/protocol/errors.ts';
 import type { VmId } from '../../../server/protocol/ids.ts';
 import type { VmConfiguration, VmInfo } from '../../../server/protocol/model.ts';
-import { skipWithoutDotnet, testPowerShell } from '../../support/hyperv/pwsh.ts';
+import { skipWithoutDotnet } from '../../support/hyperv/pwsh.ts';
 import { checkpointOf, exportOf, frozenImage, MiB, never, quiet } from '../../unit/simulated/support.ts';
 import { missing, noise, tool } from '../../unit/vhdx/support.ts';
-import { hyperVSite } from './support.ts';
+import { hyperVSite, killedAt } from './support.ts';
 import type { HyperVSite } from './support.ts';
 
 interface Backup {
@@ -198,25 +196,8 @@ for (const method of [
 const child = fileURLToPath(new URL('child.ts', import.meta.url));
 
 /** Runs the child until its failpoint kills it. */
-async function died(site: HyperVSite, step: string, ...args: readonly string[]): Promise<void> {
-  const shell = await testPowerShell();
-  const running = spawn(process.execPath, [child, site.stateFolder, ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: {
-      ...process.env,
-      ...shell.environment,
-      NODE_POWERSHELL: shell.executable,
-      TIDEMARK_FAKE_HYPERV: site.vmms.address,
-      TIDEMARK_FAILPOINT: `agent.hyperv.${step}`,
-    },
-  });
-  let errors = '';
-  running.stderr.on('data', (data: Buffer) => {
-    errors += data.toString();
-  });
-  await once(running, 'exit');
-  assert.equal(running.signalCode, 'SIGKILL', `${step}: ${errors}`);
-}
+const died = (site: HyperVSite, step: string, ...args: readonly string[]): Promise<void> =>
+  killedAt(site, step, [child, site.stateFolder, ...args]);
 
 const restoreSteps = [
   'restore:recorded',

@@ -1,4 +1,7 @@
 /** The Hyper-V provider over a real PowerShell and the fake Hyper-V of a simulated host. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -82,4 +85,25 @@ export async function hyperVSite(
     return current;
   };
   return { root, directory, stateFolder, vm, vmms, provider: current, lines, restarted };
+}
+
+/** Runs a program as an agent of the site until its failpoint kills it. */
+export async function killedAt(site: HyperVSite, step: string, args: readonly string[]): Promise<void> {
+  const shell = await testPowerShell();
+  const running = spawn(process.execPath, args, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: {
+      ...process.env,
+      ...shell.environment,
+      NODE_POWERSHELL: shell.executable,
+      TIDEMARK_FAKE_HYPERV: site.vmms.address,
+      TIDEMARK_FAILPOINT: `agent.hyperv.${step}`,
+    },
+  });
+  let errors = '';
+  running.stderr.on('data', (data: Buffer) => {
+    errors += data.toString();
+  });
+  await once(running, 'exit');
+  assert.equal(running.signalCode, 'SIGKILL', `${step}: ${errors}`);
 }

@@ -1,7 +1,7 @@
 /** A clock that stands until a test moves it. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import type { Clock } from '../../../server/agent/hyperv/clock.ts';
+import type { Clock } from '../../../server/agent/hyperv/calls/clock.ts';
 
 interface Timer {
   readonly at: number;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import type { CheckpointConfiguration } from '../../../server/agent/hyperv/commands/index.ts';
-import { gatherConfiguration } from '../../../server/agent/hyperv/configuration.ts';
+import { gatherConfiguration } from '../../../server/agent/hyperv/exports/configuration.ts';
 import { vmConfiguration } from '../../../server/protocol/model.ts';
 import { code, MiB, scratch } from '../vhdx/support.ts';
 import { attachedDisk, someDiskId } from './support/disks.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 
-import { actionOf, namedFunctions } from '../../../server/agent/hyperv/actions.ts';
+import { actionOf, namedFunctions } from '../../../server/agent/hyperv/failures/actions.ts';
 import type { ModuleError } from '../../../server/agent/hyperv/commands/answer.ts';
 import * as commands from '../../../server/agent/hyperv/commands/index.ts';
 import type { Job } from '../../../server/agent/hyperv/commands/jobs.ts';
@@ -13,10 +13,10 @@ import {
   jobFailure,
   moduleFailure,
   retryable,
-} from '../../../server/agent/hyperv/errors.ts';
-import { hintOf } from '../../../server/agent/hyperv/hints.ts';
-import { hresultsIn, knownHresults } from '../../../server/agent/hyperv/hresults.ts';
-import { knownModuleErrors, plainModuleErrors } from '../../../server/agent/hyperv/module-errors.ts';
+} from '../../../server/agent/hyperv/failures/errors.ts';
+import { hintOf } from '../../../server/agent/hyperv/failures/hints.ts';
+import { hresultsIn, knownHresults } from '../../../server/agent/hyperv/failures/hresults.ts';
+import { knownModuleErrors, plainModuleErrors } from '../../../server/agent/hyperv/failures/module-errors.ts';
 import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
 import type { ErrorCode } from '../../../server/protocol/errors.ts';
 

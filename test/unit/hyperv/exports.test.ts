@@ -5,9 +5,9 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
-import { Exports } from '../../../server/agent/hyperv/exports.ts';
-import type { ExportsOptions } from '../../../server/agent/hyperv/exports.ts';
-import type { CheckpointDisk } from '../../../server/agent/hyperv/frozen-disks.ts';
+import { Exports } from '../../../server/agent/hyperv/exports/exports.ts';
+import type { ExportsOptions } from '../../../server/agent/hyperv/exports/exports.ts';
+import type { CheckpointDisk } from '../../../server/agent/hyperv/exports/frozen-disks.ts';
 import type { JobContext } from '../../../server/agent/provider.ts';
 import { silentLogger } from '../../../server/base/log.ts';
 import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';

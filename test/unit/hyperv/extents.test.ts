@@ -3,8 +3,8 @@ import { test } from 'node:test';
 
 import * as fc from 'fast-check';
 
-import { allocatedPage, changedPage } from '../../../server/agent/hyperv/extents.ts';
-import type { ChangeAnswer } from '../../../server/agent/hyperv/extents.ts';
+import { allocatedPage, changedPage } from '../../../server/agent/hyperv/exports/extents.ts';
+import type { ChangeAnswer } from '../../../server/agent/hyperv/exports/extents.ts';
 import type { Extent, ExtentPage } from '../../../server/agent/provider.ts';
 import { code } from '../vhdx/support.ts';
 

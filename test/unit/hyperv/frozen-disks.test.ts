@@ -3,7 +3,7 @@ import { copyFile, readFile, rename, rm, symlink, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { isHeld, openFrozenDisk } from '../../../server/agent/hyperv/frozen-disks.ts';
+import { isHeld, openFrozenDisk } from '../../../server/agent/hyperv/exports/frozen-disks.ts';
 import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
 import { settleVhdx } from '../../../server/vhdx/index.ts';
 import { code, contentOf, KiB, MiB, scratch } from '../vhdx/support.ts';

@@ -6,8 +6,8 @@ import { test } from 'node:test';
 
 import * as fc from 'fast-check';
 
-import { pairDisks } from '../../../server/agent/hyperv/conversions.ts';
-import { markText, parseMark } from '../../../server/agent/hyperv/marks.ts';
+import { pairDisks } from '../../../server/agent/hyperv/checkpoints/conversions.ts';
+import { markText, parseMark } from '../../../server/agent/hyperv/checkpoints/marks.ts';
 import { newRecordKey, openRecords } from '../../../server/agent/hyperv/records.ts';
 import type { CheckpointRecord } from '../../../server/agent/hyperv/records.ts';
 import { lineLogger, silentLogger } from '../../../server/base/log.ts';

@@ -7,9 +7,9 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
 import type { AttachedDisk } from '../../../server/agent/hyperv/commands/index.ts';
-import { openRestoreRecords } from '../../../server/agent/hyperv/restores-record.ts';
-import { Restores } from '../../../server/agent/hyperv/restores.ts';
-import type { RestoresOptions } from '../../../server/agent/hyperv/restores.ts';
+import { openRestoreRecords } from '../../../server/agent/hyperv/restores/record.ts';
+import { Restores } from '../../../server/agent/hyperv/restores/restores.ts';
+import type { RestoresOptions } from '../../../server/agent/hyperv/restores/restores.ts';
 import type { JobContext, RestoreDefinition } from '../../../server/agent/provider.ts';
 import { silentLogger } from '../../../server/base/log.ts';
 import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import type { HypervCalls } from '../../../server/agent/hyperv/calls.ts';
+import type { HypervCalls } from '../../../server/agent/hyperv/calls/calls.ts';
 import type { Command } from '../../../server/agent/hyperv/commands/command.ts';
 import type { Job, RawAnswer } from '../../../server/agent/hyperv/commands/index.ts';
 import { topics } from '../../../server/agent/hyperv/self-test/catalogue.ts';

@@ -7,8 +7,8 @@ import { TidemarkError } from '../../../protocol/errors.ts';
 import type { Parser } from '../../../protocol/parse.ts';
 import { checkpointRecord, referencePointRecord } from '../records.ts';
 import type { CheckpointRecord, ReferencePointRecord } from '../records.ts';
-import { restoreRecord } from '../restores-record.ts';
-import type { RestoreRecord } from '../restores-record.ts';
+import { restoreRecord } from '../restores/record.ts';
+import type { RestoreRecord } from '../restores/record.ts';
 
 const maxRecordBytes = 16 * 1024 * 1024;
 const maxRecords = 65_536;

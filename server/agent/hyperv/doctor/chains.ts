@@ -4,7 +4,7 @@ import { systemCode } from '../../../base/files.ts';
 import { oneLine } from '../../../base/one-line.ts';
 import { throwIfAborted, TidemarkError } from '../../../protocol/errors.ts';
 import { openVirtualDisk } from '../../../vhdx/index.ts';
-import type { VmDisk } from '../describe.ts';
+import type { VmDisk } from '../inventory/describe.ts';
 import { isHostPath, mayBeParent } from '../paths.ts';
 
 /** `used`: another program, as a rule the VM itself, lets nobody read it now; a checkpoint does. */

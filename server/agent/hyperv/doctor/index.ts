@@ -4,7 +4,7 @@ import { throwIfAborted } from '../../../protocol/errors.ts';
 import type { ReferencePointId } from '../../../protocol/ids.ts';
 import type { AgentConfig } from '../../set-up/config-file.ts';
 import type { FreeSpaceLimits } from '../core.ts';
-import { createCalls } from '../powershell-calls.ts';
+import { createCalls } from '../calls/powershell-calls.ts';
 import { createPowerShell } from '../powershell/index.ts';
 import type { PowerShell } from '../powershell/index.ts';
 import { agentConfig, ownFindings, rightsFindings, secretFiles } from './agent-checks.ts';

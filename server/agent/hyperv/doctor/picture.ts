@@ -2,7 +2,7 @@
 import { oneLine } from '../../../base/one-line.ts';
 import { throwIfAborted, TidemarkError } from '../../../protocol/errors.ts';
 import type { VmId } from '../../../protocol/ids.ts';
-import type { HypervCalls } from '../calls.ts';
+import type { HypervCalls } from '../calls/calls.ts';
 import { getCheckpoint, getHealth, getHost, getReferencePoint, getVm } from '../commands/index.ts';
 import type {
   Health,
@@ -12,10 +12,10 @@ import type {
   HypervVm,
   UnreadableVm,
 } from '../commands/index.ts';
-import { toVmDisks } from '../describe.ts';
-import type { VmDisk } from '../describe.ts';
-import { DiskInventory } from '../inventory.ts';
-import { virtualPaths } from '../preflight.ts';
+import { toVmDisks } from '../inventory/describe.ts';
+import type { VmDisk } from '../inventory/describe.ts';
+import { DiskInventory } from '../inventory/inventory.ts';
+import { virtualPaths } from '../checkpoints/preflight.ts';
 import { chainsOf } from './chains.ts';
 import type { Chain } from './chains.ts';
 

@@ -1,11 +1,11 @@
 /** Checks of each VM. Only what is not as it should be is a finding of its own; a check that finds nothing says so once. */
 import { oneLine } from '../../../base/one-line.ts';
 import type { ReferencePointId, VmId } from '../../../protocol/ids.ts';
-import { rctBlockers } from '../blockers.ts';
+import { rctBlockers } from '../inventory/blockers.ts';
 import type { HypervCheckpoint, HypervHost, HypervReferencePoint, HypervVm } from '../commands/index.ts';
-import { vmName, vmState } from '../describe.ts';
-import type { VmDisk } from '../describe.ts';
-import { checkpointFile, operationText, virtualPaths, vssTrouble } from '../preflight.ts';
+import { vmName, vmState } from '../inventory/describe.ts';
+import type { VmDisk } from '../inventory/describe.ts';
+import { checkpointFile, operationText, virtualPaths, vssTrouble } from '../checkpoints/preflight.ts';
 import { check } from './finding.ts';
 import type { Check, Finding } from './finding.ts';
 import type { VmPicture } from './picture.ts';

@@ -9,7 +9,7 @@ import type { HypervVm } from '../commands/index.ts';
 import { defaultFreeSpace } from '../core.ts';
 import type { FreeSpaceLimits } from '../core.ts';
 import { ownRules } from '../paths.ts';
-import { virtualPaths } from '../preflight.ts';
+import { virtualPaths } from '../checkpoints/preflight.ts';
 import { check } from './finding.ts';
 import type { Finding } from './finding.ts';
 

@@ -1,6 +1,6 @@
 /** Remembers whether the host answers at all, so that nobody waits again and again for one that does not. */
 import { errorCodes, TidemarkError } from '../../../protocol/errors.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../calls/clock.ts';
 
 /** Hangs in a row after which the host counts as not answering. */
 const maxHangs = 3;

@@ -1,10 +1,10 @@
 /** The provider's PowerShell: warm sessions, each call one function of the module. */
 import { errorCodes, throwIfAborted, TidemarkError } from '../../../protocol/errors.ts';
-import { actionOf } from '../actions.ts';
-import { systemClock } from '../clock.ts';
+import { actionOf } from '../failures/actions.ts';
+import { systemClock } from '../calls/clock.ts';
 import { getHost } from '../commands/host.ts';
 import type { Command } from '../commands/command.ts';
-import { isDoubtful, moduleFailure } from '../errors.ts';
+import { isDoubtful, moduleFailure } from '../failures/errors.ts';
 import { Breaker, notAnswering } from './breaker.ts';
 import type { Pass } from './breaker.ts';
 import { bundledModule, powerShellExecutable, sessionEnvironment } from './executable.ts';

@@ -1,6 +1,6 @@
 /** The sessions: at most so many, each for one invocation at a time, replaced when they are used up, hung, dead or doubtful. */
 import { cancelledError, TidemarkError } from '../../../protocol/errors.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../calls/clock.ts';
 import { HungError } from './failures.ts';
 import { Session } from './session.ts';
 import type { SessionOptions } from './session.ts';

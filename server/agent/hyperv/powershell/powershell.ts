@@ -1,6 +1,6 @@
 /** How the provider speaks to PowerShell: one call is one function of the module `Tidemark.HyperV`. */
 import type { Logger } from '../../../base/log.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../calls/clock.ts';
 import type { Command } from '../commands/command.ts';
 
 /** What an invocation needs besides its arguments. */

@@ -1,7 +1,7 @@
 /** One warm PowerShell with the module loaded: takes one request at a time and gives its answer. */
 import { oneLine } from '../../../base/one-line.ts';
 import type { Logger } from '../../../base/log.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../calls/clock.ts';
 import { answer } from '../commands/answer.ts';
 import type { ModuleError } from '../commands/answer.ts';
 import type { Command } from '../commands/command.ts';

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { oneLine } from '../../../base/one-line.ts';
 import { throwIfAborted, TidemarkError } from '../../../protocol/errors.ts';
 import type { VmId } from '../../../protocol/ids.ts';
-import type { HypervCalls } from '../calls.ts';
+import type { HypervCalls } from '../calls/calls.ts';
 import { getJob, getVm, startScratchState } from '../commands/index.ts';
 import type { HypervVm, RawAnswer } from '../commands/index.ts';
 

@@ -6,7 +6,7 @@ import { runId } from '../../../protocol/ids.ts';
 import type { CheckpointId, DiskId, OwnerId, TrackingId, VmId } from '../../../protocol/ids.ts';
 import type { Checkpoint, ReferencePoint } from '../../../protocol/model.ts';
 import type { HostProvider, JobContext } from '../../provider.ts';
-import type { HypervCalls } from '../calls.ts';
+import type { HypervCalls } from '../calls/calls.ts';
 import { getCheckpoint, getScratchChange, getVm } from '../commands/index.ts';
 import type { AttachedDisk, HypervHost, ScratchChange } from '../commands/index.ts';
 import type { Question } from './report.ts';

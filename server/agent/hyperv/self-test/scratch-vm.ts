@@ -4,13 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { errorCodes, TidemarkError } from '../../../protocol/errors.ts';
 import type { VmId } from '../../../protocol/ids.ts';
-import { settle } from '../calls.ts';
-import type { HypervCalls } from '../calls.ts';
+import { settle } from '../calls/calls.ts';
+import type { HypervCalls } from '../calls/calls.ts';
 import * as commands from '../commands/index.ts';
 import type { HypervVm, Started } from '../commands/index.ts';
 import type { Logger } from '../../../base/log.ts';
 import { power, setState } from './host.ts';
 import { scratchName } from './record.ts';
+import { plannedVmOf } from '../restores/planned-vm.ts';
 
 const memoryBytes = 512 * 1024 ** 2;
 /** For a merge of disks that are nearly empty, milliseconds. */
@@ -29,7 +30,7 @@ export interface ScratchVm {
 /** Makes the VM, off. Throws what Hyper-V refuses; a planned VM may be left then, which `removeScratch` removes. */
 export async function makeScratch(calls: HypervCalls, vm: ScratchVm, signal: AbortSignal): Promise<VmId> {
   await mkdir(vm.folder, { recursive: true });
-  const { before, outcome, created } = await calls.invoke(
+  const made = await calls.invoke(
     commands.startDefinition,
     {
       Name: vm.name,
@@ -41,12 +42,8 @@ export async function makeScratch(calls: HypervCalls, vm: ScratchVm, signal: Abo
     },
     signal,
   );
-  await calls.finish(outcome, { signal });
-  const vmId =
-    created ??
-    (outcome.state === 'started'
-      ? (await calls.invoke(commands.resolvePlannedVm, { JobId: outcome.jobId, Before: before }, signal)).vmId
-      : null);
+  await calls.finish(made.outcome, { signal });
+  const vmId = await plannedVmOf(calls, made, signal);
   if (vmId === null) {
     throw new TidemarkError(errorCodes.hypervOperationFailed, 'Hyper-V made a planned VM that cannot be found.');
   }

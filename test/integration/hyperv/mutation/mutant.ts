@@ -19,7 +19,7 @@ export interface Edit {
 
 const providerFolder = fileURLToPath(new URL('../../../../server/agent/hyperv/', import.meta.url));
 /** What the PowerShell of the tests uses too is not copied: classes of errors are known by identity. */
-const shared = /^(powershell[\\/]|errors\.ts$)/;
+const shared = /^(powershell[\\/]|failures[\\/]errors\.ts$)/;
 
 /** The text with the edit in it. Throws when the place is not there, or not the only one: the mutation would test nothing. */
 function edited(text: string, { file, from, to }: Edit): string {

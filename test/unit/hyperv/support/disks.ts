@@ -3,7 +3,7 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { AttachedDisk } from '../../../../server/agent/hyperv/commands/index.ts';
-import type { CheckpointDisk } from '../../../../server/agent/hyperv/frozen-disks.ts';
+import type { CheckpointDisk } from '../../../../server/agent/hyperv/exports/frozen-disks.ts';
 import { diskId } from '../../../../server/protocol/ids.ts';
 import {
   createDifferencingVhdx,

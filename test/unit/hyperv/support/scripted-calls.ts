@@ -1,5 +1,5 @@
 /** Hyper-V as a script: what each function of the module answers, and what was asked. The real parsers check every answer. */
-import type { HypervCalls } from '../../../../server/agent/hyperv/calls.ts';
+import type { HypervCalls } from '../../../../server/agent/hyperv/calls/calls.ts';
 import type { Command } from '../../../../server/agent/hyperv/commands/command.ts';
 import type { Started } from '../../../../server/agent/hyperv/commands/index.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../../../server/protocol/errors.ts';

@@ -11,6 +11,7 @@ import { quietJob, takeCheckpoint, track } from '../lab.ts';
 import type { Answer, Lab, Step } from '../lab.ts';
 import { open, settled } from '../report.ts';
 import { tidy } from '../scratch-vm.ts';
+import { plannedVmOf } from '../../restores/planned-vm.ts';
 
 const procedureOf = (number: number): string => topics.find((topic) => topic.number === number)?.procedure ?? '';
 const diskEndings = new Set(['.vhdx', '.avhdx', '.vhd', '.avhd']);
@@ -138,17 +139,13 @@ export const importedAgain: Step = {
 async function imported({ calls, signal }: Lab, folder: string): Promise<VmId> {
   const files = (await filesBelow(folder)).map((file) => join(folder, file));
   const definition = files.find((file) => file.toLowerCase().endsWith('.vmcx')) ?? '';
-  const { before, outcome, created } = await calls.invoke(
+  const made = await calls.invoke(
     commands.startImport,
     { DefinitionFile: definition, SnapshotFolder: '', NewId: false },
     signal,
   );
-  await calls.finish(outcome, { signal });
-  const vmId =
-    created ??
-    (outcome.state === 'started'
-      ? (await calls.invoke(commands.resolvePlannedVm, { JobId: outcome.jobId, Before: before }, signal)).vmId
-      : null);
+  await calls.finish(made.outcome, { signal });
+  const vmId = await plannedVmOf(calls, made, signal);
   if (vmId === null) throw new Error('The imported VM cannot be found.');
   const { disks } = await calls.invoke(commands.getPlannedVm, { VmId: vmId }, signal);
   const copies = files.filter((file) => diskEndings.has(extname(file).toLowerCase()));

@@ -1,7 +1,7 @@
 /** Application consistency of a VM whose guest cannot be asked: off, running, paused, saved. */
 import type { Logger } from '../../../../base/log.ts';
 import type { CheckpointId } from '../../../../protocol/ids.ts';
-import { settle } from '../../calls.ts';
+import { settle } from '../../calls/calls.ts';
 import { getCheckpoint, startCheckpointRemoval, startScratchSnapshot } from '../../commands/index.ts';
 import { topics } from '../catalogue.ts';
 import { outcomeOf, power, setState } from '../host.ts';

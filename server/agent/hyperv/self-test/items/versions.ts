@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { VmId } from '../../../../protocol/ids.ts';
 import { createVhdx } from '../../../../vhdx/index.ts';
 import * as commands from '../../commands/index.ts';
-import { markText } from '../../marks.ts';
+import { markText } from '../../checkpoints/marks.ts';
 import { runId } from '../../../../protocol/ids.ts';
 import { ulid } from '../../../../base/ulid.ts';
 import { errorText, outcomeOf } from '../host.ts';

@@ -1,0 +1,274 @@
+/** The two ends of a checkpoint: it is removed, or becomes a reference point. Both are done when its differencing disks are merged. */
+import { errorCodes, throwIfAborted, TidemarkError } from '../../../protocol/errors.ts';
+import type { CheckpointId, ReferencePointId, VmId } from '../../../protocol/ids.ts';
+import type { ReferencePoint } from '../../../protocol/model.ts';
+import type { JobContext } from '../../provider.ts';
+import { checkpointNotFound, filesAbove, isOurs, lookUp, readableDisks, recordOf } from './checkpoint-view.ts';
+import {
+  resolveReferencePoint,
+  startCheckpointRemoval,
+  startConversion,
+  startReferencePointRemoval,
+} from '../commands/index.ts';
+import type { HypervCheckpoint, Started } from '../commands/index.ts';
+import { findConverted, keepPoint, pointsOf } from './conversions.ts';
+import type { Core } from '../core.ts';
+import { toVmDisks } from '../inventory/describe.ts';
+import { isDoubtful } from '../failures/doubt.ts';
+import { parseMark } from './marks.ts';
+import { virtualPaths } from './preflight.ts';
+import { WorkProgress } from '../../work-progress.ts';
+import { newRecordKey } from '../records.ts';
+import type { CheckpointRecord, Records } from '../records.ts';
+import { finish, untilSeen, whenFree } from './seen.ts';
+
+/** Percent of a job when Hyper-V's own is done; and of a merge when it is waited for. */
+const donePercent = 90;
+const waitingPercent = 10;
+
+/**
+ * Removes a checkpoint of ours and waits for the merge; of one that is removed but not merged yet, only that. Throws `TM2106`, `TM2218` for one of another product,
+ * and `TM2210` when the merge does not come to an end. Once begun it goes on when it is cancelled.
+ */
+export async function removeCheckpoint(core: Core, id: CheckpointId, job: JobContext): Promise<void> {
+  const progress = new WorkProgress(job, 'remove-checkpoint');
+  await locked(core, id, job, async (records, vmId) => {
+    const { ended } = core.background;
+    const checkpoint = await lookUp(core, id, ended);
+    const record = recordOf(records, id);
+    if (checkpoint === undefined) {
+      if (record?.phase !== 'merging' || record.conversion !== undefined) throw checkpointNotFound(id);
+      await waitForMerge(core, records, record, job);
+      return;
+    }
+    const begun = await begin(core, records, vmId, checkpoint, record, 'removing');
+    core.step('remove:recorded');
+    const unmarked = parseMark(checkpoint.name) === undefined;
+    const args = { CheckpointId: id, Unmarked: unmarked };
+    await endOf(core, records, begun, async () => {
+      const outcome = await whenFree(core, ended, () => core.calls.invoke(startCheckpointRemoval, args, ended));
+      core.step('remove:started');
+      await core.calls.finish(outcome, { signal: ended, progress: progress.part(0, donePercent) });
+    });
+    progress.report(100);
+    // An earlier conversion may have come to its end instead.
+    const point = begun.conversion === undefined ? undefined : await findConverted(core, records, begun, ended);
+    const conversion = point === undefined ? undefined : begun.conversion;
+    const merging = await records.checkpoints.put({ ...begun, phase: 'merging', conversion });
+    core.step('remove:gone');
+    await waitForMerge(core, records, merging, job);
+    core.step('remove:merged');
+  });
+}
+
+/**
+ * Makes a checkpoint of ours a reference point and waits for the merge. Throws `TM2106`, `TM2218`, and `TM2107` when Hyper-V gives no reference point that
+ * could be counted from: then there is no checkpoint any more, or it is there as before. A merge that is stuck only goes to the log; the next checkpoint waits for it.
+ */
+export async function convertCheckpoint(core: Core, id: CheckpointId, job: JobContext): Promise<ReferencePoint> {
+  const progress = new WorkProgress(job, 'convert');
+  return locked(core, id, job, async (records, vmId) => {
+    const checkpoint = await lookUp(core, id, core.background.ended);
+    if (checkpoint === undefined) throw checkpointNotFound(id);
+    const begun = await beginConversion(core, records, vmId, checkpoint);
+    core.step('convert:recorded');
+    const point = await convert(core, records, begun, job.signal, progress);
+    const merging = await records.checkpoints.put({ ...begun, phase: 'merging' });
+    progress.report(100);
+    try {
+      if (point !== undefined && job.signal.aborted) await dropPoint(core, records, vmId, point.id);
+      await waitForMerge(core, records, merging, job);
+    } catch (error) {
+      core.log.log('warning', `The disks of VM ${vmId} are not merged yet.`, error);
+    }
+    core.step('convert:merged');
+    throwIfAborted(job.signal);
+    if (point === undefined) throw noPoint();
+    return point;
+  });
+}
+
+/** Runs `work` for the VM of a checkpoint of ours, alone. */
+async function locked<T>(
+  core: Core,
+  id: CheckpointId,
+  job: JobContext,
+  work: (records: Records, vmId: VmId) => Promise<T>,
+): Promise<T> {
+  const { background, locks, timing } = core;
+  const wanted = AbortSignal.any([job.signal, background.ended]);
+  throwIfAborted(wanted);
+  const records = await core.records();
+  const vmId = recordOf(records, id)?.vmId ?? (await lookUp(core, id, wanted))?.vmId;
+  if (vmId === undefined) throw checkpointNotFound(id);
+  return background.run(`Checkpoint ${id}`, job.signal, () =>
+    locks.run(vmId, timing.busyMs, wanted, () => {
+      throwIfAborted(wanted);
+      return work(records, vmId);
+    }),
+  );
+}
+
+/** Writes down what is about to be done with a checkpoint. Throws `TM2218` for one that is not ours. */
+async function begin(
+  core: Core,
+  records: Records,
+  vmId: VmId,
+  checkpoint: HypervCheckpoint,
+  record: CheckpointRecord | undefined,
+  phase: 'removing' | 'converting',
+  conversion?: CheckpointRecord['conversion'],
+): Promise<CheckpointRecord> {
+  const { id, name, createdAt } = checkpoint;
+  const mark = record ?? parseMark(name);
+  if (mark === undefined || !isOurs(checkpoint, record)) throw notOurs(name);
+  const { ended } = core.background;
+  const files = await filesAbove(core, vmId, checkpoint, ended);
+  const { owner, runId, consistency } = mark;
+  const base = record ?? {
+    format: 1,
+    key: newRecordKey(),
+    vmId,
+    owner,
+    runId,
+    consistency,
+    startedAt: createdAt,
+    before: [],
+  };
+  const begun = await records.checkpoints.put({
+    ...base,
+    ...files,
+    checkpointId: id,
+    phase,
+    conversion: conversion ?? record?.conversion,
+  });
+  // Only now: from here on none is opened any more.
+  await core.closeExports(id);
+  await core.merges.unlock(vmId, ended);
+  return begun;
+}
+
+async function beginConversion(
+  core: Core,
+  records: Records,
+  vmId: VmId,
+  checkpoint: HypervCheckpoint,
+): Promise<CheckpointRecord> {
+  const { ended } = core.background;
+  const found = await core.inventory.describe(virtualPaths(checkpoint), ended, true);
+  const disks = readableDisks(toVmDisks(vmId, checkpoint.disks, found))
+    .filter(({ frozen }) => frozen.trackable)
+    .map(({ attached, frozen }) => ({ instanceId: attached.instanceId, diskId: frozen.id, file: attached.path }));
+  const before = (await pointsOf(core, vmId, ended)).map((point) => point.id);
+  return begin(core, records, vmId, checkpoint, recordOf(records, checkpoint.id), 'converting', { before, disks });
+}
+
+/** Asks Hyper-V to end a checkpoint. After a failure it is looked whether that happened all the same; when not, all is as before. */
+async function endOf(core: Core, records: Records, begun: CheckpointRecord, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const { checkpointId: id } = begun;
+    const still = id === undefined ? undefined : await lookUp(core, id, core.background.ended);
+    if (still === undefined) {
+      core.log.log(
+        'warning',
+        `The checkpoint of VM ${begun.vmId} is gone, although Hyper-V reported a failure.`,
+        error,
+      );
+      return;
+    }
+    // A conversion that may still come to its end must be found then.
+    const conversion = isDoubtful(error) ? begun.conversion : undefined;
+    await records.checkpoints.put({ ...begun, phase: 'taken', conversion });
+    throw error;
+  }
+}
+
+/** The reference point that the checkpoint became, written down as ours; undefined when there is none that is of use. */
+async function convert(
+  core: Core,
+  records: Records,
+  begun: CheckpointRecord,
+  cancelled: AbortSignal,
+  progress: WorkProgress,
+): Promise<ReferencePoint | undefined> {
+  const { calls, background, step } = core;
+  const { checkpointId: id, vmId, consistency } = begun;
+  if (id === undefined) return undefined;
+  const asked: { outcome?: Started; created?: ReferencePointId | null; before?: readonly ReferencePointId[] } = {};
+  await endOf(core, records, begun, async () => {
+    const args = { CheckpointId: id, Consistency: consistency };
+    const answer = await whenFree(core, cancelled, () => calls.invoke(startConversion, args, background.ended));
+    Object.assign(asked, answer);
+    step('convert:started');
+    await finish(core, answer.outcome, cancelled, progress.part(0, donePercent));
+  });
+  step('convert:converted');
+  const pointId = await untilSeen(core, () => findPoint(core, vmId, asked));
+  if (pointId === undefined) return findConverted(core, records, begun, background.ended);
+  const found = (await pointsOf(core, vmId, background.ended)).find((point) => point.id === pointId);
+  if (found === undefined) return undefined;
+  const point = await keepPoint(core, records, begun, found);
+  if (point === undefined) await destroy(core, vmId, pointId, found.trackingIds);
+  return point;
+}
+
+async function findPoint(
+  core: Core,
+  vmId: VmId,
+  asked: {
+    readonly outcome?: Started;
+    readonly created?: ReferencePointId | null;
+    readonly before?: readonly ReferencePointId[];
+  },
+): Promise<ReferencePointId | undefined> {
+  const { outcome, created, before = [] } = asked;
+  if (created !== undefined && created !== null) return created;
+  if (outcome?.state !== 'started') return undefined;
+  const args = { VmId: vmId, JobId: outcome.jobId, Before: before };
+  const { referencePointId } = await core.calls.invoke(resolveReferencePoint, args, core.background.ended);
+  return referencePointId ?? undefined;
+}
+
+/** Removes a reference point of ours whose caller does not wait for it any more. */
+async function dropPoint(core: Core, records: Records, vmId: VmId, id: ReferencePointId): Promise<void> {
+  const found = (await pointsOf(core, vmId, core.background.ended)).find((point) => point.id === id);
+  if (found !== undefined) await destroy(core, vmId, id, found.trackingIds);
+  const record = records.referencePoints.list().find(({ point }) => point.id === id);
+  if (record !== undefined) await records.referencePoints.delete(record.key);
+}
+
+async function destroy(core: Core, vmId: VmId, id: ReferencePointId, trackingIds: readonly string[]): Promise<void> {
+  const { calls, background } = core;
+  const args = { ReferencePointId: id, VmId: vmId, TrackingId: trackingIds };
+  await calls.finish(await calls.invoke(startReferencePointRemoval, args, background.ended), {
+    signal: background.ended,
+  });
+}
+
+async function waitForMerge(core: Core, records: Records, record: CheckpointRecord, job: JobContext): Promise<void> {
+  const progress = new WorkProgress(job, 'merge');
+  progress.report(waitingPercent);
+  await core.merges.wait(record.vmId, record, progress.part(waitingPercent, 99), core.background.ended);
+  await records.checkpoints.delete(record.key);
+  progress.report(100);
+}
+
+function notOurs(name: string): TidemarkError {
+  return new TidemarkError(
+    errorCodes.notOwnObject,
+    `The checkpoint "${name.slice(0, 200)}" was not made by Tidemark.`,
+    {
+      hint: 'Tidemark removes only its own. Let the product that made it remove it.',
+    },
+  );
+}
+
+function noPoint(): TidemarkError {
+  return new TidemarkError(
+    errorCodes.checkpointFailed,
+    'Hyper-V made no reference point whose tracking ids belong to the disks of the checkpoint.',
+    { hint: 'The next backup reads all data again. When this happens each time, reset change tracking of the VM.' },
+  );
+}
