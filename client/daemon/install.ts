@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative, sep } from 'node:path';
 
 import { systemCode } from '../../server/base/files.ts';
 import { errorCodes, TidemarkError } from '../../server/protocol/errors.ts';
@@ -98,10 +98,14 @@ async function isWhole(folder: string, hash: string): Promise<boolean> {
   }
 }
 
-/** SHA-256 over names and contents of a flat folder, without source maps and without the manifest that the copy adds. */
+/** SHA-256 over paths and contents of a folder, without source maps and without the manifest that the copy adds. */
 async function folderHash(folder: string): Promise<string> {
   const hash = createHash('sha256');
-  const names = (await readdir(folder)).filter((name) => !name.endsWith('.map') && name !== manifestName);
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const names = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll(sep, '/'))
+    .filter((name) => !name.endsWith('.map') && name !== manifestName);
   if (names.length === 0) throw Object.assign(new Error(`${folder} is empty`), { code: 'ENOENT' });
   for (const name of names.sort()) {
     const content = await readFile(join(folder, name));

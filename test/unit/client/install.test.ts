@@ -54,6 +54,17 @@ test('a damaged copy is replaced', async (t) => {
   assert.deepEqual(await readdir(join(options.dataDirectory, 'daemon')), [basename(copy)]);
 });
 
+test('a folder of the bundle is copied and looked after too', async (t) => {
+  const options = await site(t);
+  await mkdir(join(options.source, 'Module'));
+  await writeFile(join(options.source, 'Module', 'Main.psm1'), 'function A {}');
+  const copy = await installDaemon(options);
+  assert.equal(await readFile(join(copy, 'Module', 'Main.psm1'), 'utf8'), 'function A {}');
+  await writeFile(join(copy, 'Module', 'Main.psm1'), '');
+  assert.equal(await installDaemon(options), copy);
+  assert.equal(await readFile(join(copy, 'Module', 'Main.psm1'), 'utf8'), 'function A {}');
+});
+
 test('windows that install at once end up with one whole copy and nothing beside it', async (t) => {
   const options = await site(t);
   const copies = await Promise.all(Array.from({ length: 8 }, async () => installDaemon(options)));
