@@ -8,6 +8,8 @@ export interface HyperVTiming {
   readonly busyMs: number;
   /** For a checkpoint or reference point to be seen after its job has ended. */
   readonly visibleMs: number;
+  /** Before a guest whose VSS failed is asked once more. */
+  readonly guestRetryMs: number;
   /** For a merge to begin. */
   readonly mergeStartMs: number;
   /** For a merge that moves nothing any more. */
@@ -23,6 +25,7 @@ export const defaultTiming: HyperVTiming = {
   spaceMs: 5_000,
   busyMs: 60_000,
   visibleMs: 15_000,
+  guestRetryMs: 60_000,
   mergeStartMs: 120_000,
   mergeStuckMs: 1_800_000,
   lateCheckpointMs: 900_000,

@@ -74,6 +74,27 @@ scenario('a checkpoint that cannot be taken leaves nothing, and its code says wh
   }
 });
 
+scenario('a guest whose VSS failed is asked once more, and no third time', async (site) => {
+  const { vm, vmms, stateFolder } = site;
+  const asked = (): number => vmms.counts.get('invoke CreateSnapshot') ?? 0;
+  const guestFails = { state: 10, errorCode: 32_768, hresult: 0x8004_23f4, worked: false };
+  vmms.faults.set({ jobEnds: { CreateSnapshot: guestFails } });
+  const before = asked();
+  await assert.rejects(checkpointOf(site.provider, vm, 'application'), code('consistencyUnavailable'));
+  assert.equal(asked(), before + 2);
+
+  const provider = await site.restarted({ timing: { pollMs: 20, guestRetryMs: 1_500 } });
+  const taking = checkpointOf(provider, vm, 'application');
+  while (asked() === before + 2) await sleep(5);
+  while ((await readdir(join(stateFolder, 'checkpoints'))).length > 0) await sleep(5);
+  vmms.faults.reset();
+  const checkpoint = await taking;
+  assert.equal(checkpoint.consistency, 'application');
+  assert.equal(asked(), before + 4);
+  await provider.removeCheckpoint(checkpoint.id, quiet);
+  await assertNothingLeft({ ...site, provider }, 'after the second try');
+});
+
 scenario('what Hyper-V shows late, or does not tie to its job, is found all the same', async (site) => {
   const { provider, vm, vmms } = site;
   for (const faults of [

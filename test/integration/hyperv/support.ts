@@ -22,7 +22,7 @@ import { MiB, never } from '../../unit/simulated/support.ts';
 
 /** Jobs of the fake are over in a moment. */
 export const fastJobs = {
-  timing: { pollMs: 20 },
+  timing: { pollMs: 20, guestRetryMs: 50 },
   jobs: { timing: { firstPollMs: 5, maxPollMs: 50 } },
 } as const satisfies Partial<HyperVProviderOptions>;
 

@@ -13,7 +13,7 @@ import type { HypervCheckpoint, Started } from '../commands/index.ts';
 import { findConverted } from './conversions.ts';
 import type { Core } from '../core.ts';
 import { findVm, preflight, virtualPaths } from './preflight.ts';
-import { WorkProgress } from '../../work-progress.ts';
+import { pause, WorkProgress } from '../../work-progress.ts';
 import { newRecordKey } from '../records.ts';
 import type { CheckpointRecord, Records } from '../records.ts';
 import { finish, untilSeen, whenFree } from './seen.ts';
@@ -32,28 +32,52 @@ const askedPercent = 5;
 const takenPercent = 90;
 
 /**
- * Takes a checkpoint. Throws what `preflight` does, `TM2107` and `TM2108` when Hyper-V or the guest fails, and what PowerShell fails with.
+ * Takes a checkpoint; when the guest's VSS fails, once more after a while, for what disturbs it is often short. Throws what `preflight` does, `TM2107` and `TM2108` when Hyper-V or the guest fails, and what PowerShell fails with.
  * When it throws, no checkpoint is left, or the records know that one may be.
  */
 export async function createCheckpoint(core: Core, request: CheckpointRequest, job: JobContext): Promise<Checkpoint> {
   const progress = new WorkProgress(job, 'checkpoint');
   const { background, locks, timing } = core;
   const wanted = AbortSignal.any([job.signal, background.ended]);
-  return background.run(`Checkpoint of VM ${request.vmId}`, job.signal, () =>
-    locks.run(request.vmId, timing.busyMs, wanted, () => make(core, request, progress, job.signal)),
+  const { vmId, consistency } = request;
+  let asked = false;
+  const attempt = (): Promise<Checkpoint> =>
+    locks.run(vmId, timing.busyMs, wanted, async () => {
+      const records = await core.records();
+      await adoptLocked(core, records, vmId, wanted);
+      await preflight(core, vmId, consistency, wanted);
+      asked = true;
+      return make(core, records, request, progress, job.signal);
+    });
+  return background.run(`Checkpoint of VM ${vmId}`, job.signal, async () => {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!asked || !isGuestFailure(error)) throw error;
+      const seconds = Math.round(timing.guestRetryMs / 1000);
+      core.log.log('warning', `VM ${vmId}: the guest's VSS failed; tried once more in ${seconds} s.`, error);
+    }
+    await pause(timing.guestRetryMs, wanted);
+    return attempt();
+  });
+}
+
+/** Whether the guest failed and said so. One that only hangs has kept the VM waiting for long enough. */
+function isGuestFailure(error: unknown): boolean {
+  return (
+    TidemarkError.is(error, errorCodes.consistencyUnavailable) &&
+    !TidemarkError.is(error.cause, errorCodes.operationStalled)
   );
 }
 
 async function make(
   core: Core,
+  records: Records,
   request: CheckpointRequest,
   progress: WorkProgress,
   cancelled: AbortSignal,
 ): Promise<Checkpoint> {
   const wanted = AbortSignal.any([cancelled, core.background.ended]);
-  const records = await core.records();
-  await adoptLocked(core, records, request.vmId, wanted);
-  await preflight(core, request.vmId, request.consistency, wanted);
   const { vmId, owner, runId, consistency } = request;
   const record = await records.checkpoints.put({
     format: 1,
