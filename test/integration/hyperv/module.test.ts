@@ -120,6 +120,28 @@ test('physical and shared disks, VHD sets, old disks and fibre channel are told;
   }
 });
 
+test('a build without virtual fibre channel has VMs without it', async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  const { call, vm, vmms } = await moduleLab(t);
+  vmms.faults.set({ lacks: ['Msvm_SyntheticFcPortSettingData', 'Msvm_FcPortAllocationSettingData'] });
+  for (const args of [{}, { VmId: vm.id }]) {
+    const { vms, unreadable } = await call(getVm, args);
+    assert.deepEqual(unreadable, []);
+    assert.deepEqual(
+      vms.map(({ id, fibreChannel }) => [id, fibreChannel]),
+      [[vm.id, false]],
+    );
+  }
+});
+
+test('a class that Hyper-V does not show for another reason is a failure, and not a VM without virtual fibre channel', async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  const { call, vm, vmms } = await moduleLab(t);
+  await vmms.describe(vm.id, { extras: ['fibre-channel'] });
+  vmms.faults.set({ accessDenied: ['Msvm_SyntheticFcPortSettingData'] });
+  await assert.rejects(call(getVm, {}), { code: errorCodes.hypervAccessDenied });
+});
+
 test('both families of states and what runs on a VM come as numbers', async (t) => {
   if (skipWithoutDotnet(t)) return;
   const { call, vm, vmms } = await moduleLab(t);

@@ -92,6 +92,20 @@ function Get-SettingsComponent {
     return , (Get-AssociatedInstance $Setting 'Msvm_VirtualSystemSettingDataComponent' $Class)
 }
 
+# As Get-SettingsComponent, of a class that not every build has: without it there is no such part.
+function Get-OptionalComponent {
+    param($Setting, [string]$Class)
+    try {
+        return , (Get-SettingsComponent $Setting $Class)
+    }
+    catch {
+        if (-not (Test-NoClass $_)) {
+            throw
+        }
+        return , (New-AnswerList)
+    }
+}
+
 # The one id that is in -After and not in -Before, or $null when there is none or more than one: then no one can say which it is.
 function Select-NewId {
     param($Before, $After)

@@ -62,6 +62,19 @@ function New-VmAnswer {
     }
 }
 
+# The virtual fibre channel ports of all VMs. Not every build has the class.
+function Get-FibreChannelPort {
+    try {
+        return , (Get-HypervInstance 'Msvm_SyntheticFcPortSettingData' $null @('InstanceID'))
+    }
+    catch {
+        if (-not (Test-NoClass $_)) {
+            throw
+        }
+        return , (New-AnswerList)
+    }
+}
+
 # Whether there are virtual fibre channel ports. Both classes are asked: which of the two a build uses is not confirmed.
 function Test-FibreChannel {
     param($Resources, $Ports)
@@ -102,7 +115,7 @@ function Add-AllVm {
     $settingsOf = Group-ByOwner (Get-HypervInstance 'Msvm_VirtualSystemSettingData' $null $script:SettingsProperties) 'VirtualSystemIdentifier' $false
     $storageOf = Group-ByOwner (Get-HypervInstance 'Msvm_StorageAllocationSettingData' $null $script:StorageProperties) 'InstanceID' $true
     $resourcesOf = Group-ByOwner (Get-HypervInstance 'Msvm_ResourceAllocationSettingData' $null $script:ResourceProperties) 'InstanceID' $true
-    $portsOf = Group-ByOwner (Get-HypervInstance 'Msvm_SyntheticFcPortSettingData' $null @('InstanceID')) 'InstanceID' $true
+    $portsOf = Group-ByOwner (Get-FibreChannelPort) 'InstanceID' $true
     foreach ($system in $systems) {
         if (-not (Test-Guid $system.Name)) {
             continue
@@ -131,7 +144,7 @@ function Add-OneVm {
         $parts = @{
             resources = Get-SettingsComponent $active 'Msvm_ResourceAllocationSettingData'
             storage   = Get-SettingsComponent $active 'Msvm_StorageAllocationSettingData'
-            ports     = Get-SettingsComponent $active 'Msvm_SyntheticFcPortSettingData'
+            ports     = Get-OptionalComponent $active 'Msvm_SyntheticFcPortSettingData'
         }
     }
     Add-VmAnswer $Answer $system $active $settings $parts

@@ -27,6 +27,12 @@ function Get-HypervInstance {
     return , [System.Collections.Generic.List[object]]::new([object[]]@(Get-CimInstance @question))
 }
 
+# Whether WMI says that this build has no such class (0x80041010).
+function Test-NoClass {
+    param($ErrorRecord)
+    return (Get-ExceptionResult $ErrorRecord.Exception $ErrorRecord.FullyQualifiedErrorId) -eq 2147749904
+}
+
 # The one instance that the filter leaves, or $null.
 function Get-SingleInstance {
     param([string]$Class, [System.Collections.IDictionary]$Where = $null)

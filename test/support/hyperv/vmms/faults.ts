@@ -89,6 +89,8 @@ const fields = {
   trackingReferencePoint: integer(0, 2),
   /** Language of what is for people. */
   language: oneOf('en', 'de'),
+  /** Classes, and properties and methods as `Class.Name`, that this build lacks beside those of its number. A PowerShell sees it when it starts. */
+  lacks: array(name, 256),
 } as const;
 
 type FaultParsers = typeof fields;
@@ -132,6 +134,7 @@ export const noFaults: Faults = {
   guestWrites: false,
   trackingReferencePoint: 1,
   language: 'en',
+  lacks: [],
 };
 
 const optionalFields = Object.fromEntries(

@@ -131,7 +131,8 @@ export class Answers {
     switch (asked.op) {
       case 'build': {
         const { build } = vmms.world.host;
-        return { build, computerName: vmms.world.computerName, hidden: hiddenIn(build) };
+        const hidden = [...hiddenIn(build), ...vmms.faults.now.lacks];
+        return { build, computerName: vmms.world.computerName, hidden };
       }
       case 'enumerate': {
         const found = enumerate(vmms, asked.namespace, asked.className, asked.where ?? []);
