@@ -7,7 +7,7 @@ import type { DiskId, ExportId } from '../../protocol/ids.ts';
 import type { RequestMessage } from '../../protocol/message.ts';
 import type { Checkpoint, ReferencePoint } from '../../protocol/model.ts';
 import type { Parsed } from '../../protocol/parse.ts';
-import type { StoredRestorePoint } from '../../repository/index.ts';
+import type { StoredDisk, StoredRestorePoint } from '../../repository/index.ts';
 import type { AgentConnection } from '../agent-client/connection.ts';
 import { checkCheckpoint, checkExport, contradiction, isFrom, isMadeBy, trackingIdsOf } from './check-agent.ts';
 import type { Maker, Moments } from './check-agent.ts';
@@ -126,10 +126,15 @@ export class BackupHost {
 
   /**
    * Turns the checkpoint into a reference point. A failure of only this step costs the next run its incremental, not this run
-   * its restore point: it gives undefined and a warning. `earlier` is what restore points of the VM count from already. Throws only
-   * when `signal` is aborted.
+   * its restore point: it gives undefined and a warning. `stored` are the disks as this run stored them, `earlier` is what restore points of
+   * the VM count from already. Throws only when `signal` is aborted.
    */
-  async convert(checkpoint: Checkpoint, earlier: Moments, signal: AbortSignal): Promise<ReferencePoint | undefined> {
+  async convert(
+    checkpoint: Checkpoint,
+    stored: readonly StoredDisk[],
+    earlier: Moments,
+    signal: AbortSignal,
+  ): Promise<ReferencePoint | undefined> {
     if (!checkpoint.disks.some((disk) => disk.trackable)) {
       await this.takeBack();
       return undefined;
@@ -137,7 +142,7 @@ export class BackupHost {
     try {
       const params = { checkpointId: checkpoint.id };
       const { referencePoint } = await this.#request(agent.convertCheckpoint, params, signal);
-      if (!isFrom(referencePoint, checkpoint, this.#maker, earlier)) {
+      if (!isFrom(referencePoint, checkpoint, this.#maker, stored, earlier)) {
         throw contradiction('made a reference point that does not fit the checkpoint');
       }
       this.#context.log('info', `Reference point ${referencePoint.id}.`);

@@ -130,7 +130,12 @@ class Backup {
       throwIfAborted(this.#signal);
       failpoint('backup.7-durable');
       this.#context.phase('reference-point');
-      const referencePoint = await this.#host.convert(checkpoint, momentsOf(earlier), this.#context.signal);
+      const referencePoint = await this.#host.convert(
+        checkpoint,
+        content.disks,
+        momentsOf(earlier),
+        this.#context.signal,
+      );
       failpoint('backup.7-reference-point');
       // The agent may be gone by now: everything that it had to give is here.
       throwIfAborted(this.#context.signal);

@@ -1,8 +1,10 @@
 /** Holds an agent to what it was asked and to what it said before: a restore point is made only of answers that fit together. */
+import { isDeepStrictEqual } from 'node:util';
+
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { DiskId, OwnerId, ReferencePointId, RunId, TrackingId, VmId } from '../../protocol/ids.ts';
 import type { Checkpoint, FrozenDisk, ReferencePoint } from '../../protocol/model.ts';
-import type { StoredRestorePoint } from '../../repository/index.ts';
+import type { StoredDisk, StoredRestorePoint } from '../../repository/index.ts';
 
 /** Whose checkpoints and reference points a run makes. */
 export interface Maker {
@@ -49,13 +51,16 @@ export function checkExport(
 }
 
 /**
- * Whether the reference point is what remains of the checkpoint, so that the next run may count from it. `earlier` is what the
- * restore points of the VM name: an id of theirs is of another moment than this one.
+ * Whether the reference point is what remains of the checkpoint, so that the next run may count from it. `stored` are the disks as this run
+ * stored them. `earlier` is what the restore points of the VM name: their reference points are not this one, and a tracking id of theirs
+ * is of another moment, unless the disk is now what it was in each restore point with that id. A host may keep the id of a disk that
+ * nobody writes to; what changed since then is what changed since now.
  */
 export function isFrom(
   referencePoint: ReferencePoint,
   checkpoint: Checkpoint,
   maker: Maker,
+  stored: readonly StoredDisk[],
   earlier: Moments,
 ): boolean {
   if (!isMadeBy(maker, referencePoint) || earlier.referencePoints.has(referencePoint.id)) return false;
@@ -63,29 +68,32 @@ export function isFrom(
   if (tracked.size === 0 || tracked.size !== referencePoint.disks.length) return false;
   const frozen = new Map(checkpoint.disks.map((disk) => [disk.id, disk]));
   for (const [diskId, trackingId] of tracked) {
-    if (frozen.get(diskId)?.trackable !== true || earlier.trackingIds.get(diskId)?.has(trackingId) === true)
-      return false;
+    if (frozen.get(diskId)?.trackable !== true) return false;
+    const known = earlier.disks.filter((disk) => disk.id === diskId && disk.trackingId === trackingId);
+    // A disk that was left out gets no tracking id in the restore point: nothing will count from it.
+    const now = stored.find((disk) => disk.id === diskId);
+    if (now !== undefined && !known.every((before) => sameContent(before, now))) return false;
   }
   return checkpoint.disks.every(({ id, trackingId }) => trackingId === undefined || tracked.get(id) === trackingId);
 }
 
-/** What the restore points of a VM name: their reference points, and of each disk its tracking ids. */
+/** What the restore points of a VM name: their reference points, and their disks with tracking ids. */
 export interface Moments {
   readonly referencePoints: ReadonlySet<ReferencePointId>;
-  readonly trackingIds: ReadonlyMap<DiskId, ReadonlySet<TrackingId>>;
+  readonly disks: readonly StoredDisk[];
 }
 
 /** The moments that `points` count from. */
 export function momentsOf(points: readonly StoredRestorePoint[]): Moments {
-  const trackingIds = new Map<DiskId, Set<TrackingId>>();
-  for (const { disks } of points) {
-    for (const { id, trackingId } of disks) {
-      if (trackingId === undefined) continue;
-      const known = trackingIds.get(id) ?? new Set();
-      trackingIds.set(id, known.add(trackingId));
-    }
-  }
-  return { referencePoints: new Set(points.flatMap((point) => point.referencePointId ?? [])), trackingIds };
+  return {
+    referencePoints: new Set(points.flatMap((point) => point.referencePointId ?? [])),
+    disks: points.flatMap(({ disks }) => disks.filter((disk) => disk.trackingId !== undefined)),
+  };
+}
+
+/** Whether two disks are the same, byte for byte: their block maps name each chunk, and each other blob of a map, by its content. */
+function sameContent(a: StoredDisk, b: StoredDisk): boolean {
+  return a.sizeBytes === b.sizeBytes && a.chunkBytes === b.chunkBytes && isDeepStrictEqual(a.map.root, b.map.root);
 }
 
 /** The tracking id of each disk of a reference point. */

@@ -4,7 +4,8 @@ import { beforeEach, describe, it } from 'node:test';
 import { executeBackup } from '../../../server/daemon/runs/backup.ts';
 import type { BackupRequest, RunOutcome } from '../../../server/protocol/daemon.ts';
 import { cancelledError, errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
-import { disk, FakeBackup, frozen, otherDisk, reported, request, vm } from './support/fake-backup.ts';
+import { restorePointId } from '../../../server/protocol/ids.ts';
+import { contentBefore, disk, FakeBackup, frozen, otherDisk, reported, request, vm } from './support/fake-backup.ts';
 
 describe('a backup run', () => {
   let fake: FakeBackup;
@@ -163,6 +164,61 @@ describe('a backup run', () => {
       fake.disks = [frozen(disk, 'os'), frozen(otherDisk, 'data', { trackable: false, trackingId: undefined })];
       await backUp();
       assert.deepEqual(trackingIds(), [undefined, undefined]);
+    });
+
+    describe('and gives an unchanged disk the tracking id that it had', () => {
+      const os = { diskId: disk, trackingId: 'track-os-now' };
+      const data = { diskId: otherDisk, trackingId: 'track-data-before' };
+      beforeEach(() => fake.addEarlier());
+
+      for (const type of ['incremental', 'full'] as const) {
+        it(`counts from it in the next run (${type})`, async () => {
+          fake.contents = ['bmV3', contentBefore];
+          fake.lies.set('checkpoint/convert', (honest) => {
+            honest();
+            fake.referencePoints = fake.referencePoints.map((one) =>
+              one.id === 'rp-new' ? { ...one, disks: [os, data] } : one,
+            );
+            return { referencePoint: fake.referencePoints.at(-1) };
+          });
+          await backUp({ type });
+          assert.deepEqual(trackingIds(), ['track-os-now', 'track-data-before']);
+          assert.equal(fake.committed?.referencePointId, 'rp-new');
+          assert.deepEqual([fake.committed.warnings, ids(fake.referencePoints)], [[], ['rp-new']]);
+        });
+      }
+
+      it('cares nothing about a disk that is left out', async () => {
+        fake.lies.set('export/open', (honest) => {
+          const opened = honest();
+          return { ...(typeof opened === 'object' ? opened : {}), disks: fake.disks.slice(0, 1) };
+        });
+        fake.lies.set('checkpoint/convert', (honest) => {
+          honest();
+          return { referencePoint: { ...fake.referencePoints.at(-1), disks: [os, data] } };
+        });
+        await backUp({ excludeDisks: ['data'] });
+        assert.deepEqual(trackingIds(), ['track-os-now']);
+        assert.equal(fake.committed?.referencePointId, 'rp-new');
+      });
+
+      it('does not believe it of a disk that is otherwise than any restore point with that id', async () => {
+        const [first] = fake.points;
+        assert(first);
+        const disks = first.disks.map((one) => ({ ...one, sizeBytes: one.sizeBytes * 2 }));
+        const later = { ...first, id: restorePointId('01AAAAAAAAAAAAAAAAAAAAAAAB', ''), disks };
+        for (const [points, content] of [
+          [[first], 'bmV3'],
+          [[first, later], contentBefore],
+          [[later], contentBefore],
+        ] as const) {
+          fake.points = [...points];
+          fake.contents = ['bmV3', content];
+          await backUpWithPoint({ disks: [os, data] });
+          assert.deepEqual(trackingIds(), [undefined, undefined]);
+          assert.equal(fake.committed?.referencePointId, undefined);
+        }
+      });
     });
 
     it('asks for no reference point when no disk is tracked', async () => {

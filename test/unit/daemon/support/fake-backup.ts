@@ -62,6 +62,8 @@ export class FakeBackup {
   referencePoints: Item[] = [];
   points: StoredRestorePoint[] = [];
   committed: NewRestorePoint | undefined;
+  /** What is in each disk that is stored, as the root of its block map; others than the earlier restore point has. */
+  contents: readonly string[] = [];
   /** Bytes to read of each disk, as the run told them. */
   totals: readonly number[] = [];
   /** Answers instead of the fake itself, or throws; `honest` is what the fake would answer. */
@@ -171,6 +173,7 @@ export class FakeBackup {
   }
 
   #repository(): Repository {
+    let saved = 0;
     const repository = {
       id: '0'.repeat(32),
       location: '/nowhere',
@@ -182,7 +185,7 @@ export class FakeBackup {
         signal: this.lease.signal,
         claim: () => new Uint8Array(),
         addPack: () => undefined,
-        saveMap: async () => ({ root: { type: 'inline', pages: '' }, dataBytes: 0 }),
+        saveMap: async () => mapOf(this.contents[saved++] ?? 'bmV3'),
         putMetadata: async () => 'c'.repeat(64),
         flush: async () => this.#call('flush'),
         commit: async (point: NewRestorePoint) => {
@@ -208,7 +211,12 @@ export class FakeBackup {
       vmName: 'sql01',
       createdAt,
       referencePointId: 'rp-old',
-      disks: disks.map((one) => ({ ...frozen(one.id, one.name), ...one, chunkBytes: 65_536 })),
+      disks: disks.map((one) => ({
+        ...frozen(one.id, one.name),
+        ...one,
+        chunkBytes: 65_536,
+        map: mapOf(contentBefore),
+      })),
     };
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what choosing a base looks at
     this.points.push(point as unknown as StoredRestorePoint);
@@ -225,6 +233,11 @@ const configuration = {
   disks: [],
   files: [],
 };
+
+/** What is in every disk of the earlier restore point. */
+export const contentBefore = 'b2xk';
+
+const mapOf = (pages: string) => ({ root: { type: 'inline', pages }, dataBytes: 0 });
 
 /** An error as an agent reports it. */
 export function reported(code: TidemarkError['code'] = errorCodes.agentFailed): TidemarkError {
