@@ -29,6 +29,8 @@ class ExportWorker {
   readonly #claims = new Map<number, (isNew: Uint8Array) => void>();
   #nextClaim = 0;
   #finishing = false;
+  /** Why this worker has to end. */
+  #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
 
   constructor(
@@ -47,12 +49,9 @@ class ExportWorker {
 
   receive(message: ToExportWorker): void {
     switch (message.type) {
-      case 'part': {
-        const { diskId, chunkBytes, compress, ranges } = message.assignment;
-        const request = this.#connection.send({ exportId: this.#exportId, diskId, chunkBytes, compress, ranges });
-        this.#parts.push({ request, assignment: message.assignment });
+      case 'part':
+        this.#ask(message.assignment);
         break;
-      }
       case 'claimed': {
         const resolve = this.#claims.get(message.claim);
         this.#claims.delete(message.claim);
@@ -63,6 +62,7 @@ class ExportWorker {
         this.#finishing = true;
         break;
       case 'abort':
+        this.#failure ??= { error: cancelledError() };
         this.#connection.close();
         // Nothing is new to a worker that has to stop: it gets to its end without storing more.
         for (const answer of this.#claims.values()) answer(new Uint8Array());
@@ -71,9 +71,21 @@ class ExportWorker {
     this.#wake?.();
   }
 
+  /** Asks the agent for a part. Of one that came when the connection was lost already, `run` tells. */
+  #ask(assignment: PartAssignment): void {
+    const { diskId, chunkBytes, compress, ranges } = assignment;
+    try {
+      const request = this.#connection.send({ exportId: this.#exportId, diskId, chunkBytes, compress, ranges });
+      this.#parts.push({ request, assignment });
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+  }
+
   async run(): Promise<void> {
     for (let ask = 0; ask < partsInFlight; ask++) this.#send({ type: 'idle' });
     for (;;) {
+      if (this.#failure !== undefined) throw this.#failure.error;
       const current = this.#parts[0];
       if (current === undefined) {
         if (this.#finishing) break;
