@@ -65,6 +65,8 @@ export interface BlockMap {
 export interface WriteSession extends AsyncDisposable {
   /** Aborted with `TM4015` when the lease is lost, and with the signal that `beginWrite` was given. */
   readonly signal: AbortSignal;
+  /** For `PieceWriter.create`: what is begun with it and not finished when the session ends is removed then. A ULID. */
+  readonly writer: string;
   /**
    * For each 32-byte id, 1 when the caller must store the chunk. 0 for zeros, for what a usable pack holds durably, and for
    * what this session claimed before. What other sessions claimed does not count, since they may fail.
@@ -85,7 +87,7 @@ export interface WriteSession extends AsyncDisposable {
   flush(signal: AbortSignal): Promise<void>;
   /** Checks that everything the point names is there, then writes it. Only when this resolves does the restore point exist. Errors: `TM4009`, `TM4015`. */
   commit(point: NewRestorePoint, signal: AbortSignal): Promise<StoredRestorePoint>;
-  /** Gives the lease back. What was stored stays for the next session to find. */
+  /** Removes what is not finished, and gives the lease back. What was stored stays for the next session to find. No worker of the session may be left. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -37,8 +37,16 @@ export interface UnfinishedFile {
 
 /** A storage that takes files piece by piece. Errors as for `StorageBackend`. */
 export interface PieceWriter {
-  /** Begins a file; until it is finished it lies in `folder`, as one of those that `listUnfinished` gives. */
-  create(folder: string, signal?: AbortSignal): Promise<UnfinishedFile>;
+  /** Begins a file; until it is finished it lies in `folder`, as one of those that `listPieces` gives with this `writer` (a ULID). */
+  create(folder: string, writer: string, signal?: AbortSignal): Promise<UnfinishedFile>;
+}
+
+/** A file that a `PieceWriter` has begun. */
+export interface StoredPiece {
+  /** Can be given to `delete`, and to nothing else. */
+  readonly name: string;
+  /** Who began it: the ULID that `create` was given. */
+  readonly writer: string;
 }
 
 /**
@@ -61,6 +69,8 @@ export interface StorageBackend {
    * deletes one must know that its writer is gone (an hour old by `now()` is enough).
    */
   listUnfinished(prefix: string, signal?: AbortSignal): AsyncIterable<StoredFile>;
+  /** What was begun with `PieceWriter.create` in this very folder and is neither finished nor removed. A folder that is not there has none. */
+  listPieces(folder: string, signal?: AbortSignal): Promise<readonly StoredPiece[]>;
   /** Bytes that can still be stored; null when the storage does not say. */
   freeBytes(): Promise<number | null>;
   /** The storage's clock, ms since 1970: what `modifiedMs` compares with. */

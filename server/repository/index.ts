@@ -6,6 +6,7 @@ export type { SealedBlob } from './blob.ts';
 export { BlobOpener } from './blob-opener.ts';
 export { ChunkSealer } from './blob-sealer.ts';
 export { defaultChunkBytes, isChunkBytes } from './chunk-size.ts';
+export { pieceFolder } from './left-pieces.ts';
 export type { RepositoryKeys } from './keys.ts';
 export type { BlobId, NewRestorePoint, StoredDisk, StoredMap, StoredRestorePoint } from './model.ts';
 export { createRepository, openRepository } from './open.ts';

@@ -31,6 +31,11 @@ export interface LeaseInfo extends LeaseFile {
   readonly refreshedMs: number;
 }
 
+/** The ULID of a lease, from its file's name: what its holder is called in the names of files that it has not finished. */
+export function writerOf(file: string): string {
+  return file.slice(file.lastIndexOf('/') + 1).replace(/\.json$/, '');
+}
+
 /** A lease that is held here, and kept fresh until it is released. */
 export interface Lease extends AsyncDisposable {
   readonly file: string;

@@ -6,13 +6,23 @@ import { dirname, join, sep } from 'node:path';
 
 import { syncDirectory, systemCode, temporaryName, temporarySuffix } from '../base/files.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../protocol/errors.ts';
-import type { GetOptions, PieceWriter, PutOptions, StorageBackend, StoredFile, UnfinishedFile } from './backend.ts';
+import type {
+  GetOptions,
+  PieceWriter,
+  PutOptions,
+  StorageBackend,
+  StoredFile,
+  StoredPiece,
+  UnfinishedFile,
+} from './backend.ts';
 import { LocalUnfinishedFile, writeFully } from './local-file.ts';
 import { storageError } from './storage-errors.ts';
 
 const defaultMaxBytes = 256 * 1024 * 1024;
 /** Files asked for their size and time at a time: one after the other, a folder of thousands takes seconds. */
 const statsAtATime = 64;
+/** What `create` calls a file while it is not finished. */
+const piece = /^unfinished\.([0-9A-Z]{26})\.[0-9a-f]{12}\.tmp$/;
 const part = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$/;
 
 /** Opens the directory at `location` as a storage. Nothing is read or created yet. */
@@ -48,9 +58,9 @@ class LocalBackend implements StorageBackend, PieceWriter {
     }
   }
 
-  async create(folder: string, signal?: AbortSignal): Promise<UnfinishedFile> {
+  async create(folder: string, writer: string, signal?: AbortSignal): Promise<UnfinishedFile> {
     throwIfAborted(signal);
-    const temporary = temporaryName(join(this.#path(folder), 'unfinished'));
+    const temporary = temporaryName(this.#path(`${folder}/unfinished.${writer}`));
     try {
       const handle = await this.#create(temporary);
       return new LocalUnfinishedFile(temporary, handle, async (name) => this.#publish(temporary, this.#path(name)));
@@ -82,6 +92,19 @@ class LocalBackend implements StorageBackend, PieceWriter {
 
   listUnfinished(prefix: string, signal?: AbortSignal): AsyncIterable<StoredFile> {
     return this.#walk(prefix, (name) => name.endsWith(temporarySuffix), signal);
+  }
+
+  async listPieces(folder: string, signal?: AbortSignal): Promise<readonly StoredPiece[]> {
+    throwIfAborted(signal);
+    try {
+      return (await readdir(this.#path(folder))).flatMap((file) => {
+        const writer = piece.exec(file)?.[1];
+        return writer === undefined ? [] : [{ name: `${folder}/${file}`, writer }];
+      });
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return [];
+      throw storageError(error, folder, 'read');
+    }
   }
 
   async stat(name: string, signal?: AbortSignal): Promise<StoredFile | undefined> {

@@ -20,6 +20,7 @@ import type { RepositoryKeys } from './keys.ts';
 import type { BlobId, StoredDisk, StoredRestorePoint } from './model.ts';
 import type { OpenCore } from './open-core.ts';
 import type { RestorePointPin } from './pin-store.ts';
+import { removeLeftPieces } from './left-pieces.ts';
 import { repositoryStatus } from './status.ts';
 import { verifyRepository } from './verify/index.ts';
 import { LeasedWriteSession } from './write-session.ts';
@@ -113,6 +114,7 @@ export class OpenRepository implements Repository {
     const lease = await core.acquireLease('writer', options.note, options.signal);
     try {
       await core.refreshIndex(options.signal);
+      await removeLeftPieces(core, options.signal);
     } catch (error) {
       await lease.release();
       throw error;

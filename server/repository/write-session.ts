@@ -5,7 +5,9 @@ import { blobType, idBytes, isZeroId, maxBlobBytes } from './blob.ts';
 import { blobIdAt, missingChunk, StoredBlockMap } from './block-map.ts';
 import { isChunkBytes } from './chunk-size.ts';
 import type { RepositoryCore } from './core.ts';
+import { writerOf } from './leases.ts';
 import type { Lease } from './leases.ts';
+import { removePiecesOf } from './left-pieces.ts';
 import { MapWriter } from './map-writer.ts';
 import { MetadataWriter } from './metadata-writer.ts';
 import type { BlobId, NewRestorePoint, StoredMap, StoredRestorePoint } from './model.ts';
@@ -29,6 +31,7 @@ export interface SessionHome {
 /** Writes under a lease. */
 export class LeasedWriteSession implements WriteSession {
   readonly signal: AbortSignal;
+  readonly writer: string;
   readonly #home: SessionHome;
   readonly #metadata: MetadataWriter;
   /** Claimed here, not yet in a durable pack: about as many as the packs in the workers' hands hold. */
@@ -38,6 +41,7 @@ export class LeasedWriteSession implements WriteSession {
 
   constructor(home: SessionHome, signal: AbortSignal) {
     this.#home = home;
+    this.writer = writerOf(home.lease.file);
     this.signal = AbortSignal.any([signal, home.lease.lost]);
     this.#metadata = new MetadataWriter(home.core);
   }
@@ -153,7 +157,19 @@ export class LeasedWriteSession implements WriteSession {
     } catch (error) {
       this.#home.core.warn(`Packs of a run that failed are not in the index yet: ${TidemarkError.from(error).message}`);
     } finally {
+      await this.#removePieces();
       await this.#home.lease.release();
+    }
+  }
+
+  /** A worker that had to be ended by force could not. Never throws. */
+  async #removePieces(): Promise<void> {
+    const { core } = this.#home;
+    try {
+      await removePiecesOf(core, this.writer);
+    } catch (error) {
+      const { message } = TidemarkError.from(error);
+      core.warn(`A pack that was not finished could not be removed; the next backup does that. ${message}`);
     }
   }
 

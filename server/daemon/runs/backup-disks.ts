@@ -113,6 +113,7 @@ async function transferAll(
       repositoryId: repository.id,
       keys: repository.exportKeys(),
       location: repository.location,
+      writer: session.writer,
     },
     threads: request.threads ?? located.host.threads,
     bandwidth: request.bandwidth,

@@ -11,6 +11,8 @@ export interface ExportWorkerData {
   readonly repositoryId: RepositoryId;
   readonly keys: RepositoryKeys;
   readonly location: string;
+  /** `WriteSession.writer`. */
+  readonly writer: string;
 }
 
 /** A part of a disk for one worker. */

@@ -160,7 +160,9 @@ async function main(port: MessagePort): Promise<void> {
   });
   const connection = await openDataConnection(data.access, abort.signal);
   const send = (message: FromExportWorker): void => port.postMessage(message);
-  const packs = new PackStore(openLocalBackend(data.location), abort.signal, (pack) => send({ type: 'pack', ...pack }));
+  const packs = new PackStore(openLocalBackend(data.location), data.writer, abort.signal, (pack) =>
+    send({ type: 'pack', ...pack }),
+  );
   try {
     worker = new ExportWorker(send, data.exportId, connection, new ChunkSealer(data.keys, data.repositoryId), packs);
     for (const message of early) worker.receive(message);

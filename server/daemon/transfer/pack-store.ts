@@ -1,7 +1,7 @@
 /** Fills packs and makes them durable: blobs go into the file as they come, and one pack is flushed while the next is being filled. */
 import { releaseMemory } from '../../base/memory.ts';
 import { throwIfAborted } from '../../protocol/errors.ts';
-import { PackBuilder } from '../../repository/index.ts';
+import { PackBuilder, pieceFolder } from '../../repository/index.ts';
 import type { PieceWriter, SealedBlob, UnfinishedFile } from '../../repository/index.ts';
 
 /** A pack that is durable. */
@@ -11,27 +11,27 @@ export interface StoredPack {
   readonly fileBytes: number;
 }
 
-/** Where data packs lie. */
-const folder = 'd';
-
 /** Writes packs; `onStored` hears of each one after it is durable, and not before. */
 export class PackStore {
   readonly #storage: PieceWriter;
+  readonly #writer: string;
   readonly #signal: AbortSignal;
   readonly #onStored: (pack: StoredPack) => void;
   #pack = new PackBuilder();
   #file: UnfinishedFile | undefined;
   #finishing: Promise<void> = Promise.resolve();
 
-  constructor(storage: PieceWriter, signal: AbortSignal, onStored: (pack: StoredPack) => void) {
+  /** `writer`: `WriteSession.writer`, by which the session finds what this leaves when its thread is ended by force. */
+  constructor(storage: PieceWriter, writer: string, signal: AbortSignal, onStored: (pack: StoredPack) => void) {
     this.#storage = storage;
+    this.#writer = writer;
     this.#signal = signal;
     this.#onStored = onStored;
   }
 
   /** Appends a blob, whose memory is freed; waits for the pack before when the one in hand is full. Returns the bytes appended. */
   async add(blob: SealedBlob): Promise<number> {
-    const file = (this.#file ??= await this.#storage.create(folder, this.#signal));
+    const file = (this.#file ??= await this.#storage.create(pieceFolder, this.#writer, this.#signal));
     const before = this.#pack.bytes;
     this.#pack.add(blob);
     const added = this.#pack.bytes - before;

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import type { RepositoryCore } from '../core.ts';
+import { removeLeftPieces } from '../left-pieces.ts';
 import { maxSealedBytes } from '../sealed-file.ts';
 
 /** An index in more segments than this is merged: each is a file to open and a request to an object store. */
@@ -40,6 +41,7 @@ export async function removeUnreadableRecords(core: RepositoryCore, signal: Abor
  * A writer that lives may be filling a pack for longer than an hour, while it reads what is stored already.
  */
 export async function removeUnfinished(core: RepositoryCore, alone: boolean, signal: AbortSignal): Promise<void> {
+  await removeLeftPieces(core, signal);
   const nowMs = await core.backend.now();
   const writers = alone ? [] : await core.liveLeases(signal);
   const sinceMs = Math.min(...writers.map((lease) => lease.createdMs - clockStepMs));

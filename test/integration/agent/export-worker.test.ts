@@ -35,6 +35,7 @@ async function workerAtRest(t: TestContext, location: string) {
     repositoryId: repository.id,
     keys: repository.exportKeys(),
     location,
+    writer: '01JD0000000000000000000000',
   };
   const worker = new Worker(workerUrl, { workerData });
   t.after(() => worker.terminate());

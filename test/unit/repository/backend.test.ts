@@ -90,12 +90,18 @@ describe('a directory as storage', () => {
   it('takes a file piece by piece, and shows it only when it is finished', async () => {
     using folder = temporaryFolder();
     const backend = openLocalBackend(folder.path);
-    const file = await backend.create('d');
+    const writer = '01JD0000000000000000000000';
+    const file = await backend.create('d', writer);
     file.append([Buffer.from('he'), Buffer.alloc(0), Buffer.from('l')]);
     file.append([]);
     file.append([Buffer.from('lo')]);
     assert.deepEqual(await listed(backend.list('')), []);
-    assert.equal((await listed(backend.listUnfinished('d'))).length, 1);
+    const unfinished = await listed(backend.listUnfinished('d'));
+    assert.deepEqual(
+      await backend.listPieces('d'),
+      unfinished.map((name) => ({ name, writer })),
+    );
+    assert.equal(unfinished.length, 1);
     await file.finish('d/ab/abcd');
     await file.discard();
     assert.equal(text(await backend.get('d/ab/abcd')), 'hello');
@@ -105,15 +111,15 @@ describe('a directory as storage', () => {
   it('leaves nothing of a file that is discarded or cannot get its name', async () => {
     using folder = temporaryFolder();
     const backend = openLocalBackend(folder.path);
-    const discarded = await backend.create('d');
+    const discarded = await backend.create('d', '01JD0000000000000000000000');
     discarded.append([Buffer.from('x')]);
     await discarded.discard();
     await discarded.discard();
     assert.throws(() => discarded.append([Buffer.from('x')]), { code: errorCodes.repositoryUnavailable });
     writeFileSync(join(folder.path, 'file'), '');
-    const nameless = await backend.create('d');
+    const nameless = await backend.create('d', '01JD0000000000000000000000');
     await assert.rejects(nameless.finish('file/ab'), { code: errorCodes.repositoryFileMissing });
-    await assert.rejects(backend.create('../d'), { code: errorCodes.internal });
+    await assert.rejects(backend.create('../d', '01JD0000000000000000000000'), { code: errorCodes.internal });
     assert.deepEqual(readdirSync(join(folder.path, 'd')), []);
   });
 

@@ -234,6 +234,13 @@ export class FailingBackend implements StorageBackend {
     return this.#inner.listUnfinished(prefix, aborted);
   }
 
+  async listPieces(
+    ...[folder, aborted]: Parameters<StorageBackend['listPieces']>
+  ): ReturnType<StorageBackend['listPieces']> {
+    this.#alive();
+    return this.#inner.listPieces(folder, aborted);
+  }
+
   async stat(...[name, aborted]: Parameters<StorageBackend['stat']>): ReturnType<StorageBackend['stat']> {
     this.#alive();
     return this.#inner.stat(name, aborted);

@@ -1,6 +1,12 @@
 /** A storage in memory for tests of the repository: quick, with a clock of its own, and able to die at any call. */
 import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
-import type { GetOptions, PutOptions, StorageBackend, StoredFile } from '../../../server/repository/backend.ts';
+import type {
+  GetOptions,
+  PutOptions,
+  StorageBackend,
+  StoredFile,
+  StoredPiece,
+} from '../../../server/repository/backend.ts';
 
 /** What every call throws once the storage died. */
 export class Died extends Error {}
@@ -91,6 +97,14 @@ export class TestStorage implements StorageBackend {
 
   async *listUnfinished(prefix: string): AsyncGenerator<StoredFile> {
     yield* this.#list(prefix, (name) => name.endsWith('.tmp'));
+  }
+
+  async listPieces(folder: string): Promise<readonly StoredPiece[]> {
+    this.#live();
+    return [...this.#files.keys()].flatMap((name) => {
+      const [, inside, writer] = /^(.*)\/unfinished\.([^./]+)\.[0-9a-f]+\.tmp$/.exec(name) ?? [];
+      return inside !== folder || writer === undefined ? [] : [{ name, writer }];
+    });
   }
 
   async stat(name: string): Promise<StoredFile | undefined> {
