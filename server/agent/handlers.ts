@@ -213,14 +213,14 @@ function registerRestores(context: ControlContext): void {
     // Nobody may open a disk while the restore is being completed; when that fails it can still be aborted.
     restores.delete(sessionId);
     try {
-      const vmId = await call.session.audited(
+      const { vmId, warnings } = await call.session.audited(
         'restore-committed',
         { restore: sessionId, vmName: scope.vm, bytesWritten: scope.bytes, ms: scope.ageMs },
         async () => provider.commitRestore(sessionId, call.job(job)),
-        (vm) => ({ vm }),
+        (restored) => ({ vm: restored.vmId }),
       );
       scope.release();
-      return { vmId };
+      return { vmId, warnings };
     } catch (error) {
       restores.set(sessionId, scope);
       throw error;

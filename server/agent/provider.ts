@@ -24,6 +24,13 @@ import type {
 } from '../protocol/model.ts';
 import type { JobKind } from '../protocol/agent.ts';
 
+/** A VM that a restore made. */
+export interface RestoredVm {
+  readonly vmId: VmId;
+  /** In what it is not as the one that was backed up; see `commitRestore` in protocol/agent.ts. */
+  readonly warnings: readonly string[];
+}
+
 /** What a long host operation gets: its cancellation, and where it reports percent (0 to 100, never falling within a kind). */
 export interface JobContext {
   readonly signal: AbortSignal;
@@ -120,6 +127,6 @@ export interface HostProvider extends AsyncDisposable {
 
   beginRestore(definition: RestoreDefinition, signal: AbortSignal): Promise<RestoreSessionId>;
   openRestoreDisk(session: RestoreSessionId, diskId: DiskId): Promise<DiskWriter>;
-  commitRestore(session: RestoreSessionId, job: JobContext): Promise<VmId>;
+  commitRestore(session: RestoreSessionId, job: JobContext): Promise<RestoredVm>;
   abortRestore(session: RestoreSessionId): Promise<void>;
 }

@@ -158,10 +158,11 @@ export const beginRestore = request(
   object({ sessionId: id.restoreSessionId }),
 );
 
+/** Makes the restored VM real. `warnings` say in what it is not as the one that was backed up, beside its id and the network. */
 export const commitRestore = request(
   'tidemark/restore/commit',
   object({ sessionId: id.restoreSessionId, job: jobToken }),
-  object({ vmId: id.vmId }),
+  object({ vmId: id.vmId, warnings: optional(array(string({ maxLength: 4096 }), 64)) }),
 );
 
 export const abortRestore = request('tidemark/restore/abort', object({ sessionId: id.restoreSessionId }), nothing);

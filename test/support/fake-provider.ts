@@ -143,7 +143,7 @@ export function fakeProvider(host: FakeHost): HostProvider {
     commitRestore: async (session) => {
       host.events.push(`committed ${session}`);
       restores.delete(session);
-      return fakeVmId;
+      return { vmId: fakeVmId, warnings: ['The fake is not like the original.'] };
     },
     abortRestore: async (session) => {
       host.events.push(`aborted ${session} with ${host.openDisks} open disks`);

@@ -85,7 +85,8 @@ export function createSimulatedProvider(root: string, options: SimulatedProvider
     openDisk: (exportId, diskId) => hostErrors(async () => exported.openDisk(exportId, diskId)),
     beginRestore: (definition, signal) => hostErrors(() => restores.begin(definition, signal)),
     openRestoreDisk: (session, diskId) => hostErrors(async () => restores.openDisk(session, diskId)),
-    commitRestore: (session, job) => hostErrors(() => restores.commit(session, job)),
+    commitRestore: (session, job) =>
+      hostErrors(async () => ({ vmId: await restores.commit(session, job), warnings: [] })),
     abortRestore: (session) => hostErrors(() => restores.abort(session)),
     [Symbol.asyncDispose]: close,
   };

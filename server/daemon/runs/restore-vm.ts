@@ -43,7 +43,9 @@ export async function executeRestoreVm(
     context.phase('committing');
     throwIfAborted(signal);
     const onJob = (_kind: agent.JobKind, percent: number): void => context.jobPercent(percent);
-    const { vmId } = await connection.request(agent.commitRestore, { sessionId }, { signal, onJob });
+    const { vmId, warnings = [] } = await connection.request(agent.commitRestore, { sessionId }, { signal, onJob });
+    for (const warning of warnings) context.warn(warning);
+    context.log('info', `${name} (${vmId}) is there: it is off, and does not start with the host by itself.`);
     return { kind: 'restore-vm', host: host.name, vmId, vmName: name };
   } catch (error) {
     context.phase('cleaning-up');

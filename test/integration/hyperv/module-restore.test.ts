@@ -16,6 +16,7 @@ import {
   startDiskAddition,
   startDiskChange,
   startDiskRemoval,
+  startFibreChannelRemoval,
   startPlannedRemoval,
   startRealization,
   startValidation,
@@ -150,6 +151,7 @@ test('no function of a restore touches a real VM', async (t) => {
   await assert.rejects(call(startRealization, { VmId }), refused);
   await assert.rejects(call(startValidation, { VmId }), refused);
   await assert.rejects(call(startDisconnection, { VmId }), refused);
+  await assert.rejects(call(startFibreChannelRemoval, { VmId }), refused);
   await assert.rejects(call(renamePlannedVm, { VmId, Name: 'x', Folder: lab.directory }), refused);
   await assert.rejects(call(startDiskChange, { VmId, Disk: [] }), refused);
   await assert.rejects(call(startDiskRemoval, { VmId, InstanceId: [] }), refused);

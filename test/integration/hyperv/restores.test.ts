@@ -5,12 +5,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import type { HostProvider, RestoreDefinition } from '../../../server/agent/provider.ts';
+import type { HostProvider, RestoreDefinition, RestoredVm } from '../../../server/agent/provider.ts';
 import { guestWrite } from '../../../server/agent/simulated/index.ts';
 import { TidemarkError } from '../../../server/protocol/errors.ts';
 import type { VmId } from '../../../server/protocol/ids.ts';
 import type { VmConfiguration, VmInfo } from '../../../server/protocol/model.ts';
 import { skipWithoutDotnet } from '../../support/hyperv/pwsh.ts';
+import { VmmsClient } from '../../support/hyperv/vmms/client.ts';
+import { textOf } from '../../support/hyperv/vmms/wire.ts';
 import { checkpointOf, exportOf, frozenImage, MiB, never, quiet } from '../../unit/simulated/support.ts';
 import { missing, noise, tool } from '../../unit/vhdx/support.ts';
 import { hyperVSite, killedAt } from './support.ts';
@@ -37,11 +39,14 @@ async function written(site: HyperVSite): Promise<void> {
   await guestWrite(site.root, 'web', 'data', { offset: 15 * MiB, from: noise(MiB, 2) });
 }
 
-async function restoredVm(
+const restoredVm = async (...args: Parameters<typeof restoredWith>): Promise<VmId> =>
+  (await restoredWith(...args)).vmId;
+
+async function restoredWith(
   provider: HostProvider,
   backup: Backup,
   options: Partial<RestoreDefinition> = {},
-): Promise<VmId> {
+): Promise<RestoredVm> {
   const { configuration, disks, images } = backup;
   const definition = { name: 'web restored', configuration, connectNetwork: false, disks, ...options };
   const session = await provider.beginRestore(definition, never);
@@ -137,6 +142,55 @@ test('a disk that was not backed up does not come back as the one of the origina
     restored.disks.map(({ name }) => name),
     ['os'],
   );
+});
+
+/** What Hyper-V has of a VM that a copy must not have: when it starts by itself, and its adapters of the storage network. */
+async function dangersOf(site: HyperVSite, id: string): Promise<readonly unknown[]> {
+  const client = await VmmsClient.connect(site.vmms.address);
+  try {
+    const settings = await client.enumerate('Msvm_VirtualSystemSettingData', [
+      { property: 'VirtualSystemIdentifier', value: id },
+    ]);
+    const parts = [];
+    for (const className of ['Msvm_SyntheticFcPortSettingData', 'Msvm_FcPortAllocationSettingData']) {
+      // oxlint-disable-next-line no-await-in-loop -- one connection answers one question at a time
+      const found = await client.enumerate(className);
+      parts.push(found.filter((part) => textOf(part, 'InstanceID').startsWith(`Microsoft:${id}`)).length);
+    }
+    return [...settings.map(({ properties }) => properties['AutomaticStartupAction']), ...parts];
+  } finally {
+    client.close();
+  }
+}
+
+test('a copy does not start with the host, and has no adapters of the storage network', async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  const site = await hyperVSite(t);
+  const { provider, vm, vmms, lines } = site;
+  await vmms.describe(vm.id, { startup: 4, extras: ['fibre-channel'] });
+  const backup = await backedUp(provider, vm);
+  const { vmId: imported, warnings } = await restoredWith(provider, backup);
+  assert.equal(vmms.counts.get('invoke DefinePlannedSystem'), undefined);
+  assert.deepEqual(await dangersOf(site, imported), [2, 0, 0]);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /^The virtual Fibre Channel adapters of web restored are left out/);
+  assert.ok(lines.some((line) => line.includes(warnings[0] ?? '-')));
+  const configuration = { ...backup.configuration, files: [] };
+  const anew = await restoredWith(provider, backup, { name: 'web anew', configuration });
+  assert.deepEqual(await dangersOf(site, anew.vmId), [2, 0, 0]);
+  assert.match(anew.warnings.join('\n'), /^web anew is defined anew from the summary .* virtual TPM/);
+  assert.deepEqual(await dangersOf(site, vm.id), [4, 1, 1]);
+});
+
+test('a host without the classes of virtual fibre channel restores all the same', async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  const lacks = ['Msvm_SyntheticFcPortSettingData', 'Msvm_FcPortAllocationSettingData'];
+  const site = await hyperVSite(t, { lacks });
+  const { provider, vm, vmms } = site;
+  const backup = await backedUp(provider, vm);
+  const restored = await restoredVm(provider, backup);
+  assert.equal(vmms.counts.get('invoke DefinePlannedSystem'), undefined);
+  assert.deepEqual(await dangersOf(site, restored), [2, 0, 0]);
 });
 
 test('the configuration file of another provider is refused, and the VM is defined anew', async (t) => {

@@ -46,6 +46,8 @@ export async function hyperVSite(
     readonly build?: SimulatedBuild;
     readonly disks?: readonly { readonly name: string; readonly sizeBytes: number }[];
     readonly configVersion?: string;
+    /** What the host lacks, from the first PowerShell on. */
+    readonly lacks?: readonly string[];
     readonly provider?: Partial<HyperVProviderOptions>;
   } = {},
 ): Promise<HyperVSite> {
@@ -60,6 +62,7 @@ export async function hyperVSite(
   ];
   const vm = await createVm(root, { name: 'web', disks, configVersion: options.configVersion });
   const vmms = await startVmms(root);
+  vmms.faults.set({ lacks: options.lacks ?? [] });
   const lines: string[] = [];
   const log = lineLogger((line) => lines.push(line));
   const shell = await testPowerShell();

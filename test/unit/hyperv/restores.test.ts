@@ -91,7 +91,11 @@ class Host {
       .on('Start-TidemarkImport', () => this.begin('sql01', this.original))
       .on('Start-TidemarkDefinition', ({ Name }) => this.begin(String(Name), []))
       .on('Resolve-TidemarkPlannedVm', ({ JobId }) => ({ vmId: this.made.get(String(JobId)) ?? null }))
-      .on('Get-TidemarkPlannedVm', (args) => ({ disks: this.of(args).disks, adapterIds: ['adapter0', 'adapter1'] }))
+      .on('Get-TidemarkPlannedVm', (args) => ({
+        disks: this.of(args).disks,
+        adapterIds: ['adapter0', 'adapter1'],
+        fibreChannel: false,
+      }))
       .on('Start-TidemarkDiskRemoval', (args) =>
         this.change(args, (vm) => {
           const gone = args['InstanceId'];
@@ -269,7 +273,7 @@ test('a VM is restored as a copy from its configuration file, with new disks, wi
   const id = await restores.begin(definition(), never);
   await writeDisks(restores, id);
   const context = job();
-  const vm = await restores.commit(id, context);
+  const vm = (await restores.commit(id, context)).vmId;
   const restored = host.vms.get(vm);
   assert.ok(restored !== undefined);
   assert.equal(restored.name, 'sql01 restored');
@@ -321,7 +325,7 @@ test('the network is connected when that is asked for, by the names of the switc
   const { host, restores: make } = await site(t);
   const restores = await make();
   const id = await restores.begin(definition({ connectNetwork: true }), never);
-  const vm = await restores.commit(id, job());
+  const vm = (await restores.commit(id, job())).vmId;
   assert.deepEqual([...(host.vms.get(vm)?.connected ?? [])], [['adapter0', 'Outer']]);
   const { names } = host.calls;
   assert.ok(names.indexOf('Start-TidemarkDisconnection') < names.indexOf('Start-TidemarkConnection'));
@@ -370,7 +374,7 @@ test('without a configuration file that this host takes, the VM is defined anew 
     const lines: string[] = [];
     const restores = await make({ log: { log: (level, message) => void lines.push(`${level} ${message}`) } });
     const id = await restores.begin(definition({ connectNetwork: true, ...options }), never);
-    const vm = await restores.commit(id, job());
+    const vm = (await restores.commit(id, job())).vmId;
     assert.deepEqual(
       host.vms.get(vm)?.disks.map(({ path }) => path.replace(/^.*\//, '')),
       ['os.vhdx', 'data.vhdx'],
@@ -384,7 +388,10 @@ test('without a configuration file that this host takes, the VM is defined anew 
       ],
       what,
     );
-    assert.ok(lines.includes('warning sql01 restored is defined anew from the summary of its settings.'), what);
+    assert.ok(
+      lines.some((line) => line.includes('sql01 restored is defined anew from the summary')),
+      what,
+    );
     assert.deepEqual(host.strays, [], what);
     const { Version, Generation, ProcessorCount } = host.calls.argumentsOf('Start-TidemarkDefinition');
     assert.deepEqual([Version, Generation, ProcessorCount], ['9.0', 2, 2], what);
@@ -399,7 +406,7 @@ test('a host that does not know the configuration version takes its own', async 
   });
   const restores = await make();
   const configuration = { ...definition().configuration, files: [] };
-  const vm = await restores.commit(await restores.begin(definition({ configuration }), never), job());
+  const vm = (await restores.commit(await restores.begin(definition({ configuration }), never), job())).vmId;
   assert.ok(host.vms.has(vm));
 });
 
@@ -455,7 +462,7 @@ test('a restore that failed can be completed once the reason is gone', async (t)
   });
   await assert.rejects(restores.commit(id, job()));
   host.calls.on('Start-TidemarkValidation', () => done);
-  const vm = await restores.commit(id, job());
+  const vm = (await restores.commit(id, job())).vmId;
   assert.ok(host.vms.has(vm));
   assert.deepEqual(host.strays, []);
 });
@@ -471,7 +478,7 @@ test('a VM that is there was restored, whatever Hyper-V said', async (t) => {
     });
   });
   const restores = await make();
-  const vm = await restores.commit(await restores.begin(definition(), never), job());
+  const vm = (await restores.commit(await restores.begin(definition(), never), job())).vmId;
   assert.ok(host.vms.has(vm));
   assert.deepEqual(await readdir(state), []);
 });
@@ -491,7 +498,7 @@ test('a VM that becomes real although it was cancelled is told as what it is', a
   });
   const restores = await make();
   const id = await restores.begin(definition(), never);
-  const vm = await restores.commit(id, job(cancel.signal));
+  const vm = (await restores.commit(id, job(cancel.signal))).vmId;
   assert.ok(host.vms.has(vm));
   assert.deepEqual(await readdir(state), []);
 });
@@ -554,7 +561,7 @@ test('names are made safe, and never meet each other or what is there', async (t
     '_CON.vhdx',
     '_con (2).vhdx',
   ]);
-  const vm = await restores.commit(id, job());
+  const vm = (await restores.commit(id, job())).vmId;
   assert.equal(host.vms.get(vm)?.name, hostile);
   // The same again goes into another folder.
   const again = await restores.begin(definition({ name: `${hostile}2`, disks, configuration }), never);

@@ -213,7 +213,7 @@ test('a restored VM appears at once and only when it is complete: off, new ids, 
   await writers[0]?.flush();
   for (const writer of writers) await writer.close();
   assert.equal((await provider.listVms(never)).length, 1);
-  const id = await provider.commitRestore(session, quiet);
+  const { vmId: id } = await provider.commitRestore(session, quiet);
   const restored = (await provider.listVms(never)).find((entry) => entry.id === id);
   assert.equal(restored?.state, 'off');
   assert.notEqual(restored?.disks[0]?.id, disk.id);

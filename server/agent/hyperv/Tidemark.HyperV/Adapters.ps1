@@ -1,4 +1,21 @@
-# The network adapters of a planned VM. A restored VM must not meet the original on the network, so all are taken off first.
+# The adapters of a planned VM. A restored VM must not meet the original on the network, so all are taken off first.
+
+# Virtual fibre channel: connections to virtual SANs, then the ports. Not every build has their classes, and under which of the two a build has its ports is not confirmed.
+function Get-FibreChannelPart {
+    param($Settings)
+    $parts = New-AnswerList
+    foreach ($class in @('Msvm_FcPortAllocationSettingData', 'Msvm_SyntheticFcPortSettingData')) {
+        foreach ($part in (Get-OptionalComponent $Settings $class)) {
+            $parts.Add($part)
+        }
+    }
+    foreach ($resource in (Get-SettingsComponent $Settings 'Msvm_ResourceAllocationSettingData')) {
+        if ([string]$resource.ResourceSubType -eq $script:FibreChannelPort) {
+            $parts.Add($resource)
+        }
+    }
+    return , $parts
+}
 
 # The switch of that name; $null when the host has none, or several of them.
 function Find-Switch {
@@ -125,4 +142,14 @@ function Start-TidemarkConnection {
         }
     }
     return Edit-Device $changed
+}
+
+<#
+.SYNOPSIS
+Takes the virtual fibre channel adapters out of a planned VM (RemoveResourceSettings): their addresses (WWPNs) are those of the original VM.
+#>
+function Start-TidemarkFibreChannelRemoval {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)][ValidatePattern('^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\z')][string]$VmId)
+    return Remove-Device (Get-FibreChannelPart (Get-PlannedSettings $VmId))
 }

@@ -41,6 +41,16 @@ function Edit-Device {
     return ConvertTo-Started (Invoke-HypervMethod $service 'ModifyResourceSettings' @{ ResourceSettings = $texts.ToArray() })
 }
 
+# Removes devices, in this order: nothing may hang on what goes.
+function Remove-Device {
+    param($Devices)
+    if ($Devices.Count -eq 0) {
+        return [ordered]@{ state = 'done' }
+    }
+    $service = Get-HypervService 'Msvm_VirtualSystemManagementService'
+    return ConvertTo-Started (Invoke-HypervMethod $service 'RemoveResourceSettings' @{ ResourceSettings = ConvertTo-ReferenceArray $Devices })
+}
+
 # Waits for a step that the next one builds on. The only wait in the module, and it is bounded.
 function Wait-ShortJob {
     param($Result)
@@ -135,11 +145,7 @@ function Start-TidemarkDiskRemoval {
             $removed.Add((Select-Device $drives (Get-PathInstanceId $file.Parent)))
         }
     }
-    if ($removed.Count -eq 0) {
-        return [ordered]@{ state = 'done' }
-    }
-    $service = Get-HypervService 'Msvm_VirtualSystemManagementService'
-    return ConvertTo-Started (Invoke-HypervMethod $service 'RemoveResourceSettings' @{ ResourceSettings = ConvertTo-ReferenceArray $removed })
+    return Remove-Device $removed
 }
 
 # Where the n-th disk of a new VM goes: generation 1 boots from IDE, which has four places.

@@ -84,7 +84,11 @@ function Start-TidemarkDefinition {
         [Parameter(Mandatory)][string]$Folder
     )
     $service = Get-HypervService 'Msvm_VirtualSystemManagementService'
-    $values = @{ ElementName = $Name; VirtualSystemSubType = "Microsoft:Hyper-V:SubType:$Generation" }
+    $values = @{
+        ElementName            = $Name
+        VirtualSystemSubType   = "Microsoft:Hyper-V:SubType:$Generation"
+        AutomaticStartupAction = $script:NoAutomaticStart
+    }
     if ($Version -ne '') {
         $values.Version = $Version
     }
@@ -108,6 +112,9 @@ function Start-TidemarkDefinition {
     }
     return New-PlannedAnswer $before $result 'ResultingSystem'
 }
+
+# A copy must not start with the host, beside the original: 2 is none.
+$script:NoAutomaticStart = [uint16]2
 
 # Every folder of a VM; older builds lack some.
 $script:DataRoots = @('ConfigurationDataRoot', 'SnapshotDataRoot', 'SuspendDataRoot', 'SwapFileDataRoot', 'LogDataRoot', 'GuestStateDataRoot')
@@ -155,7 +162,7 @@ function Find-TidemarkPlannedVm {
 
 <#
 .SYNOPSIS
-The disks and network adapters of a planned VM.
+The disks and network adapters of a planned VM, and whether it has virtual fibre channel adapters.
 #>
 function Get-TidemarkPlannedVm {
     [CmdletBinding()]
@@ -165,12 +172,16 @@ function Get-TidemarkPlannedVm {
     foreach ($port in (Get-AdapterPort $settings)) {
         $adapters.Add([string]$port.InstanceID)
     }
-    return [ordered]@{ disks = (Get-SettingsDisk $settings); adapterIds = $adapters }
+    return [ordered]@{
+        disks        = (Get-SettingsDisk $settings)
+        adapterIds   = $adapters
+        fibreChannel = (Get-FibreChannelPart $settings).Count -gt 0
+    }
 }
 
 <#
 .SYNOPSIS
-Gives a planned VM its name, and the folder of all its files (ModifySystemSettings).
+Gives a planned VM its name, and the folder of all its files; it will not start with the host (ModifySystemSettings).
 #>
 function Rename-TidemarkPlannedVm {
     [CmdletBinding()]
@@ -185,6 +196,7 @@ function Rename-TidemarkPlannedVm {
             Set-PropertyValue $settings $root $Folder
         }
     }
+    Set-PropertyValue $settings 'AutomaticStartupAction' $script:NoAutomaticStart
     return Set-SystemName $settings $Name
 }
 

@@ -41,6 +41,7 @@
         'Start-TidemarkDiskAddition'
         'Start-TidemarkAdapterAddition'
         'Start-TidemarkDisconnection'
+        'Start-TidemarkFibreChannelRemoval'
         'Start-TidemarkConnection'
         'Rename-TidemarkPlannedVm'
         'Start-TidemarkValidation'

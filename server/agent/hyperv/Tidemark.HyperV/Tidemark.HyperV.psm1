@@ -67,6 +67,7 @@ foreach ($command in @(
         'Start-TidemarkDiskAddition'
         'Start-TidemarkAdapterAddition'
         'Start-TidemarkDisconnection'
+        'Start-TidemarkFibreChannelRemoval'
         'Start-TidemarkConnection'
         'Rename-TidemarkPlannedVm'
         'Start-TidemarkValidation'

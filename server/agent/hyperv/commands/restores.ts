@@ -1,7 +1,7 @@
 /** Restoring VMs (hyperv-rct.md 1.12): import as a planned VM, fix its resources, validate, realise. */
 import { vmId } from '../../../protocol/ids.ts';
 import type { VmId } from '../../../protocol/ids.ts';
-import { array, nullable, object, string } from '../../../protocol/parse.ts';
+import { array, boolean, nullable, object, string } from '../../../protocol/parse.ts';
 import { command } from './command.ts';
 import { started } from './started.ts';
 import type { Started } from './started.ts';
@@ -14,7 +14,7 @@ export const startImport = command<
   { readonly before: readonly VmId[]; readonly outcome: Started; readonly created: VmId | null }
 >('Start-TidemarkImport', object({ before: array(vmId, 65_536), outcome: started, created: nullable(vmId) }));
 
-/** Without a usable configuration file: `DefinePlannedSystem` from the summary of the restore point; its disks and adapters are added afterwards. An empty `Version` leaves the configuration version to the host. All data roots are `Folder`. */
+/** Without a usable configuration file: `DefinePlannedSystem` from the summary of the restore point; its disks and adapters are added afterwards. An empty `Version` leaves the configuration version to the host. All data roots are `Folder`; it does not start with the host. */
 export const startDefinition = command<
   {
     readonly Name: string;
@@ -42,13 +42,17 @@ export const findPlannedVm = command<
   object({ vms: array(object({ id: vmId, name: string({ maxLength: 4096, allowEmpty: true }) }), 65_536) }),
 );
 
-/** The disks and network adapters of a planned VM; `adapterIds` are the InstanceIDs of the adapters in the order of its settings. */
+/** The disks and network adapters of a planned VM; `adapterIds` are the InstanceIDs of the adapters in the order of its settings. `fibreChannel`: it has virtual fibre channel adapters. */
 export const getPlannedVm = command<
   { readonly VmId: VmId },
-  { readonly disks: readonly AttachedDisk[]; readonly adapterIds: readonly string[] }
+  { readonly disks: readonly AttachedDisk[]; readonly adapterIds: readonly string[]; readonly fibreChannel: boolean }
 >(
   'Get-TidemarkPlannedVm',
-  object({ disks: array(attachedDisk, 512), adapterIds: array(string({ maxLength: 1024 }), 64) }),
+  object({
+    disks: array(attachedDisk, 512),
+    adapterIds: array(string({ maxLength: 1024 }), 64),
+    fibreChannel: boolean,
+  }),
 );
 
 /** `ModifyResourceSettings` of the disks: each gets its new file. */
@@ -78,13 +82,19 @@ export const startAdapterAddition = command<
 /** Takes all network adapters off their switches, and gives them dynamic MAC addresses. */
 export const startDisconnection = command<{ readonly VmId: VmId }, Started>('Start-TidemarkDisconnection', started);
 
+/** `RemoveResourceSettings`: takes the virtual fibre channel adapters out of a planned VM. Their addresses in the storage network are those of the original VM. */
+export const startFibreChannelRemoval = command<{ readonly VmId: VmId }, Started>(
+  'Start-TidemarkFibreChannelRemoval',
+  started,
+);
+
 /** Connects adapters of a planned VM (by their InstanceIDs), after `Start-TidemarkDisconnection`, each to the switch of that name; one whose switch the host does not have stays disconnected. */
 export const startConnection = command<
   { readonly VmId: VmId; readonly Adapter: readonly { readonly instanceId: string; readonly switchName: string }[] },
   Started
 >('Start-TidemarkConnection', started);
 
-/** `ModifySystemSettings` of the planned VM: its name, and the folder of all its files (every data root that the build has). */
+/** `ModifySystemSettings` of the planned VM: its name, the folder of all its files (every data root that the build has), and that it does not start with the host. */
 export const renamePlannedVm = command<
   { readonly VmId: VmId; readonly Name: string; readonly Folder: string },
   Started

@@ -63,6 +63,7 @@ const actions: ReadonlyMap<string, Action> = new Map([
   ['Start-TidemarkDiskChange', restored('change a disk')],
   ['Start-TidemarkDiskRemoval', restored('detach a disk')],
   ['Start-TidemarkExport', checkpoint('export the VM', { target: 'export' })],
+  ['Start-TidemarkFibreChannelRemoval', restored('take the virtual Fibre Channel adapters away')],
   ['Start-TidemarkImport', restored('import the VM')],
   ['Start-TidemarkPlannedRemoval', vm('remove the unfinished restore')],
   ['Start-TidemarkRealization', restored('make the restored VM real')],

@@ -21,11 +21,23 @@ import type { PlannedVmCall } from './planned-vm.ts';
 /** Hyper-V gives no VM less. */
 const smallestMemoryBytes = 32 * 1024 ** 2;
 
+const sameAddresses = 'with the addresses of the original VM they would reach its disks in the storage network.';
+const onlyInFile =
+  'what only the configuration file of Hyper-V holds is lost, such as a virtual TPM, firmware settings and the boot order.';
+
 /** A VM that is being restored. */
 export interface RestorePlan {
   readonly definition: RestoreDefinition;
   readonly folder: string;
   readonly disks: readonly RestoredDisk[];
+}
+
+/** A planned VM that can become a real one. */
+interface MadeVm {
+  readonly vmId: VmId;
+  readonly record: RestoreRecord;
+  /** In what it is not as the one that was backed up. */
+  readonly warnings: readonly string[];
 }
 
 /** What a planned VM is made with. */
@@ -45,24 +57,23 @@ export class PlannedVms {
     this.#host = host;
   }
 
-  /** A planned VM that Hyper-V found valid, and the record that names it. On a failure none is left. */
-  async make(
-    plan: RestorePlan,
-    record: RestoreRecord,
-    signal: AbortSignal,
-  ): Promise<{ readonly vmId: VmId; readonly record: RestoreRecord }> {
+  /** A planned VM that Hyper-V found valid, the record that names it, and what it lacks. On a failure none is left. */
+  async make(plan: RestorePlan, record: RestoreRecord, signal: AbortSignal): Promise<MadeVm> {
     const { log } = this.#host;
+    const { name } = plan.definition;
     try {
       const imported = await this.#attempt(record, async () => this.#import(plan, record, signal));
       if (imported !== undefined) return imported;
-      log.log('warning', `The backup of ${plan.definition.name} has no Hyper-V configuration file.`);
+      log.log('warning', `The backup of ${name} has no Hyper-V configuration file.`);
     } catch (error) {
       throwIfAborted(signal);
       if (this.#leftOver(record)) throw error;
-      log.log('warning', `The configuration file of ${plan.definition.name} cannot be used on this host.`, error);
+      log.log('warning', `The configuration file of ${name} cannot be used on this host.`, error);
     }
-    log.log('warning', `${plan.definition.name} is defined anew from the summary of its settings.`);
-    return this.#attempt(record, async () => this.#define(plan, record, signal));
+    const warning = `${name} is defined anew from the summary of its settings: ${onlyInFile}`;
+    log.log('warning', warning);
+    const defined = await this.#attempt(record, async () => this.#define(plan, record, signal));
+    return { ...defined, warnings: [warning] };
   }
 
   async #attempt<T>(record: RestoreRecord, work: () => Promise<T>): Promise<T> {
@@ -117,11 +128,7 @@ export class PlannedVms {
     return vmId ?? undefined;
   }
 
-  async #import(
-    plan: RestorePlan,
-    record: RestoreRecord,
-    signal: AbortSignal,
-  ): Promise<{ readonly vmId: VmId; readonly record: RestoreRecord } | undefined> {
+  async #import(plan: RestorePlan, record: RestoreRecord, signal: AbortSignal): Promise<MadeVm | undefined> {
     const { definition, folder } = plan;
     const files = await writeConfiguration(folder, definition.configuration.files);
     if (files === undefined) return undefined;
@@ -131,10 +138,10 @@ export class PlannedVms {
       { DefinitionFile: files.definition, SnapshotFolder: files.snapshots, NewId: true },
       signal,
     );
-    await this.#fit(plan, planned.vmId, signal);
+    const warnings = await this.#fit(plan, planned.vmId, signal);
     await this.#run(commands.renamePlannedVm, { VmId: planned.vmId, Name: definition.name, Folder: folder }, signal);
     await this.#run(commands.startValidation, { VmId: planned.vmId }, signal);
-    return planned;
+    return { ...planned, warnings };
   }
 
   async #define(
@@ -204,10 +211,11 @@ export class PlannedVms {
     });
   }
 
-  /** Gives an imported VM its new disks and takes everything else of the original VM away from it. */
-  async #fit(plan: RestorePlan, vmId: VmId, signal: AbortSignal): Promise<void> {
-    const { calls } = this.#host;
-    const { disks, adapterIds } = await calls.invoke(commands.getPlannedVm, { VmId: vmId }, signal);
+  /** Gives an imported VM its new disks and takes everything else of the original VM away from it. Says what nobody would look for. */
+  async #fit(plan: RestorePlan, vmId: VmId, signal: AbortSignal): Promise<readonly string[]> {
+    const { calls, log } = this.#host;
+    const warnings: string[] = [];
+    const { disks, adapterIds, fibreChannel } = await calls.invoke(commands.getPlannedVm, { VmId: vmId }, signal);
     const matched = matchDisks(plan, disks);
     const foreign = disks.filter(({ instanceId }) => !matched.has(instanceId)).map(({ instanceId }) => instanceId);
     // Before anything else: they are the original VM's.
@@ -215,13 +223,19 @@ export class PlannedVms {
     const Disk = [...matched].map(([instanceId, path]) => ({ instanceId, path }));
     await this.#run(commands.startDiskChange, { VmId: vmId, Disk }, signal);
     await this.#run(commands.startDisconnection, { VmId: vmId }, signal);
+    if (fibreChannel) {
+      await this.#run(commands.startFibreChannelRemoval, { VmId: vmId }, signal);
+      warnings.push(`The virtual Fibre Channel adapters of ${plan.definition.name} are left out: ${sameAddresses}`);
+    }
+    for (const warning of warnings) log.log('warning', warning);
     const { connectNetwork, configuration } = plan.definition;
-    if (!connectNetwork) return;
+    if (!connectNetwork) return warnings;
     const Adapter = configuration.networkAdapters.flatMap(({ switchName }, at) => {
       const instanceId = adapterIds[at];
       return switchName === null || instanceId === undefined ? [] : [{ instanceId, switchName }];
     });
     if (Adapter.length > 0) await this.#run(commands.startConnection, { VmId: vmId, Adapter }, signal);
+    return warnings;
   }
 
   async #run<A extends object>(command: Command<A, Started>, args: A, signal: AbortSignal): Promise<void> {

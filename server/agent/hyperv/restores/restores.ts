@@ -5,7 +5,7 @@ import { restoreSessionId } from '../../../protocol/ids.ts';
 import type { DiskId, RestoreSessionId, VmId } from '../../../protocol/ids.ts';
 import { openVhdxWriter } from '../../../vhdx/index.ts';
 import type { VhdxWriter } from '../../../vhdx/index.ts';
-import type { DiskWriter, JobContext, RestoreDefinition } from '../../provider.ts';
+import type { DiskWriter, JobContext, RestoreDefinition, RestoredVm } from '../../provider.ts';
 import { settle, uncancelled } from '../calls/calls.ts';
 import { getHost, getVm, startRealization } from '../commands/index.ts';
 import type { Started } from '../commands/index.ts';
@@ -148,7 +148,7 @@ export class Restores {
   }
 
   /** Makes the VM one of the host: off, with an id of its own. When that fails nothing of it is left but the files, until the restore is aborted. Throws `TM2116`, and `TM2114` when its name was taken meanwhile. */
-  async commit(id: RestoreSessionId, job: JobContext): Promise<VmId> {
+  async commit(id: RestoreSessionId, job: JobContext): Promise<RestoredVm> {
     const session = this.#get(id);
     return session.ending.run(async () => {
       this.#get(id);
@@ -158,7 +158,7 @@ export class Restores {
       step('restore:closed');
       throwIfAborted(job.signal);
       await this.#checkFree(session.definition.name, job.signal);
-      const { vmId, record } = await this.#planned.make(session, session.record, job.signal);
+      const { vmId, record, warnings } = await this.#planned.make(session, session.record, job.signal);
       progress.report(plannedPercent);
       try {
         await this.#realize(vmId, record, job.signal, progress.part(plannedPercent, 100));
@@ -170,7 +170,7 @@ export class Restores {
       this.#sessions.delete(id);
       await records.delete(session.record.key);
       progress.report(100);
-      return vmId;
+      return { vmId, warnings };
     });
   }
 

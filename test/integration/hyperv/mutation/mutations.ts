@@ -343,7 +343,27 @@ const restores: readonly Mutation[] = [
     "        return (Get-VirtualMachine $VmId)\n        throw (New-ModuleError 'NotPlanned'",
   ),
   one('the network that stays connected', 'restores', 'Adapters.ps1', '        Set-Connection $connection $null\n', ''),
-  one('the network connected by the agent', 'restores', 'restores/planned.ts', 'if (!connectNetwork) return;', ''),
+  one(
+    'the network connected by the agent',
+    'restores',
+    'restores/planned.ts',
+    'if (!connectNetwork) return warnings;',
+    '',
+  ),
+  one(
+    'the adapters of the storage network of the original VM in the restored one',
+    'restores',
+    'restores/planned.ts',
+    'await this.#run(commands.startFibreChannelRemoval, { VmId: vmId }, signal);',
+    '',
+  ),
+  one(
+    'a copy that starts with the host',
+    'restores',
+    'Restores.ps1',
+    "    Set-PropertyValue $settings 'AutomaticStartupAction' $script:NoAutomaticStart\n",
+    '',
+  ),
   one(
     'disks of the original VM in the restored one',
     'restores',

@@ -14,6 +14,7 @@ import {
   getConfiguration,
   getJob,
   getMerge,
+  getVm,
   startCheckpointRemoval,
   startConversion,
   startExport,
@@ -27,6 +28,7 @@ import { TidemarkError } from '../../../../server/protocol/errors.ts';
 import { checkpointId, referencePointId, trackingId } from '../../../../server/protocol/ids.ts';
 import type { DiskId, TrackingId, VmId } from '../../../../server/protocol/ids.ts';
 import type { Checkpoint, ReferencePoint } from '../../../../server/protocol/model.ts';
+import { VmmsClient } from '../../../support/hyperv/vmms/client.ts';
 import {
   allExtents,
   checkpointOf,
@@ -362,6 +364,7 @@ async function mergeLock(bench: Bench): Promise<void> {
 /** A VM comes back as a copy, or not at all. */
 async function restores(bench: Bench): Promise<void> {
   const { vmms, vm, provider, call, restoreFolder } = bench;
+  await vmms.describe(vm.id, { startup: 4, extras: ['fibre-channel'] });
   await guestWrites(bench, 0);
   const checkpoint = await checkpointOf(provider, vm);
   const opened = await exportOf(provider, checkpoint.id);
@@ -391,6 +394,8 @@ async function restores(bench: Bench): Promise<void> {
   for (const [at, image] of (await guestImages(bench, 'again')).entries()) {
     assert.ok(images[at]?.equals(image), `${diskNames[at] ?? ''} of the restored VM`);
   }
+  assert.deepEqual(await startsOf(vmms.address, id), [2], 'it does not start with the host');
+  assert.equal((await call(getVm, { VmId: id })).vms[0]?.fibreChannel, false);
   const look = await checkpointOf(provider, again);
   const { adapters } = await call(getConfiguration, { CheckpointId: look.id });
   assert.ok(adapters.length > 0);
@@ -402,6 +407,18 @@ async function restores(bench: Bench): Promise<void> {
   await checkLedger(bench, [], []);
 }
 
+/** When a VM starts by itself, as Hyper-V has it. */
+async function startsOf(address: string, id: VmId): Promise<readonly unknown[]> {
+  const client = await VmmsClient.connect(address);
+  try {
+    const where = [{ property: 'VirtualSystemIdentifier', value: id }];
+    const settings = await client.enumerate('Msvm_VirtualSystemSettingData', where);
+    return settings.map(({ properties }) => properties['AutomaticStartupAction']);
+  } finally {
+    client.close();
+  }
+}
+
 async function restored({ provider }: Bench, definition: RestoreDefinition, images: readonly Buffer[]): Promise<VmId> {
   const session = await provider.beginRestore(definition, never);
   try {
@@ -410,7 +427,7 @@ async function restored({ provider }: Bench, definition: RestoreDefinition, imag
       await writer.write(images[at] ?? Buffer.alloc(0), 0);
       await writer.flush();
     }
-    return await provider.commitRestore(session, quiet);
+    return (await provider.commitRestore(session, quiet)).vmId;
   } catch (error) {
     await provider.abortRestore(session);
     throw error;

@@ -12,6 +12,7 @@ import { array, integer, literal, nullable, object, string } from '../../../../s
 import type { Parsed } from '../../../../server/protocol/parse.ts';
 import { hasGuestStateFile } from './model/host.ts';
 import type { Machine } from './model/machine.ts';
+import { extra } from './notes.ts';
 import type { Vm, World } from './world.ts';
 
 const label = string({ maxLength: 4096, allowEmpty: true });
@@ -26,6 +27,8 @@ const definition = object({
   memoryBytes: integer(),
   adapters: array(object({ name: label, switchName: nullable(label) }), 64),
   disks: array(object({ path: string({ maxLength: 4096 }) }), 512),
+  extras: array(extra, 16),
+  startup: integer(0, 65_535),
   referencePoints: array(referencePoint, 512),
 });
 export type Definition = Parsed<typeof definition>;
@@ -44,7 +47,7 @@ export async function writeDefinition(
   vm: Vm,
   machine: Machine,
 ): Promise<void> {
-  const { name, generation, version, processorCount, memoryBytes, adapters, disks } = machine;
+  const { name, generation, version, processorCount, memoryBytes, adapters, disks, extras, startup } = machine;
   const content: Definition = {
     format: 'fake-vmcx',
     vmId: vm.document.id,
@@ -55,6 +58,8 @@ export async function writeDefinition(
     memoryBytes,
     adapters,
     disks,
+    extras,
+    startup,
     referencePoints: vm.document.referencePoints,
   };
   await mkdir(folder, { recursive: true });

@@ -24,7 +24,7 @@ const label = string({ maxLength: 4096, allowEmpty: true });
 const states = array(integer(0, 65_535), 16);
 
 /** Hardware that the simulated host has no word for. */
-const extra = oneOf('physical-disk', 'shared-disk', 'fibre-channel', 'dvd', 'vhd-set', 'vhd');
+export const extra = oneOf('physical-disk', 'shared-disk', 'fibre-channel', 'dvd', 'vhd-set', 'vhd');
 
 /** A snapshot that freezes nothing: what the VM's disks are is not changed by it. */
 const paperSnapshot = object({
@@ -52,6 +52,8 @@ export const vmNotes = object({
   paperSnapshots: array(paperSnapshot, 512),
   referencePoints: array(referencePointNote, 1024),
   extras: array(extra, 16),
+  /** `AutomaticStartupAction`. */
+  startup: optional(integer(0, 65_535)),
   /** States that are not those of the simulated VM. */
   enabledState: optional(integer(0, 65_535)),
   healthState: optional(integer(0, 65_535)),

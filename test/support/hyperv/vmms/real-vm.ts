@@ -17,6 +17,7 @@ import { array, json } from '../../../../server/protocol/parse.ts';
 import { readVhdxInfo } from '../../../../server/vhdx/index.ts';
 import { parentId, subTypes, switchOf } from './model/resources.ts';
 import { noNotes, notesFile } from './notes.ts';
+import type { VmNotes } from './notes.ts';
 import type { PlannedVm } from './planned.ts';
 import { plainText, textOf, textsOf } from './wire.ts';
 import type { Instance } from './wire.ts';
@@ -122,11 +123,23 @@ export async function realVm(world: World, plan: PlannedVm, signal: AbortSignal)
   const document = documentOf(world, plan, name, disks);
   const vm = new LockedVm(world.root, directory, document);
   await writeVm(directory, { ...document, disks: await stampedDisks(vm) });
-  if (label !== name) await writeFileDurably(join(directory, notesFile), JSON.stringify({ ...noNotes, name: label }));
+  await writeFileDurably(join(directory, notesFile), JSON.stringify(notesOf(plan, label === name ? undefined : label)));
   await syncDirectory(directory);
   await publishVm(world.root, directory, name, signal);
   undo.move();
   await staging.remove();
+}
+
+/** What a planned VM is beside what the simulated host has words for. */
+function notesOf(plan: PlannedVm, name: string | undefined): VmNotes {
+  const hardware = [
+    ['fibre-channel', subTypes.fibreChannel],
+    ['dvd', subTypes.dvdDrive],
+    ['physical-disk', subTypes.physicalDrive],
+  ] as const;
+  const extras = hardware.flatMap(([extra, subType]) => (resourcesOfType(plan, subType).length > 0 ? [extra] : []));
+  const startup = plan.settings.properties['AutomaticStartupAction'];
+  return { ...noNotes, name, extras, startup: typeof startup === 'number' ? startup : undefined };
 }
 
 function documentOf(world: World, plan: PlannedVm, name: string, disks: readonly DiskState[]): VmDocument {

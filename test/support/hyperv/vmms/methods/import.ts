@@ -7,6 +7,7 @@ import { readDefinition } from '../definition.ts';
 import type { Definition } from '../definition.ts';
 import { hresults, invalidParameter, MethodFailure, returnCodes } from '../failures.ts';
 import { defaultFolders } from '../model/host.ts';
+import { usualStartup } from '../model/machine.ts';
 import type { Machine } from '../model/machine.ts';
 import { plannedReference } from '../model/planned.ts';
 import { ideControllers, processorAndMemory, resourcesOf } from '../model/resources.ts';
@@ -69,7 +70,7 @@ function checkFreeId(vmms: Vmms, id: string): void {
 function planOf(vmms: Vmms, definition: Definition, newId: boolean): PlannedVm {
   const id = newId ? randomUUID().toUpperCase() : definition.vmId;
   checkFreeId(vmms, id);
-  const machine: Machine = { ...definition, guid: id, vmId: id, extras: [] };
+  const machine: Machine = { ...definition, guid: id, vmId: id };
   const points = !newId && vmms.faults.now.referencePointsSurviveImport ? definition.referencePoints : [];
   return {
     id,
@@ -112,6 +113,7 @@ function defined(vmms: Vmms, settings: Instance, resources: readonly Instance[])
     throw invalidParameter('VirtualSystemSubType');
   const generation = subType.endsWith('2') ? 2 : 1;
   const version = textOf(settings, 'Version') || (defaultVersions.get(vmms.world.host.build) ?? '9.0');
+  const startup = settings.properties['AutomaticStartupAction'];
   const machine: Machine = {
     guid: id,
     vmId: id,
@@ -123,6 +125,7 @@ function defined(vmms: Vmms, settings: Instance, resources: readonly Instance[])
     adapters: [],
     disks: [],
     extras: [],
+    startup: typeof startup === 'number' ? startup : usualStartup,
   };
   const folder = textOf(settings, 'ConfigurationDataRoot') || defaultFolders(vmms.world).vms;
   const basic = [...processorAndMemory(machine), ...(generation === 1 ? ideControllers(id) : [])];

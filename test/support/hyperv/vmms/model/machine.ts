@@ -22,7 +22,12 @@ export interface Machine {
   readonly adapters: VmDocument['networkAdapters'];
   readonly disks: readonly MachineDisk[];
   readonly extras: VmNotes['extras'];
+  /** `AutomaticStartupAction`: 2 nothing, 3 when it ran before, 4 always. */
+  readonly startup: number;
 }
+
+/** What Hyper-V gives a new VM. */
+export const usualStartup = 3;
 
 /** The name that people see. */
 export const labelOf = ({ document, notes }: Vm): string => notes.name ?? document.name;
@@ -41,6 +46,7 @@ export function activeMachine(vm: Vm): Machine {
     adapters: networkAdapters,
     disks: disks.map((disk) => ({ path: join(vm.directory, disk.leaf) })),
     extras: vm.notes.extras,
+    startup: vm.notes.startup ?? usualStartup,
   };
 }
 

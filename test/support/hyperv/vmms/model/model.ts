@@ -53,6 +53,7 @@ const resourceClasses = [
   'Msvm_SyntheticEthernetPortSettingData',
   'Msvm_EthernetPortAllocationSettingData',
   'Msvm_SyntheticFcPortSettingData',
+  'Msvm_FcPortAllocationSettingData',
 ] as const;
 
 /** Resources of a VM and of its snapshots. */

@@ -15,6 +15,7 @@ export const subTypes = {
   ide: 'Microsoft:Hyper-V:Emulated IDE Controller',
   scsi: 'Microsoft:Hyper-V:Synthetic SCSI Controller',
   fibreChannel: 'Microsoft:Hyper-V:Synthetic FibreChannel Port',
+  fibreConnection: 'Microsoft:Hyper-V:FibreChannel Connection',
   ethernetPort: 'Microsoft:Hyper-V:Synthetic Ethernet Port',
   connection: 'Microsoft:Hyper-V:Ethernet Connection',
   processor: 'Microsoft:Hyper-V:Processor',
@@ -173,15 +174,7 @@ function extraResources(world: World, machine: Machine): readonly Instance[] {
       case 'dvd':
         return [drive(world, machine, at(62), 16, subTypes.dvdDrive)];
       case 'fibre-channel':
-        return [
-          resource(
-            'Msvm_SyntheticFcPortSettingData',
-            `Microsoft:${machine.guid}\\${guidOf(machine.vmId, 'fc')}`,
-            7,
-            subTypes.fibreChannel,
-            {},
-          ),
-        ];
+        return fibreChannelPort(world, machine);
       case 'vhd-set':
         return foreignDisk(world, machine, at(61), 'shared.vhds');
       case 'vhd':
@@ -192,6 +185,21 @@ function extraResources(world: World, machine: Machine): readonly Instance[] {
         return [];
     }
   });
+}
+
+/** A virtual Fibre Channel adapter with its addresses, and its connection to a virtual SAN. */
+function fibreChannelPort(world: World, machine: Machine): readonly Instance[] {
+  const id = `Microsoft:${machine.guid}\\${guidOf(machine.vmId, 'fc')}`;
+  const port = resource('Msvm_SyntheticFcPortSettingData', id, 7, subTypes.fibreChannel, {
+    VirtualPortWWNN: 'C003FF0000FFFF00',
+    VirtualPortWWPN: 'C003FF5778E50002',
+    SecondaryWWNN: 'C003FF0000FFFF00',
+    SecondaryWWPN: 'C003FF5778E50003',
+  });
+  const connection = resource('Msvm_FcPortAllocationSettingData', `${id}\\C`, 64_764, subTypes.fibreConnection, {
+    Parent: pathText(world.computerName, referenceTo(port)),
+  });
+  return [port, connection];
 }
 
 const physicalDisk = (world: World): string =>

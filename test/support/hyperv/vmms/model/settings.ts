@@ -79,6 +79,7 @@ function systemSettings(machine: Machine, type: string, more: Readonly<Record<st
       UserSnapshotType: 3,
       IncrementalBackupEnabled: false,
       IsSaved: false,
+      AutomaticStartupAction: machine.startup,
       Notes: [''],
       ...(machine.generation === 2 && { SecureBootEnabled: true }),
       ...more,
