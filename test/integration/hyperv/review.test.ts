@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Checkpoint } from '../../../server/protocol/model.ts';
 import { skipWithoutDotnet } from '../../support/hyperv/pwsh.ts';
 import { checkpointOf, code, exportOf, never, quiet } from '../../unit/simulated/support.ts';
 import { hyperVSite } from './support.ts';
+import type { HyperVSite } from './support.ts';
 
 test(
   'before a volume is full our checkpoints there are removed, who reads them is told, and those of others stay',
@@ -73,15 +75,37 @@ test('of a disk that went back to an earlier file since the last backup no chang
   await assert.rejects(listed(), code('trackingUnknown'));
 });
 
+/** Begins to remove a checkpoint. Resolves when Hyper-V was asked; its job goes on until the faults are taken back. */
+async function removalOf(
+  { provider, vmms }: HyperVSite,
+  checkpoint: Checkpoint,
+): Promise<{ readonly removed: Promise<void> }> {
+  vmms.faults.set({ merge: 'waits', stuckJobs: ['DestroySnapshot'] });
+  const removed = provider.removeCheckpoint(checkpoint.id, quiet);
+  while (!vmms.counts.has('invoke DestroySnapshot')) await sleep(5);
+  return { removed };
+}
+
 test('an export of a checkpoint that is being merged is not opened', async (t) => {
   if (skipWithoutDotnet(t)) return;
   const site = await hyperVSite(t);
   const checkpoint = await checkpointOf(site.provider, site.vm);
-  site.vmms.faults.set({ jobMs: { DestroySnapshot: 1_000 } });
-  const removing = site.provider.removeCheckpoint(checkpoint.id, quiet);
-  const folder = join(site.stateFolder, 'checkpoints');
-  const phase = async (): Promise<string> => readFile(join(folder, (await readdir(folder))[0] ?? ''), 'utf8');
-  while (!(await phase()).includes('"phase":"removing"')) await sleep(5);
+  const { removed } = await removalOf(site, checkpoint);
   await assert.rejects(exportOf(site.provider, checkpoint.id), code('checkpointNotFound'));
-  await removing;
+  site.vmms.faults.reset();
+  await removed;
+});
+
+test('a checkpoint of ours stays in the list until its disks are merged, also in the moment when Hyper-V has let it go', async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  const site = await hyperVSite(t);
+  const { provider, vmms, vm } = site;
+  const checkpoint = await checkpointOf(provider, vm);
+  const { removed } = await removalOf(site, checkpoint);
+  assert.deepEqual(await provider.listCheckpoints(vm.id, never), [checkpoint]);
+  await vmms.removeSnapshot(checkpoint.id);
+  assert.deepEqual(await provider.listCheckpoints(vm.id, never), [checkpoint]);
+  vmms.faults.reset();
+  await removed;
+  assert.deepEqual(await provider.listCheckpoints(vm.id, never), []);
 });

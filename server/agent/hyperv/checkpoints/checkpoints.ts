@@ -203,11 +203,20 @@ export async function listCheckpoints(
     toRead.flatMap(({ checkpoint }) => virtualPaths(checkpoint)),
     signal,
   );
-  const merging = records.checkpoints.list().flatMap(({ phase, conversion, checkpoint }) => {
-    const shown = phase === 'merging' && conversion === undefined && checkpoint !== undefined;
-    return shown && (vmId === undefined || checkpoint.vmId === vmId) ? [checkpoint] : [];
+  // The records are younger than Hyper-V's list: what went since then is in it still.
+  const listed = told.map(({ checkpoint, record }) => toCheckpoint(checkpoint, record, found));
+  const ending = records.checkpoints.list().flatMap((record) => {
+    const { checkpoint } = record;
+    if (checkpoint === undefined || !isEnding(record)) return [];
+    const shown = (vmId === undefined || checkpoint.vmId === vmId) && !listed.some(({ id }) => id === checkpoint.id);
+    return shown ? [checkpoint] : [];
   });
-  return [...told.map(({ checkpoint, record }) => toCheckpoint(checkpoint, record, found)), ...merging];
+  return [...listed, ...ending];
+}
+
+/** Whether a checkpoint is removed, but its disks may not be merged yet. Hyper-V lets it go before the job of its removal ends. */
+function isEnding({ phase, conversion }: CheckpointRecord): boolean {
+  return phase === 'removing' || (phase === 'merging' && conversion === undefined);
 }
 
 /** Drops records of checkpoints that somebody else removed. */

@@ -37,7 +37,8 @@ export async function removeCheckpoint(core: Core, id: CheckpointId, job: JobCon
     const checkpoint = await lookUp(core, id, ended);
     const record = recordOf(records, id);
     if (checkpoint === undefined) {
-      if (record?.phase !== 'merging' || record.conversion !== undefined) throw checkpointNotFound(id);
+      const gone = record?.phase === 'merging' || record?.phase === 'removing';
+      if (!gone || record.conversion !== undefined) throw checkpointNotFound(id);
       await waitForMerge(core, records, record, job);
       return;
     }
