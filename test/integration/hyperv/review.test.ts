@@ -44,6 +44,22 @@ test(
   },
 );
 
+test('a volume that gets full while the guest is brought to rest ends the taking of the checkpoint', async (t) => {
+  if (skipWithoutDotnet(t)) return;
+  const site = await hyperVSite(t);
+  const provider = await site.restarted({
+    timing: { pollMs: 20, spaceMs: 100 },
+    freeSpace: { lowBytes: Number.MAX_SAFE_INTEGER },
+  });
+  site.vmms.faults.set({ jobMs: { CreateSnapshot: 3_000 } });
+  await assert.rejects(checkpointOf(provider, site.vm, 'application'), code('hostDiskFull'));
+  assert.deepEqual(await provider.listCheckpoints(site.vm.id, never), []);
+  assert.deepEqual(await readdir(join(site.stateFolder, 'checkpoints')), []);
+  site.vmms.faults.reset();
+  await site.vmms.mergesSettled();
+  assert.deepEqual(site.vmms.leftovers(), []);
+});
+
 test('of a disk that went back to an earlier file since the last backup no changes are believed', async (t) => {
   if (skipWithoutDotnet(t)) return;
   const site = await hyperVSite(t);

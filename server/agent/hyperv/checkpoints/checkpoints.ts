@@ -12,11 +12,12 @@ import { getCheckpoint, resolveCheckpoint, startCheckpoint } from '../commands/i
 import type { HypervCheckpoint, Started } from '../commands/index.ts';
 import { findConverted } from './conversions.ts';
 import type { Core } from '../core.ts';
-import { findVm, preflight, virtualPaths } from './preflight.ts';
+import { findVm, foldersOf, preflight, virtualPaths } from './preflight.ts';
 import { pause, WorkProgress } from '../../work-progress.ts';
 import { newRecordKey } from '../records.ts';
 import type { CheckpointRecord, Records } from '../records.ts';
 import { finish, untilSeen, whenFree } from './seen.ts';
+import { whileRoom } from './space-watch.ts';
 import { undoCheckpoint } from './undo.ts';
 
 /** What a checkpoint is asked for with. */
@@ -32,7 +33,7 @@ const askedPercent = 5;
 const takenPercent = 90;
 
 /**
- * Takes a checkpoint; when the guest's VSS fails, once more after a while, for what disturbs it is often short. Throws what `preflight` does, `TM2107` and `TM2108` when Hyper-V or the guest fails, and what PowerShell fails with.
+ * Takes a checkpoint; when the guest's VSS fails, once more after a while, for what disturbs it is often short. Throws what `preflight` does, `TM2107` and `TM2108` when Hyper-V or the guest fails, `TM2115` when a volume gets full meanwhile, and what PowerShell fails with.
  * When it throws, no checkpoint is left, or the records know that one may be.
  */
 export async function createCheckpoint(core: Core, request: CheckpointRequest, job: JobContext): Promise<Checkpoint> {
@@ -45,9 +46,9 @@ export async function createCheckpoint(core: Core, request: CheckpointRequest, j
     locks.run(vmId, timing.busyMs, wanted, async () => {
       const records = await core.records();
       await adoptLocked(core, records, vmId, wanted);
-      await preflight(core, vmId, consistency, wanted);
+      const { vm } = await preflight(core, vmId, consistency, wanted);
       asked = true;
-      return make(core, records, request, progress, job.signal);
+      return whileRoom(core, foldersOf(vm), job.signal, (signal) => make(core, records, request, progress, signal));
     });
   return background.run(`Checkpoint of VM ${vmId}`, job.signal, async () => {
     try {

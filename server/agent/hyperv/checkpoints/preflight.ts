@@ -162,7 +162,8 @@ async function checkChain(core: Core, vm: HypervVm, signal: AbortSignal): Promis
   }
 }
 
-function foldersOf(vm: HypervVm): ReadonlySet<string> {
+/** The folders in which the files of the VM's disks lie. */
+export function foldersOf(vm: HypervVm): ReadonlySet<string> {
   const rules = ownRules === 'windows' ? win32 : posix;
   return new Set(virtualPaths(vm).map((path) => rules.dirname(path)));
 }

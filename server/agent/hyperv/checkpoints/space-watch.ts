@@ -34,6 +34,67 @@ export async function watchSpace(core: Core, records: Records): Promise<void> {
   }
 }
 
+/**
+ * Runs `work`, which takes a checkpoint. Its signal is aborted with `TM2115` when one of the folders' volumes is nearly full meanwhile: until the guest
+ * has finished with its VSS, which may take minutes, the VM writes above a checkpoint that nobody can remove yet.
+ */
+export async function whileRoom<T>(
+  core: Core,
+  folders: Iterable<string>,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const full = new AbortController();
+  const over = new AbortController();
+  // Not waited for: a share that hangs must not hold up a checkpoint that is there.
+  void abortWhenFull(core, [...folders], AbortSignal.any([signal, over.signal, core.background.ended]), full);
+  try {
+    return await work(AbortSignal.any([signal, full.signal]));
+  } finally {
+    over.abort();
+  }
+}
+
+/** Never rejects. */
+async function abortWhenFull(
+  core: Core,
+  folders: readonly string[],
+  until: AbortSignal,
+  full: AbortController,
+): Promise<void> {
+  try {
+    for (;;) {
+      await pause(core.timing.spaceMs, until);
+      const space = await nearlyFull(core, folders, new Map());
+      if (space !== undefined) return full.abort(filledUp(space));
+    }
+  } catch (error) {
+    if (!until.aborted) core.log.log('warning', 'The free space below a checkpoint could not be looked at.', error);
+  }
+}
+
+/** How much is free in the first of these folders that has too little; undefined when there is enough in all of them. */
+async function nearlyFull(
+  core: Core,
+  folders: Iterable<string>,
+  known: Map<string, number>,
+): Promise<string | undefined> {
+  for (const folder of folders) {
+    const freeBytes = known.get(folder) ?? (await freeBytesOf(folder));
+    known.set(folder, freeBytes);
+    if (freeBytes < core.freeSpace.lowBytes) return `${formatBytes(freeBytes)} are free in ${folder}`;
+  }
+  return undefined;
+}
+
+function filledUp(space: string): TidemarkError {
+  return new TidemarkError(
+    errorCodes.hostDiskFull,
+    `The checkpoint was given up while it was taken, because the host's disk is nearly full: ${space}.`,
+    { hint: 'Free space on that volume, then run the backup again.' },
+  );
+}
+
 interface Endangered {
   readonly id: CheckpointId;
   readonly vmId: VmId;
@@ -48,14 +109,8 @@ async function endangered(core: Core, records: Records): Promise<readonly Endang
   const found: Endangered[] = [];
   for (const { phase, checkpointId: id, vmId, leaves } of records.checkpoints.list()) {
     if (phase !== 'taken' || id === undefined) continue;
-    for (const folder of new Set(leaves.map((leaf) => paths.dirname(leaf)))) {
-      const freeBytes = known.get(folder) ?? (await freeBytesOf(folder));
-      known.set(folder, freeBytes);
-      if (freeBytes < core.freeSpace.lowBytes) {
-        found.push({ id, vmId, space: `${formatBytes(freeBytes)} are free in ${folder}` });
-        break;
-      }
-    }
+    const space = await nearlyFull(core, new Set(leaves.map((leaf) => paths.dirname(leaf))), known);
+    if (space !== undefined) found.push({ id, vmId, space });
   }
   return found;
 }
