@@ -13,6 +13,7 @@ import type { VmEntry } from '../../../server/protocol/daemon.ts';
 import { errorCodes } from '../../../server/protocol/errors.ts';
 import type { VmInfo } from '../../../server/protocol/model.ts';
 import { json, record } from '../../../server/protocol/parse.ts';
+import { cjk, code, logLine, names, terminal } from '../../support/hyperv/hostile-names.ts';
 import { skipWithoutDotnet, testPowerShell } from '../../support/hyperv/pwsh.ts';
 import { startVmms } from '../../support/hyperv/vmms/index.ts';
 import type { RunningVmms } from '../../support/hyperv/vmms/index.ts';
@@ -21,33 +22,6 @@ import { ended, startTidemark, tidemark } from '../acceptance/support/command.ts
 import { sameBytes } from '../acceptance/support/files.ts';
 import { end, firstMatch } from '../acceptance/support/processes.ts';
 import { Site } from '../acceptance/support/site.ts';
-
-const code = String.raw`'; Remove-Item C:\ -Recurse #`;
-const logLine =
-  'x\r\n{"time":"2030-01-01T00:00:00.000Z","action":"login","result":"ok"}\n2030-01-01 error: all is lost';
-const terminal = '\u001B[2J\u001B]0;owned\u0007\u009B31m\r\b';
-const cjk = '会'.repeat(100);
-
-const names = [
-  code,
-  `"double" 'single' \\"`,
-  '\u2018\u2019\u201A\u201B\u201C\u201D\u201E\u201F; Remove-Item C:',
-  '`whoami` $(throw 1) ${env:Path} @(1) %PATH% & calc',
-  logLine,
-  'tab\there',
-  '👩‍👩‍👧‍👦 🏴‍☠️ 😀',
-  '\u202Egnp.exe\u202C \u2067rtl\u2069 \u200Fmark',
-  terminal,
-  '\u0001\u0085\u2028 controls',
-  cjk,
-  '1',
-  '',
-  'twin',
-  'twin',
-  '../../../../etc/passwd',
-  String.raw`a/b\c*?<x>|con`,
-  '--json',
-] as const;
 
 /** These are backed up. */
 const backedUp = new Set<string>([code, logLine, terminal, cjk, '', '--json']);

@@ -19,7 +19,10 @@ import type { PowerShell, PowerShellOptions } from '../../../server/agent/hyperv
 import { parseStarted, startLine } from '../../../server/agent/hyperv/powershell/prologue.ts';
 import { startShell } from '../../../server/agent/hyperv/powershell/shell.ts';
 import { requestLine } from '../../../server/agent/hyperv/powershell/wire.ts';
+import { oneLine } from '../../../server/base/one-line.ts';
+import { TidemarkError } from '../../../server/protocol/errors.ts';
 import { array, integer, object, string as text } from '../../../server/protocol/parse.ts';
+import { logLine, terminal } from '../../support/hyperv/hostile-names.ts';
 import { skipWithoutDotnet, testPowerShell } from '../../support/hyperv/pwsh.ts';
 
 const modulePath = fileURLToPath(new URL('../../support/hyperv/echo-module/EchoModule.psm1', import.meta.url));
@@ -172,6 +175,26 @@ describe('PowerShell, the real engine', () => {
       );
       assert.equal(processes.length, 1, quirks);
     }
+  });
+
+  it('gives no terminal a command, whatever it writes and wherever', async (t) => {
+    if (skipWithoutDotnet(t)) return;
+    const { ask, lines } = await lab(t);
+    const evil = `before${terminal}after ${logLine}`;
+    for (const how of ['error stream', 'noise']) assert.equal(await ask(how, evil), evil);
+    const messages: string[] = [];
+    await assert.rejects(ask('throw', evil), (error) => {
+      messages.push(TidemarkError.from(error).message);
+      return true;
+    });
+    for (const place of ['wrote to its error stream: ', 'wrote besides its answer: ']) {
+      assert(
+        lines.some((line) => line.includes(place) && line.includes('before')),
+        place,
+      );
+    }
+    assert.match(messages.join(), /It says: before/);
+    for (const shown of [...messages, ...lines]) assert.equal(oneLine(shown, shown.length), shown.trim());
   });
 
   it('gives errors as answers, and goes on', async (t) => {

@@ -46,6 +46,8 @@ export async function hyperVSite(
     readonly build?: SimulatedBuild;
     readonly disks?: readonly { readonly name: string; readonly sizeBytes: number }[];
     readonly configVersion?: string;
+    /** The names of the host's virtual switches. */
+    readonly switches?: readonly string[];
     /** What the host lacks, from the first PowerShell on. */
     readonly lacks?: readonly string[];
     readonly provider?: Partial<HyperVProviderOptions>;
@@ -61,7 +63,7 @@ export async function hyperVSite(
     { name: 'data', sizeBytes: 16 * MiB },
   ];
   const vm = await createVm(root, { name: 'web', disks, configVersion: options.configVersion });
-  const vmms = await startVmms(root);
+  const vmms = await startVmms(root, { switches: options.switches });
   vmms.faults.set({ lacks: options.lacks ?? [] });
   const lines: string[] = [];
   const log = lineLogger((line) => lines.push(line));

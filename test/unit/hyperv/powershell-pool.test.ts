@@ -5,8 +5,10 @@ import type { Logger } from '../../../server/base/log.ts';
 import { command } from '../../../server/agent/hyperv/commands/command.ts';
 import { createPowerShell } from '../../../server/agent/hyperv/powershell/index.ts';
 import type { PowerShell, PowerShellOptions } from '../../../server/agent/hyperv/powershell/index.ts';
+import { oneLine } from '../../../server/base/one-line.ts';
 import { string, object } from '../../../server/protocol/parse.ts';
 import { FakeClock, settle } from '../../support/hyperv/fake-clock.ts';
+import { logLine, terminal } from '../../support/hyperv/hostile-names.ts';
 import { answerLine, ScriptedShell } from '../../support/hyperv/scripted-shell.ts';
 import type { Script, ScriptedAnswer } from '../../support/hyperv/scripted-shell.ts';
 
@@ -192,6 +194,19 @@ describe('A PowerShell that fails', () => {
     script = answer;
     assert.equal(await ask(powershell, 'y'), 'y');
     assert.equal(shells.length, 2);
+  });
+
+  it('by dying gives its last words to the log, and no terminal a command by them', async () => {
+    await using powershell = create();
+    await ask(powershell, 'x');
+    const [shell] = shells;
+    assert(shell);
+    shell.stderr = `before${terminal}after\n${logLine}`;
+    script = () => 'die';
+    await assert.rejects(ask(powershell, 'y'), { code: 'TM2202' });
+    const last = lines.filter((line) => line.includes('wrote to its error stream before it failed: before'));
+    assert.equal(last.length, 1);
+    for (const line of lines) assert.equal(oneLine(line, line.length), line);
   });
 
   it('by dying while nobody uses it is replaced, and nobody notices', async () => {

@@ -11,7 +11,9 @@ internal static class CimXml
     public static string Write(CimInstance instance)
     {
         StringBuilder text = new();
-        using (XmlWriter writer = XmlWriter.Create(text, new XmlWriterSettings { OmitXmlDeclaration = true, CheckCharacters = false }))
+        // As Microsoft's serializer: control characters become references, the ends of lines too, so that a reader leaves them as they are.
+        XmlWriterSettings settings = new() { OmitXmlDeclaration = true, CheckCharacters = false, NewLineHandling = NewLineHandling.Entitize };
+        using (XmlWriter writer = XmlWriter.Create(text, settings))
         {
             writer.WriteStartElement("INSTANCE");
             writer.WriteAttributeString("CLASSNAME", instance.ClassName);

@@ -18,6 +18,7 @@ import { Answers } from './questions.ts';
 import type { Counts } from './questions.ts';
 import { createVmms } from './vmms.ts';
 import type { Vmms } from './vmms.ts';
+import { World } from './world.ts';
 
 export type { Entry } from './ledger.ts';
 export type { Faults } from './faults.ts';
@@ -28,6 +29,8 @@ export interface VmmsOptions {
   readonly paths?: 'same' | 'wine' | undefined;
   /** Milliseconds since 1970; default the machine's clock. Jobs vanish by it. */
   readonly now?: (() => number) | undefined;
+  /** The names of the host's virtual switches, each once; default one. */
+  readonly switches?: readonly string[] | undefined;
 }
 
 /** A VMMS that runs. */
@@ -68,7 +71,7 @@ export async function startVmms(root: string, options: VmmsOptions = {}): Promis
   const faults = new FaultSwitches(() => vmms.merges.beginAll());
   const ledger = new Ledger();
   const directory = resolve(root);
-  let vmms: Vmms = createVmms(directory, faults, ledger, now);
+  let vmms: Vmms = createVmms(new World(directory, options.switches), faults, ledger, now);
   const answers = new Answers(() => vmms, options.paths === 'wine' ? winePaths : samePaths);
   const stop = async (): Promise<void> => {
     await vmms.jobs.forget();
@@ -80,7 +83,7 @@ export async function startVmms(root: string, options: VmmsOptions = {}): Promis
   };
   const restart = async (): Promise<void> => {
     await stop();
-    vmms = createVmms(directory, faults, ledger, now);
+    vmms = createVmms(new World(directory, options.switches), faults, ledger, now);
     faults.set({ rpcFailures: 1 });
   };
   const controlled = { vmms: () => vmms, faults, ledger, counts: answers.counts, restart };

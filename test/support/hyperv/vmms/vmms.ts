@@ -6,7 +6,7 @@ import { Jobs } from './jobs.ts';
 import type { Ledger } from './ledger.ts';
 import { Merges } from './merges.ts';
 import { PlannedVms } from './planned.ts';
-import { World } from './world.ts';
+import type { World } from './world.ts';
 
 /** A hanging VSS hangs until the job is cancelled. */
 const vssTimeoutMs = 3_600_000;
@@ -36,8 +36,7 @@ export interface Vmms {
 }
 
 /** A VMMS that has just started: no jobs, no locks; merges that were waiting begin. */
-export function createVmms(root: string, faults: FaultSwitches, ledger: Ledger, now: () => number): Vmms {
-  const world = new World(root);
+export function createVmms(world: World, faults: FaultSwitches, ledger: Ledger, now: () => number): Vmms {
   const merges = new Merges(world, faults);
   return {
     world,
@@ -46,7 +45,7 @@ export function createVmms(root: string, faults: FaultSwitches, ledger: Ledger, 
     merges,
     planned: new PlannedVms(world),
     ledger,
-    provider: createSimulatedProvider(root, { jobMs: 0, vssTimeoutMs }),
+    provider: createSimulatedProvider(world.root, { jobMs: 0, vssTimeoutMs }),
     running: new Map(),
     hidden: new Map(),
     bootedAt: new Date(now()),

@@ -28,11 +28,14 @@ interface CachedFile {
 /** One simulated host. */
 export class World {
   readonly root: string;
+  /** The names of its virtual switches, each once. */
+  readonly switches: readonly string[];
   readonly #files = new Map<string, CachedFile>();
   readonly #folders = new Map<string, string>();
 
-  constructor(root: string) {
+  constructor(root: string, switches: readonly string[] = ['Default Switch']) {
     this.root = root;
+    this.switches = switches;
   }
 
   /** Where the fake keeps what belongs to the host and not to a VM. */

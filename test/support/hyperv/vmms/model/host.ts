@@ -53,11 +53,9 @@ export function serviceSettings(world: World): Instance {
   };
 }
 
-/** The names of the switches every host has; each host gives them GUIDs of its own. */
-const switchNames = ['Default Switch'] as const;
-
+/** The virtual switches of the host; each host gives them GUIDs of its own. */
 export const switchInstances = (world: World): readonly Instance[] =>
-  switchNames.map((name) => ({
+  world.switches.map((name) => ({
     className: 'Msvm_VirtualEthernetSwitch',
     properties: {
       CreationClassName: 'Msvm_VirtualEthernetSwitch',
