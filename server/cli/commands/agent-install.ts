@@ -9,6 +9,7 @@ import type { Command } from 'commander';
 import type * as Windows from '../../agent/windows/index.ts';
 import type { SetUpResult } from '../../agent/set-up/set-up.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { chosenPassword } from '../agent-password.ts';
 import { globalOptions, printResult, readPassword } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { parseThreads } from '../values.ts';
@@ -142,21 +143,14 @@ function parsePort(text: string): number {
   throw new InvalidArgumentError('It must be from 1 to 65535.');
 }
 
-/** Shorter passwords can be guessed by somebody who recorded a login over http. Characters. */
-const shortestPassword = 12;
-
 /** The password; its file is gone afterwards when that is asked for, also when the installation fails later. */
 async function takePassword(options: InstallOptions, context: CliContext): Promise<string> {
   const { passwordFile, removePasswordFile } = options;
   try {
-    const password = await readPassword(context, passwordFile, 'Password that daemons must know');
-    if (password.length >= shortestPassword) return password;
+    return await chosenPassword(async (question) => readPassword(context, passwordFile, question), { typed: false });
   } finally {
     if (removePasswordFile && isGiven(passwordFile) && passwordFile !== '-') await rm(passwordFile, { force: true });
   }
-  throw new TidemarkError(errorCodes.invalidUsage, `The password is shorter than ${shortestPassword} characters.`, {
-    hint: 'Choose a long random one: it opens every VM of this host. You type it once, in VS Code.',
-  });
 }
 
 /** Where the package lies of which this bundle is the folder `server`. */

@@ -5,6 +5,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
+import { chosenPassword } from '../agent-password.ts';
 import { globalOptions, printResult, readPassword } from '../context.ts';
 import type { CliContext } from '../context.ts';
 import { parseThreads, repeated } from '../values.ts';
@@ -66,7 +67,10 @@ export function addAgentSetUpCommand(agent: Command, context: CliContext): void 
         threads,
         restoreFolder: restoreFolder === undefined ? undefined : resolve(restoreFolder),
         password: canAsk
-          ? async () => readPassword(context, passwordFile, 'Password that daemons must know')
+          ? async () =>
+              chosenPassword(async (question) => readPassword(context, passwordFile, question), {
+                typed: passwordFile === undefined,
+              })
           : undefined,
         keepPassword: keepPassword || passwordFile === undefined,
         ...(account === undefined ? {} : { accounts: account }),
