@@ -164,7 +164,11 @@ describe('A process under node-powershell', { skip: isWindows && 'the scripted P
 
   it('that cannot be started is an error with words, and no end of the agent', async () => {
     await using powershell = create({ executable: '/nowhere/powershell.exe' });
-    await assert.rejects(ask(powershell, 'echo'), { code: 'TM2202', message: /could not be started/ });
+    await assert.rejects(ask(powershell, 'echo'), {
+      code: 'TM2202',
+      message: /^PowerShell cannot be asked to .*: it could not be started: spawn \S+ ENOENT\.$/,
+      hint: /Windows PowerShell 5\.1/,
+    });
   });
 
   it('for which not even a process can be made is an error with words too', async () => {

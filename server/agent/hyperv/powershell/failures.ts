@@ -8,6 +8,13 @@ export class HungError extends Error {
 /** The process ended, or could not be started. */
 export class DiedError extends Error {
   override readonly name = 'DiedError';
+  /** There never was a process: it is the same the next time, unless somebody mends the host. */
+  readonly neverStarted: boolean;
+
+  constructor(message: string, { neverStarted = false, ...options }: ErrorOptions & { neverStarted?: boolean } = {}) {
+    super(message, options);
+    this.neverStarted = neverStarted;
+  }
 }
 
 /** Something came that is no answer to what was asked. */

@@ -134,6 +134,13 @@ function sessionFailure(error: unknown, name: string): TidemarkError {
   if (error instanceof HungError) {
     return notAnswering(`Hyper-V on this host did not answer ${asked}: ${error.message}.`, error);
   }
+  if (error instanceof DiedError && error.neverStarted) {
+    return failed(
+      `PowerShell cannot be asked to ${actionOf(name).doing}: ${error.message}.`,
+      error,
+      'Look whether Windows PowerShell 5.1 is there, and whether a policy or antivirus software of the host keeps the agent from starting it.',
+    );
+  }
   if (error instanceof DiedError) return failed(`PowerShell ended ${asked}: ${error.message}.`, error);
   if (error instanceof GarbledError) {
     return failed(`PowerShell gave no sensible answer ${asked}: ${error.message}.`, error);

@@ -73,7 +73,8 @@ export class Session {
     if (this.#isDiscarded) return;
     this.#isDiscarded = true;
     const { log } = this.#options;
-    log.log('info', `PowerShell ${this.shell.processId ?? ''} is ended: ${why}`);
+    const { processId } = this.shell;
+    log.log('info', `PowerShell${processId === undefined ? '' : ` ${processId}`} is ended: ${why}`);
     this.shell.kill().catch((error: unknown) => log.log('error', 'ending PowerShell failed', error));
   }
 

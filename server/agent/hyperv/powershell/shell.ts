@@ -41,7 +41,7 @@ export function startShell(executable: string, environment: NodeJS.ProcessEnv): 
   try {
     return new NodeShell(executable, environment);
   } catch (error) {
-    throw new DiedError(`it could not be started: ${message(error)}`, { cause: error });
+    throw new DiedError(`it could not be started: ${reason(error)}`, { neverStarted: true, cause: error });
   }
 }
 
@@ -114,7 +114,7 @@ class NodeShell implements Shell {
   async run(line: string): Promise<ShellOutput> {
     this.#errorText = '';
     this.#received = { stdout: 0, stderr: 0 };
-    if (this.#how !== undefined) throw new DiedError(this.#how);
+    if (this.#how !== undefined) throw this.#died(this.#how);
     const { promise: failed, reject } = Promise.withResolvers<never>();
     this.#fail = reject;
     // The library waits for the output or the end of the process: with one promise for all lines, the output of each would be kept until that end.
@@ -124,10 +124,10 @@ class NodeShell implements Shell {
     try {
       const { stdout, stderr } = await Promise.race([this.#shell.invoke(line), failed]);
       // The library ends an invocation as a success when the process ends without an error.
-      if (stdout === undefined) throw new DiedError(await this.ended);
+      if (stdout === undefined) throw this.#died(await this.ended);
       return { stdout: stdout.toString('utf8'), stderr: (stderr ?? Buffer.of()).toString('utf8').slice(-maxErrorText) };
     } catch (error) {
-      if (this.#how !== undefined) throw new DiedError(this.#how, { cause: error });
+      if (this.#how !== undefined) throw this.#died(this.#how, error);
       throw error;
     } finally {
       this.#fail = undefined;
@@ -145,14 +145,18 @@ class NodeShell implements Shell {
 
   #end(error: unknown): string {
     this.#how = this.#describeEnd(error);
-    this.#fail?.(new DiedError(this.#how));
+    this.#fail?.(this.#died(this.#how));
     this.#leave?.();
     return this.#how;
   }
 
+  #died(how: string, cause?: unknown): DiedError {
+    return new DiedError(how, { neverStarted: this.#child.pid === undefined, cause });
+  }
+
   #describeEnd(error: unknown): string {
     const { exitCode, signalCode } = this.#child;
-    if (this.#child.pid === undefined) return `it could not be started: ${message(error)}`;
+    if (this.#child.pid === undefined) return `it could not be started: ${reason(error)}`;
     if (signalCode !== null) return `it was ended by ${signalCode}`;
     return `it ended with the exit code ${exitCode ?? 'none'}`;
   }
@@ -184,6 +188,7 @@ function silenceDebuggers(debuggers: unknown): void {
   }
 }
 
-function message(error: unknown): string {
-  return error instanceof Error ? error.message.split('\n').join(' ') : String(error);
+/** Why there is no process. The library writes a line of its own before the reason. */
+function reason(error: unknown): string {
+  return error instanceof Error ? (error.message.trim().split('\n').at(-1) ?? '') : String(error);
 }
