@@ -218,7 +218,7 @@ function equal(left: Uint8Array, right: Uint8Array): boolean {
 /** The error of a wrong password: one text for both ends. */
 export function wrongPassword(): TidemarkError {
   return new TidemarkError(errorCodes.agentAuthenticationFailed, 'The agent refused the password.', {
-    hint: 'Give the password that the agent was started with.',
+    hint: 'Give the password that was chosen when the agent was installed.',
   });
 }
 

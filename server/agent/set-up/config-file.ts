@@ -117,7 +117,7 @@ export async function writeConfig(file: string, config: ConfigDocument): Promise
 
 function unusable(file: string, why: string, cause?: unknown): TidemarkError {
   return new TidemarkError(errorCodes.invalidFile, `The configuration file ${file} cannot be used. ${why}`, {
-    hint: '`tidemark agent set-up` writes one; the administrator guide explains each field.',
+    hint: '`tidemark agent set-up` writes one; the user guide explains each field.',
     cause,
   });
 }

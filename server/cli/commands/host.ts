@@ -136,12 +136,13 @@ function addEdit(host: Command, context: CliContext): void {
 const noHosts = 'No hosts yet. Add one: tidemark host add NAME URL --password-file FILE\n';
 
 function describeHost({ terminal }: CliContext, host: HostEntry): string {
-  const { name, url, status } = host;
+  const { name, url, status, certificateSha256 } = host;
   const text =
     status.state === 'reachable'
       ? `${name}: ${status.info.name}, ${status.info.osName} (build ${status.info.build}), agent ${status.agentVersion}`
       : `${name} (${url}): ${status.state}`;
-  return paragraph(terminal, text);
+  const certificate = certificateSha256 === undefined ? '' : `SHA-256 of its certificate: ${certificateSha256}\n`;
+  return `${paragraph(terminal, text)}${certificate}`;
 }
 
 /** What is to be known of a connection that works. */

@@ -211,7 +211,7 @@ export class ControlChannel {
 function untrusted(url: string, error: TidemarkError): TidemarkError {
   if (error.code === errorCodes.agentAuthenticationFailed) {
     return new TidemarkError(error.code, `The agent at ${url} refused the password.`, {
-      hint: 'Give the password that the agent was started with.',
+      hint: 'Give the password that was chosen when the agent was installed.',
       cause: error,
     });
   }

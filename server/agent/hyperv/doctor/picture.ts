@@ -80,6 +80,6 @@ export function refusalOf(error: unknown, signal: AbortSignal): Refusal {
   const { message, code, hint } = TidemarkError.from(error);
   return {
     sentence: `${oneLine(message, 1024)} (${code})`,
-    remedy: hint ?? 'The administrator guide has a paragraph about each error code.',
+    remedy: hint ?? 'The user guide explains each error code.',
   };
 }

@@ -251,7 +251,10 @@ function unreadable({ unreadable: vms }: VmPicture): readonly Finding[] {
 function findingsOf(one: VmCheck, subjects: readonly Subject[], own: Subject['own']): readonly Finding[] {
   const general = check('vm', one.id);
   if ((one === ownPoints || one === foreignPoints) && own === undefined) {
-    return [general.skipped('Which reference points are those of the agent is not known without its state folder.')];
+    const which = one === ownPoints ? 'are' : 'are not';
+    return [
+      general.skipped(`Which reference points ${which} those of the agent cannot be told without its state folder.`),
+    ];
   }
   const found = subjects.flatMap((subject) => {
     const { id } = subject.vm;
