@@ -40,12 +40,13 @@ export class HostCleaner {
     this.#options = options;
   }
 
-  /** Cleans now, on a connection the caller has; for runs, before they begin. Throws what `cleanUpHost` throws. */
+  /** Cleans now, on a connection the caller has; for runs, before they begin. `warn` is told what nobody removes. Throws what `cleanUpHost` throws. */
   async cleanUp(
     host: RunHost,
     vmId: VmId | undefined,
     connection: AgentConnection,
     signal: AbortSignal,
+    warn: (text: string) => void,
   ): Promise<void> {
     const { owner, isActive, knownReferencePoints, log } = this.#options;
     const mutex = this.#mutexes.get(host.name) ?? new Mutex();
@@ -58,6 +59,7 @@ export class HostCleaner {
         isActive,
         knownReferencePoints: () => knownReferencePoints(signal),
         log,
+        warn,
         signal,
       }),
     );
@@ -92,7 +94,8 @@ export class HostCleaner {
     const host = this.#options.host(name);
     if (host === undefined) return;
     try {
-      await this.cleanUp(host, undefined, await host.glance(signal), signal);
+      const warn = (text: string): void => this.#options.log.log('warning', text);
+      await this.cleanUp(host, undefined, await host.glance(signal), signal, warn);
     } catch (error) {
       if (signal.aborted) return;
       const { message } = TidemarkError.from(error);

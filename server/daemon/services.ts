@@ -115,7 +115,7 @@ export async function buildServices(options: ServicesOptions): Promise<DaemonSer
       policies,
       verified: store.verified,
       now: () => clock.now(),
-      cleanUp: async (host, vmId, connection, signal) => cleaner.cleanUp(host, vmId, connection, signal),
+      cleanUp: async (...args) => cleaner.cleanUp(...args),
     },
     identifyVm: (host, vm) => inventory.identify(host, vm),
     redact: (text) => secrets.redact(redact(text)),

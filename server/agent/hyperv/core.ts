@@ -28,6 +28,8 @@ export interface Core {
   readonly freeSpace: FreeSpaceLimits;
   /** What VSS writers in the guest are told: a full backup lets some of them cut their logs, which only their own backup may do. */
   readonly guestBackupType: 'full' | 'copy';
+  /** Whether this provider has an export of a checkpoint open. */
+  isExported(checkpoint: CheckpointId): boolean;
   /** Closes this provider's exports of a checkpoint that is about to be merged; `reason` is what readers get. */
   closeExports(checkpoint: CheckpointId, reason?: TidemarkError): Promise<void>;
 }

@@ -33,6 +33,7 @@ import { recover } from './recover.ts';
 import { listReferencePoints, removeReferencePoint } from './checkpoints/reference-points.ts';
 import { openRestoreRecords } from './restores/record.ts';
 import { Restores } from './restores/restores.ts';
+import { watchOld } from './checkpoints/old.ts';
 import { watchSpace } from './checkpoints/space-watch.ts';
 import { failAtStep } from './steps.ts';
 import type { StepHook } from './steps.ts';
@@ -100,6 +101,7 @@ class HyperVProvider implements HostProvider {
       timing,
       freeSpace: { ...defaultFreeSpace, ...options.freeSpace },
       guestBackupType: options.guestBackupType ?? 'copy',
+      isExported: (checkpoint) => this.#exports.isOpen(checkpoint),
       closeExports: (checkpoint, reason) => this.#exports.closeOfCheckpoint(checkpoint, reason),
     };
     this.#exports = new Exports({
@@ -204,6 +206,9 @@ class HyperVProvider implements HostProvider {
       background
         .run('Looking after free space', background.ended, () => watchSpace(this.#core, records))
         .catch((error: unknown) => log.log('info', 'Free space is not looked after any more.', error));
+      background
+        .run('Looking for old checkpoints', background.ended, () => watchOld(this.#core))
+        .catch((error: unknown) => log.log('info', 'Old checkpoints are not looked for any more.', error));
       return { lock, restores, records };
     } catch (error) {
       lock.release();

@@ -4,6 +4,12 @@ export interface HyperVTiming {
   readonly pollMs: number;
   /** Between two looks at the free space of the volumes on which VMs write above a checkpoint of ours. */
   readonly spaceMs: number;
+  /** Before the first look for old checkpoints of ours: daemons that come back after the agent was away have removed theirs by then. */
+  readonly oldFirstMs: number;
+  /** Between two such looks. */
+  readonly oldEveryMs: number;
+  /** The age from which a checkpoint of ours counts as old. */
+  readonly oldMs: number;
   /** For another operation on the VM to end before a new one is refused. */
   readonly busyMs: number;
   /** For a checkpoint or reference point to be seen after its job has ended. */
@@ -23,6 +29,9 @@ export interface HyperVTiming {
 export const defaultTiming: HyperVTiming = {
   pollMs: 1_000,
   spaceMs: 5_000,
+  oldFirstMs: 900_000,
+  oldEveryMs: 21_600_000,
+  oldMs: 86_400_000,
   busyMs: 60_000,
   visibleMs: 15_000,
   guestRetryMs: 60_000,

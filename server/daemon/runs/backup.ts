@@ -81,7 +81,7 @@ function checkChunkBytes(chunkBytes: number | undefined): void {
 async function cleanUpBefore(located: LocatedVm, context: RunContext, services: RunServices): Promise<void> {
   const { host, vm, connection } = located;
   try {
-    await services.cleanUp(host, vm.id, connection, context.signal);
+    await services.cleanUp(host, vm.id, connection, context.signal, (text) => context.warn(text));
   } catch (error) {
     throwIfAborted(context.signal);
     throwIfAborted(connection.closed);

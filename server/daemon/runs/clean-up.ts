@@ -4,6 +4,7 @@ import type { Logger } from '../../base/log.ts';
 import * as agent from '../../protocol/agent.ts';
 import { errorCodes, throwIfAborted, TidemarkError } from '../../protocol/errors.ts';
 import type { OwnerId, ReferencePointId, RunId, VmId } from '../../protocol/ids.ts';
+import type { Checkpoint } from '../../protocol/model.ts';
 import type { AgentConnection } from '../agent-client/connection.ts';
 
 /** What may be removed, and what tells it from what is needed. */
@@ -18,8 +19,14 @@ export interface CleanUpOptions {
   /** The reference points that restore points name; undefined when not all restore points can be read: then none is removed. */
   readonly knownReferencePoints: () => Promise<ReadonlySet<ReferencePointId> | undefined>;
   readonly log: Logger;
+  /** Told of what this daemon may not remove, but somebody should look at. */
+  readonly warn: (text: string) => void;
   readonly signal: AbortSignal;
 }
+
+const hourMs = 3_600_000;
+/** No backup takes so long, so that a checkpoint that is older was left behind; ms. */
+const oldMs = 24 * hourMs;
 
 /**
  * Removes our checkpoints of runs that ended, and our reference points that no restore point names. Tries all of them, then
@@ -36,11 +43,24 @@ async function removeCheckpoints(options: CleanUpOptions, failures: unknown[]): 
   const { connection, signal } = options;
   const { checkpoints } = await connection.request(agent.listCheckpoints, vmFilter(options), { signal });
   for (const checkpoint of checkpoints) {
-    if (!isLeftOver(options, checkpoint)) continue;
+    if (!isLeftOver(options, checkpoint)) {
+      warnOfOld(options, checkpoint);
+      continue;
+    }
     await attempt(options, `checkpoint ${checkpoint.id} of VM ${checkpoint.vmId}`, failures, () =>
       connection.request(agent.removeCheckpoint, { checkpointId: checkpoint.id }, { signal }),
     );
   }
+}
+
+/** A checkpoint of a daemon that is gone for ever is removed by nobody, and its disks grow. */
+function warnOfOld({ connection, owner, warn }: CleanUpOptions, checkpoint: Checkpoint): void {
+  const ageMs = Date.now() - Date.parse(checkpoint.createdAt);
+  if (checkpoint.owner === undefined || checkpoint.owner === owner || ageMs < oldMs) return;
+  warn(
+    `Host ${connection.host.name}: a checkpoint of VM ${checkpoint.vmId} by another daemon is ${Math.floor(ageMs / hourMs)} hours old, and its disks grow. ` +
+      'That daemon removes it when it is there again; if it is gone for ever, remove the checkpoint on the host.',
+  );
 }
 
 async function removeReferencePoints(options: CleanUpOptions, failures: unknown[]): Promise<void> {

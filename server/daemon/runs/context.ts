@@ -79,8 +79,14 @@ export interface RunServices {
   readonly verified: VerifiedPoints;
   /** The time that policies go by, ms since 1970. */
   readonly now: () => number;
-  /** Removes what a crash left of this VM (or of all VMs) on the host: see `cleanUpHost`. Call it before a run on that host. */
-  cleanUp(host: RunHost, vmId: VmId | undefined, connection: AgentConnection, signal: AbortSignal): Promise<void>;
+  /** Removes what a crash left of this VM (or of all VMs) on the host: see `cleanUpHost`. Call it before a run on that host. `warn` is told what nobody removes. */
+  cleanUp(
+    host: RunHost,
+    vmId: VmId | undefined,
+    connection: AgentConnection,
+    signal: AbortSignal,
+    warn: (text: string) => void,
+  ): Promise<void>;
 }
 
 /** Carries out one kind of request. Throws on failure; returns only when the result is real and durable. */

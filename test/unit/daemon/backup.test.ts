@@ -58,6 +58,15 @@ describe('a backup run', () => {
     assert.deepEqual(fake.checkpoints, []);
   });
 
+  it('shows with the run what the clean-up before it warns of', async () => {
+    const services = {
+      ...fake.services,
+      cleanUp: async (...[, , , , warn]: Parameters<typeof fake.services.cleanUp>) => warn('An old checkpoint.'),
+    };
+    await executeBackup(request, fake.context, services);
+    assert.deepEqual(fake.warnings, ['An old checkpoint.']);
+  });
+
   const failures = ['checkpoint/create', 'export/open', 'export/extents'];
   for (const step of failures) {
     it(`leaves no checkpoint and keeps the base when ${step} fails`, async () => {

@@ -19,6 +19,7 @@ describe('cleaning a host', () => {
   let known: ReadonlySet<ReferencePointId> | undefined;
 
   beforeEach(() => {
+    warnings = [];
     fake = new FakeBackup();
     const item = (id: string, more: object): { id: string } => ({
       id,
@@ -42,8 +43,10 @@ describe('cleaning a host', () => {
   });
 
   const ids = (items: readonly { readonly id: string }[]): string[] => items.map(({ id }) => id).toSorted();
+  let warnings: string[];
   const clean = async (): Promise<void> =>
     cleanUpHost({
+      warn: (text) => warnings.push(text),
       connection: fake.connection,
       owner,
       isActive: (id) => id === run,
@@ -56,6 +59,21 @@ describe('cleaning a host', () => {
     await clean();
     assert.deepEqual(ids(fake.checkpoints), ['of-active-run', 'of-nobody', 'of-other-daemon']);
     assert.deepEqual(ids(fake.referencePoints), ['named', 'unnamed-of-active-run', 'unnamed-of-other-daemon']);
+  });
+
+  it('says of a checkpoint of another daemon that it is old; of a young one, and of those of other products, it does not', async () => {
+    const now = Date.now();
+    const at = (hours: number): string => new Date(now - hours * 3_600_000).toISOString();
+    const other = { ...fields, owner: otherOwner, runId: ended };
+    fake.checkpoints = [
+      { ...other, id: 'old', createdAt: at(30) },
+      { ...other, id: 'young', vmId: disk, createdAt: at(20) },
+      { ...fields, id: 'ours', runId: ended, createdAt: at(30) },
+      { ...fields, id: 'of-another-product', owner: undefined, createdAt: at(3000) },
+    ];
+    await clean();
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? '', new RegExp(`HV01: .*VM ${vm}.* another daemon is 30 hours old`));
   });
 
   it('keeps all reference points while it is not known which are needed', async () => {

@@ -148,6 +148,11 @@ export class Exports {
     for (const id of this.#open.keys()) await this.close(id);
   }
 
+  /** Whether an export of the checkpoint is open. */
+  isOpen(checkpoint: CheckpointId): boolean {
+    return [...this.#open.values()].some(({ checkpointId }) => checkpointId === checkpoint);
+  }
+
   /** Closes the exports of a checkpoint that is about to be merged: nobody may read files that are not frozen any more. Readers get `reason`. */
   async closeOfCheckpoint(checkpoint: CheckpointId, reason?: TidemarkError): Promise<void> {
     await this.#locked(checkpoint, async () => {
