@@ -6,7 +6,7 @@ import { chosenPassword } from '../../../server/cli/agent-password.ts';
 /** Answers questions one after the other, and says which were asked. */
 function answering(...answers: readonly string[]): {
   readonly asked: string[];
-  ask(question: string): Promise<string>;
+  readonly ask: (question: string) => Promise<string>;
 } {
   const asked: string[] = [];
   const left = [...answers];
