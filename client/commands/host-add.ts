@@ -16,14 +16,14 @@ import {
   threadsPrompt,
   urlProblem,
 } from './flows/host-input.ts';
-import { connectedText } from './host-test.ts';
+import { tellConnected } from './host-test.ts';
 import type { CommandHandler } from './registry.ts';
 
 const totalSteps = 5;
 
 export function addHost(app: App): CommandHandler<'tidemark.host.add'> {
   return async () => {
-    const { stores, notify } = app;
+    const { stores } = app;
     await stores.hosts.load();
     const known = stores.hosts.hosts.value;
     const common = { title: vscode.l10n.t('Add Host'), totalSteps };
@@ -66,7 +66,7 @@ export function addHost(app: App): CommandHandler<'tidemark.host.add'> {
       ...passwordSteps(app, {
         title: () => common.title,
         totalSteps,
-        prompt: vscode.l10n.t('Password of the agent: what its password file holds.'),
+        prompt: vscode.l10n.t('Password of the agent: the one that was chosen when it was installed.'),
         isNew: false,
         stepsBefore: 3,
         use: async (password, signal) =>
@@ -80,6 +80,6 @@ export function addHost(app: App): CommandHandler<'tidemark.host.add'> {
     if (added === undefined) return;
     stores.hosts.apply(added);
     void stores.vms.load(added.name, { force: true });
-    void notify.info(connectedText(added, vscode.l10n.t('Host {0} is added.', added.name)));
+    tellConnected(app, added, vscode.l10n.t('Host {0} is added.', added.name));
   };
 }

@@ -11,9 +11,8 @@ import { withProgress } from '../ui/progress.ts';
 import { askHost, knownHosts } from './ask/ask-host.ts';
 import { passwordSteps } from './ask/ask-password.ts';
 import { attempt } from './attempt.ts';
-import { fingerprintText } from './flows/fingerprint.ts';
 import { connectTimeoutMs, isUnencrypted, threadsProblem, threadsPrompt, urlProblem } from './flows/host-input.ts';
-import { connectedText } from './host-test.ts';
+import { tellConnected } from './host-test.ts';
 import type { CommandHandler } from './registry.ts';
 
 type Part = 'url' | 'password' | 'threads' | 'certificate';
@@ -75,7 +74,7 @@ export function editHost(app: App): CommandHandler<'tidemark.host.edit'> {
       },
       ...passwordSteps(app, {
         title,
-        prompt: vscode.l10n.t('Password of the agent: what its password file holds.'),
+        prompt: vscode.l10n.t('Password of the agent: the one that was chosen when it was installed.'),
         isNew: false,
         when: () => part === 'password',
         use: tried,
@@ -84,7 +83,7 @@ export function editHost(app: App): CommandHandler<'tidemark.host.edit'> {
     if (edited === undefined) return;
     app.stores.hosts.apply(edited);
     void app.stores.vms.load(edited.name, { force: true });
-    void app.notify.info(connectedText(edited, vscode.l10n.t('Host {0} is changed.', edited.name)));
+    tellConnected(app, edited, vscode.l10n.t('Host {0} is changed.', edited.name));
   };
 }
 
@@ -105,13 +104,13 @@ function partChoices(host: HostEntry | undefined): readonly Choice<Part>[] {
     { label: vscode.l10n.t('Threads'), description: String(host?.threads ?? ''), value: 'threads' },
   ];
   if (host === undefined || isUnencrypted(host.url)) return always;
-  const fingerprint = host.certificateSha256 === undefined ? '' : fingerprintText(host.certificateSha256);
+  const { certificateSha256: known } = host;
   return [
     ...always,
     {
       label: vscode.l10n.t('Certificate'),
       description: vscode.l10n.t('take the one that the host shows now'),
-      ...(fingerprint === '' ? {} : { detail: vscode.l10n.t('Trusted so far: {0}', fingerprint) }),
+      ...(known === undefined ? {} : { detail: vscode.l10n.t('Trusted so far: {0}', known) }),
       value: 'certificate',
     },
   ];
@@ -122,7 +121,7 @@ async function confirmCertificate({ notify }: App, name: string, host: HostEntry
   const advice = vscode.l10n.t(
     'Do this after the certificate of the agent was renewed. The password is still proved both ways over the new one, and the new fingerprint is shown.',
   );
-  const before = known === undefined ? '' : `\n\n${vscode.l10n.t('Trusted so far: {0}', fingerprintText(known))}`;
+  const before = known === undefined ? '' : `\n\n${vscode.l10n.t('Trusted so far: {0}', known)}`;
   await notify.confirm({
     message: vscode.l10n.t('Trust the certificate that {0} shows now?', name),
     detail: `${advice}${before}`,

@@ -1,7 +1,7 @@
 /** Wizards: quick picks and input boxes in steps, with a way back, and validation while the user types. */
 import * as vscode from 'vscode';
 
-import { withoutLinks } from '../base/plain-text.ts';
+import { inOneLine, withoutLinks } from '../base/plain-text.ts';
 
 /** The user went a step back. */
 export class BackError extends Error {
@@ -68,8 +68,9 @@ async function pick<T>(options: PickOptions<T>, many: boolean): Promise<readonly
     box.busy = true;
     const items = typeof choices === 'function' ? await choices(signal) : choices;
     if (signal.aborted) return;
-    box.items = items;
-    const focused = options.selected === undefined ? undefined : items.find(({ value }) => options.selected?.(value));
+    const shown = items.map((item) => ({ ...item, label: inOneLine(item.label) }));
+    box.items = shown;
+    const focused = options.selected === undefined ? undefined : shown.find(({ value }) => options.selected?.(value));
     if (focused !== undefined) {
       box.activeItems = [focused];
       if (many) box.selectedItems = [focused];

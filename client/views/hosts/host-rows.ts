@@ -85,6 +85,7 @@ export function hostTooltip(host: HostEntry, vms: Vms, now: number): string {
       [l10n.t('Provider'), info === undefined ? undefined : providerText(info.provider)],
       [l10n.t('Agent'), status.state === 'reachable' ? status.agentVersion : undefined],
       [l10n.t('Threads'), String(host.threads)],
+      [l10n.t('Certificate (SHA-256)'), host.certificateSha256],
       [l10n.t('VMs'), vms.readAt === undefined ? undefined : vms.value.length.toLocaleString()],
       [l10n.t('Read'), vms.readAt === undefined ? undefined : shortTimeText(vms.readAt, now)],
     ]),

@@ -1,6 +1,7 @@
 /** A tree view: gives VS Code what the model says, has read what is missing, and refreshes only what really changed. */
 import * as vscode from 'vscode';
 
+import { inOneLine } from '../../base/plain-text.ts';
 import type { ViewId } from '../../contributions.ts';
 import type { Row, TreeNode } from './row.ts';
 import { ShownTree } from './shown-tree.ts';
@@ -157,10 +158,10 @@ export class TreeController<N extends TreeNode> implements vscode.TreeDataProvid
 }
 
 function treeItem(node: TreeNode, row: Row): vscode.TreeItem {
-  const item = new vscode.TreeItem(row.label, collapsibleStates[row.expand]);
+  const item = new vscode.TreeItem(inOneLine(row.label), collapsibleStates[row.expand]);
   item.id = node.id;
   item.contextValue = row.context;
-  if (row.description !== undefined) item.description = row.description;
+  if (row.description !== undefined) item.description = inOneLine(row.description);
   if (row.icon !== undefined) {
     const { name, color } = row.icon;
     item.iconPath = new vscode.ThemeIcon(name, color === undefined ? undefined : new vscode.ThemeColor(color));

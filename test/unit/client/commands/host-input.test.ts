@@ -3,7 +3,6 @@ import { test } from 'node:test';
 
 import * as fc from 'fast-check';
 
-import { fingerprintText } from '../../../../client/commands/flows/fingerprint.ts';
 import {
   hostNameProblem,
   isUnencrypted,
@@ -80,8 +79,4 @@ test('Threads are whole numbers from 1 to 16', () => {
 test('Plain http is told apart from https', () => {
   assert.equal(isUnencrypted('HTTP://a'), true);
   assert.equal(isUnencrypted('https://a'), false);
-});
-
-test('A fingerprint is written in pairs, as browsers do', () => {
-  assert.equal(fingerprintText('00ffa1'), '00:FF:A1');
 });
