@@ -19,9 +19,7 @@ export async function chosenPassword(
     });
   }
   if (typed && (await ask('The same password again')) !== password) {
-    throw new TidemarkError(errorCodes.invalidUsage, 'The two passwords are not the same.', {
-      hint: 'Nothing was changed. Try again.',
-    });
+    throw new TidemarkError(errorCodes.invalidUsage, 'The two passwords are not the same.', { hint: 'Try again.' });
   }
   return password;
 }
