@@ -85,10 +85,13 @@ export function hostTooltip(host: HostEntry, vms: Vms, now: number): string {
       [l10n.t('Provider'), info === undefined ? undefined : providerText(info.provider)],
       [l10n.t('Agent'), status.state === 'reachable' ? status.agentVersion : undefined],
       [l10n.t('Threads'), String(host.threads)],
-      [l10n.t('Certificate (SHA-256)'), host.certificateSha256],
       [l10n.t('VMs'), vms.readAt === undefined ? undefined : vms.value.length.toLocaleString()],
       [l10n.t('Read'), vms.readAt === undefined ? undefined : shortTimeText(vms.readAt, now)],
     ]),
+    // Not in the table, whose cells do not break it.
+    host.certificateSha256 === undefined
+      ? undefined
+      : escaped(l10n.t('SHA-256 of the certificate: {0}', host.certificateSha256)),
     reasons(host, vms),
     host.warnings.length === 0 ? undefined : blocks(heading(l10n.t('Warnings')), list(host.warnings)),
   );
