@@ -20,6 +20,13 @@ test('The user guide explains every error code once, under its name in errors.ts
   assert.deepEqual(Object.fromEntries(rows), { ...errorCodes });
 });
 
+test('The page for administrators of hosts says what to do about each error code of agents and Hyper-V, once', async () => {
+  const page = await readFile(new URL('../../../docs/install-agent.md', import.meta.url), 'utf8');
+  const named = [...page.matchAll(/^\| (TM\d{4}(?:, TM\d{4})*) \|/gm)].flatMap(([, codes = '']) => codes.split(', '));
+  const ofHosts = Object.values(errorCodes).filter((code) => code.startsWith('TM2'));
+  assert.deepEqual(named.toSorted(), ofHosts.toSorted());
+});
+
 test('docs/architecture.md names every failpoint of the daemon, and no other', async () => {
   const daemon = fileURLToPath(new URL('../../../server/daemon', import.meta.url));
   const named = new Set<string>();
