@@ -1,8 +1,10 @@
 /** What happens around a checkpoint while it is read, or long after it was left alone. */
 import assert from 'node:assert/strict';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import promises, { readdir, readFile, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Checkpoint } from '../../../server/protocol/model.ts';
@@ -10,6 +12,22 @@ import { skipWithoutDotnet } from '../../support/hyperv/pwsh.ts';
 import { checkpointOf, code, exportOf, never, quiet } from '../../unit/simulated/support.ts';
 import { hyperVSite } from './support.ts';
 import type { HyperVSite } from './support.ts';
+
+/** All volumes have as much room as this says, until the test ends. */
+function volumeFor(t: TestContext): { freeBytes: number } {
+  const volume = { freeBytes: 2 ** 40 };
+  const { mock } = t.mock.method(promises, 'statfs', async () => ({
+    bavail: volume.freeBytes,
+    bsize: 1,
+    blocks: 2 ** 40,
+  }));
+  syncBuiltinESMExports();
+  t.after(() => {
+    mock.restore();
+    syncBuiltinESMExports();
+  });
+  return volume;
+}
 
 test(
   'before a volume is full our checkpoints there are removed, who reads them is told, and those of others stay',
@@ -19,14 +37,15 @@ test(
     const site = await hyperVSite(t);
     const checkpoint = await checkpointOf(site.provider, site.vm);
     const others = await site.vmms.paperSnapshot(site.vm.id, 'Microsoft:Hyper-V:Snapshot:Recovery', 'Somebody else');
-    const low = { timing: { pollMs: 20, spaceMs: 300 }, freeSpace: { lowBytes: Number.MAX_SAFE_INTEGER } };
-    const provider = await site.restarted(low);
+    const volume = volumeFor(t);
+    const provider = await site.restarted({ timing: { pollMs: 20, spaceMs: 50 } });
     await provider.recover(never);
     const opened = await exportOf(provider, checkpoint.id);
     const [disk] = opened.disks;
     assert.ok(disk !== undefined);
     const reader = await provider.openDisk(opened.id, disk.id);
     await reader.read(Buffer.alloc(512), 0);
+    volume.freeBytes = 1024 ** 3 - 1;
     const closed = async (): Promise<void> => {
       for (;;) {
         await reader.read(Buffer.alloc(512), 0);
@@ -44,21 +63,26 @@ test(
   },
 );
 
-test('a volume that gets full while the guest is brought to rest ends the taking of the checkpoint', async (t) => {
-  if (skipWithoutDotnet(t)) return;
-  const site = await hyperVSite(t);
-  const provider = await site.restarted({
-    timing: { pollMs: 20, spaceMs: 100 },
-    freeSpace: { lowBytes: Number.MAX_SAFE_INTEGER },
-  });
-  site.vmms.faults.set({ jobMs: { CreateSnapshot: 3_000 } });
-  await assert.rejects(checkpointOf(provider, site.vm, 'application'), code('hostDiskFull'));
-  assert.deepEqual(await provider.listCheckpoints(site.vm.id, never), []);
-  assert.deepEqual(await readdir(join(site.stateFolder, 'checkpoints')), []);
-  site.vmms.faults.reset();
-  await site.vmms.mergesSettled();
-  assert.deepEqual(site.vmms.leftovers(), []);
-});
+test(
+  'a volume that gets full while the guest is brought to rest ends the taking of the checkpoint',
+  { timeout: 60_000 },
+  async (t) => {
+    if (skipWithoutDotnet(t)) return;
+    const site = await hyperVSite(t);
+    const volume = volumeFor(t);
+    const provider = await site.restarted({ timing: { pollMs: 20, spaceMs: 50 } });
+    site.vmms.faults.set({ stuckJobs: ['CreateSnapshot'] });
+    const taking = assert.rejects(checkpointOf(provider, site.vm, 'application'), code('hostDiskFull'));
+    while (!site.vmms.counts.has('invoke CreateSnapshot')) await sleep(5);
+    volume.freeBytes = 1024 ** 3 - 1;
+    await taking;
+    assert.deepEqual(await provider.listCheckpoints(site.vm.id, never), []);
+    assert.deepEqual(await readdir(join(site.stateFolder, 'checkpoints')), []);
+    site.vmms.faults.reset();
+    await site.vmms.mergesSettled();
+    assert.deepEqual(site.vmms.leftovers(), []);
+  },
+);
 
 test('of a disk that went back to an earlier file since the last backup no changes are believed', async (t) => {
   if (skipWithoutDotnet(t)) return;
