@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 
 import { cancelledError, errorCodes, errorFromReport, TidemarkError } from '../protocol/errors.ts';
 import type { ErrorReport } from '../protocol/errors.ts';
+import { describeError } from './log.ts';
 
 /** How long an aborted worker has to close its connection and remove what it was writing, ms. */
 const abortGraceMs = 700;
@@ -74,7 +75,11 @@ async function runWorker<Out, In extends { readonly type: string }>(
           reject(error);
         }
       });
-      worker.once('error', reject);
+      worker.once('error', (error) => {
+        // One that breaks while it stops fails nothing any more, and may not have cleaned up.
+        if (stop.signal.aborted) options.log(describeError(error));
+        reject(error);
+      });
       worker.once('messageerror', reject);
       worker.once('exit', () => reject(new TidemarkError(errorCodes.internal, 'A worker thread ended early.')));
       stop.signal.addEventListener(

@@ -72,6 +72,19 @@ test('a cancelled group tells its workers, and throws the cancellation also when
   await assert.rejects(runWorkers(group('', { signal: AbortSignal.abort() })), { code: 'TM1999' });
 });
 
+test('a worker that breaks while it stops is in the log: it may have left something', async () => {
+  const controller = new AbortController();
+  const logged: string[] = [];
+  const source = 'port.on("message", () => { throw new RangeError("broken"); }); port.postMessage({ type: "said" });';
+  const options = {
+    signal: controller.signal,
+    onMessage: () => controller.abort(),
+    log: (text: string) => logged.push(text),
+  };
+  await assert.rejects(runWorkers(group(source, { ...options, count: 1 })), { code: 'TM1999' });
+  assert.match(logged.join(), /broken/);
+});
+
 test('a worker that throws, or ends without a word, fails the group', async () => {
   await assert.rejects(runWorkers(group('throw new RangeError("broken");')), /broken/);
   await assert.rejects(runWorkers(group('')), { code: 'TM1900' });
