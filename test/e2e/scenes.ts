@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { commandTitle, containerTitle, paletteTitle, viewName, walkthroughTitle } from '../support/vscode/labels.ts';
 import { until } from '../support/vscode/until.ts';
 import type { PictureOptions, WorkbenchWindow } from '../support/vscode/window.ts';
+import type { HyperVHost } from './support/hyperv-host.ts';
 import type { LabHost } from './support/lab-host.ts';
 import { percentOf, runText } from './support/runs.ts';
 import { addHost } from './support/wizards.ts';
@@ -26,10 +27,17 @@ export interface Stage {
   readonly lab: LabHost;
 }
 
-export interface Scene {
+/** What a scene of a host with the agent for Hyper-V is made with. */
+export interface HyperVStage {
+  readonly window: WorkbenchWindow;
+  /** A host with the VMs `dc01`, `sql01` and `web01`. */
+  readonly host: HyperVHost;
+}
+
+export interface Scene<S = Stage> {
   /** The picture is `<name>-<theme>.png`. */
   readonly name: string;
-  readonly set: (stage: Stage) => Promise<void>;
+  readonly set: (stage: S) => Promise<void>;
   /** The upper left part that the picture shows; the whole window without it. */
   readonly size?: PictureOptions['size'];
   /** What is shown is under the pointer: it is set again in each theme. */
@@ -234,6 +242,36 @@ export const scenes: readonly Scene[] = [
       await window.messages.toast('cannot be reached').waitFor();
       await window.messages.toast('Connecting to').waitFor({ state: 'detached' });
       await window.sideBar.expand(hosts, lab.name);
+    },
+  },
+];
+
+/** The pictures of a Hyper-V host, in a window of their own. */
+export const hypervScenes: readonly Scene<HyperVStage>[] = [
+  {
+    name: 'hyperv-added',
+    set: async ({ window, host }) => {
+      await window.sideBar.open(containerTitle);
+      await window.sideBar.resize(sideBarWidth);
+      await addHost(window, host);
+      await window.sideBar.expand(hosts, host.name);
+      await window.sideBar.row(hosts, 'sql01');
+      await window.messages.toast(`Host ${host.name} is added`).waitFor();
+    },
+  },
+  {
+    name: 'hyperv-run',
+    set: async ({ window, host }) => {
+      await window.command('Notifications: Clear All Notifications');
+      await backUp(window, 'dc01');
+      for (const [index, rate] of [8, 11, 6, 3].entries()) {
+        host.path.bytesPerSecond = rate * mib;
+        if (index === 0) await window.sideBar.inlineAction(hosts, 'sql01', title('tidemark.vm.backUp'));
+        await reaches(window, 'sql01', 6 + index * 5);
+      }
+      await window.sideBar.inlineAction(runs, /sql01/, title('tidemark.run.show'));
+      const page = await window.webview();
+      await page.getByRole('progressbar').first().waitFor();
     },
   },
 ];

@@ -5,7 +5,7 @@ import { labPassword } from './lab-host.ts';
 import type { LabHost } from './lab-host.ts';
 
 /** Adds a host, mistyping its address first and its password then; each mistake is told in the box, which stays open. */
-export async function addHost(window: WorkbenchWindow, host: LabHost): Promise<void> {
+export async function addHost(window: WorkbenchWindow, host: Pick<LabHost, 'name' | 'url'>): Promise<void> {
   const { quickInput } = window;
   await window.command(paletteTitle('tidemark.host.add'));
   await quickInput.asks('Add Host');

@@ -51,7 +51,8 @@ const vmmsProgram = fileURLToPath(new URL('../../../support/hyperv/vmms/main.ts'
 /** Methods whose jobs a slow host makes slow. */
 const slowMethods = ['CreateSnapshot', 'ConvertToReferencePoint', 'DestroySnapshot', 'RealizePlannedSystem'];
 
-class FakeHyperV implements TestHost {
+/** Hyper-V, as far as it is faked. */
+export class FakeHyperV implements TestHost {
   readonly #root: string;
   #vmms: { readonly process: ChildProcess; readonly address: string } | undefined;
 
