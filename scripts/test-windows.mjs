@@ -1,5 +1,5 @@
 // `npm run test:windows`: the rehearsal of the Windows package under Wine (docs/testing.md). Builds the package twice, as this version and as
-// one that replaces it, with the Node that Wine can run, and installs, uses, upgrades and uninstalls it. With arguments: only these test files.
+// one that replaces it, with the Node that Wine can run, and installs, uses, upgrades and uninstalls it; and once as users get it. With arguments: only these test files.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,6 +16,7 @@ const tools = {
   Xvfb: 'xvfb',
   xdotool: 'xdotool',
   import: 'imagemagick',
+  unzip: 'unzip',
 };
 
 const missing = Object.keys(tools).filter((tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0);
@@ -39,11 +40,13 @@ let status = 1;
 try {
   console.log('Making the packages …');
   const made = {};
-  for (const [name, as] of [
-    ['old', version],
-    ['new', next(version)],
+  for (const [name, as, nodeKey] of [
+    ['old', version, 'nodeUnderWine'],
+    ['new', next(version), 'nodeUnderWine'],
+    // As users get it: not run here, but looked at.
+    ['shipped', version, 'node'],
   ]) {
-    made[name] = { version: as, ...(await packageAgent({ under: join(folder, name), nodeKey: 'nodeUnderWine', as })) };
+    made[name] = { version: as, ...(await packageAgent({ under: join(folder, name), nodeKey, as })) };
   }
   mkdirSync(join(folder, 'work'));
   const env = { TIDEMARK_WINDOWS_PACKAGES: JSON.stringify(made), TIDEMARK_WINDOWS_WORK: join(folder, 'work') };

@@ -4,14 +4,14 @@ import type { Parsed } from '../../../server/protocol/parse.ts';
 
 const path = string({ maxLength: 4096 });
 const one = object({ version: path, folder: path, zip: path, msi: path, setup: path });
-const both = object({ old: one, new: one });
+const all = object({ old: one, new: one, shipped: one });
 
 /** One version of the package, in all its forms. */
 export type MadePackage = Parsed<typeof one>;
 
-/** What was made. Throws when the tests are not started by `npm run test:windows`. */
-export function madePackages(): Parsed<typeof both> {
-  return json(fromEnvironment('TIDEMARK_WINDOWS_PACKAGES'), both, 'TIDEMARK_WINDOWS_PACKAGES');
+/** What was made: `old` and `new` with the Node that Wine can run, `shipped` as users get it. Throws when the tests are not started by `npm run test:windows`. */
+export function madePackages(): Parsed<typeof all> {
+  return json(fromEnvironment('TIDEMARK_WINDOWS_PACKAGES'), all, 'TIDEMARK_WINDOWS_PACKAGES');
 }
 
 /** A folder for what tests write; it is removed when all have ended. */
