@@ -39,6 +39,14 @@ export const exitCodes = { success: 0, failure: 1, usage: 2 } as const;
 /** Longer lines of text are hard to read. */
 const widestHelp = 100;
 
+/** The global options, but for those that mean something else at this command: `--data` of `agent set-up` is not the daemon's. */
+function visibleGlobalOptions(command: Command): Option[] {
+  const own = new Set(command.options.map(({ long }) => long));
+  const help = new Help();
+  help.showGlobalOptions = true;
+  return help.visibleGlobalOptions(command).filter(({ long }) => !own.has(long));
+}
+
 /** The whole command line. With `asJson`, what the parser refuses is not printed: `runCli` does that. */
 export function buildProgram(context: CliContext, asJson = false): Command {
   const program = new Command('tidemark')
@@ -51,7 +59,7 @@ export function buildProgram(context: CliContext, asJson = false): Command {
     .option('--json', 'print JSON instead of text')
     .showHelpAfterError('(add --help for help)')
     .addHelpText('after', helpAfter)
-    .configureHelp({ showGlobalOptions: true, optionDescription })
+    .configureHelp({ showGlobalOptions: true, optionDescription, visibleGlobalOptions })
     .exitOverride()
     .configureOutput({
       getOutHelpWidth: () => Math.min(widestHelp, context.terminal.columns()),

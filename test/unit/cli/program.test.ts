@@ -46,6 +46,13 @@ test('The commands of the contract are there', () => {
   for (const name of contract) assert.ok(names.has(name), name);
 });
 
+test('No help lists an option twice: one of the command hides the global one of that name', () => {
+  for (const { words, command } of all) {
+    const listed = [...command.helpInformation().matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, option]) => option);
+    assert.equal(new Set(listed).size, listed.length, `${words.join(' ')}: ${listed.join(' ')}`);
+  }
+});
+
 test('Every command explains itself: what it does, each argument, and within 80 columns', async () => {
   for (const { words, command } of [{ words: [], command: buildProgram(fakeContext()) }, ...all]) {
     const name = words.join(' ');
