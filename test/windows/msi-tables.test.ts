@@ -181,3 +181,18 @@ test('what the conditions ask for is looked up before, in the registry of 64-bit
     assert.ok(lookedUp.has(name), name);
   }
 });
+
+test('the space that the documentation asks for is enough for the program and the one before it', () => {
+  const bytes = tableOf(msi, 'File').reduce((sum, row) => sum + Number(row['FileSize']), 0);
+  const [, documented = '0'] = /^\| Space \| (\d+) MiB /m.exec(page) ?? [];
+  assert.ok(bytes > 0 && 2 * bytes < Number(documented) * 1024 * 1024, `${bytes} bytes, ${documented} MiB`);
+});
+
+test('its texts are such that every language of Windows shows them: the MSI has no code page', () => {
+  const other = tablesOf(msi)
+    // It is not a table: msiinfo exports the number of the code page by this name.
+    .filter((table) => table !== '_ForceCodepage')
+    .flatMap((table) => tableOf(msi, table).flatMap((row) => Object.values(row)))
+    .filter((text) => !/^[\x20-\x7e]*$/.test(text));
+  assert.deepEqual(other, []);
+});
