@@ -43,7 +43,7 @@ export const vmInfo = object({
   generation: integer(1, 2),
   configVersion: string({ maxLength: 16 }),
   disks: array(diskInfo, 256),
-  /** Why RCT cannot be used; empty when it can. */
+  /** Why RCT cannot be used, so that the VM cannot be backed up; empty when it can. */
   rctBlockers: array(string({ maxLength: 512 }), 64),
   /** Open recovery checkpoints, of anybody. */
   checkpointCount: integer(0, 65_536),

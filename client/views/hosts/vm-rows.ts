@@ -22,7 +22,7 @@ export function vmRow({ host, vmId, vmName }: VmNode, entry: VmEntry | undefined
   const parts = [
     vm.state === 'running' ? '' : vmStateText(vm.state),
     backup,
-    trackable ? '' : l10n.t('no change tracking'),
+    trackable ? '' : l10n.t('cannot be backed up'),
     late && !busy ? l10n.t('overdue') : '',
   ];
   const spoken = [l10n.t('Virtual machine {0}', vmName), vmStateText(vm.state), ...parts.slice(1)];
@@ -92,10 +92,10 @@ export function vmTooltip(entry: VmEntry, { now }: Pick<HostsData, 'now'>): stri
       [l10n.t('Restore points'), backups?.restorePoints.toLocaleString()],
       [l10n.t('Oldest'), backups === undefined ? undefined : timeText(backups.oldestAt)],
       [l10n.t('Chain'), chainText(entry, now)],
-      [l10n.t('Change tracking (RCT)'), blocked ? l10n.t('not possible') : l10n.t('possible')],
+      [l10n.t('Backup'), blocked ? l10n.t('not possible') : l10n.t('possible')],
       [l10n.t('Id'), vm.id],
     ]),
-    blocked ? blocks(heading(l10n.t('Why changes cannot be tracked')), list(vm.rctBlockers)) : undefined,
+    blocked ? blocks(heading(l10n.t('Why it cannot be backed up')), list(vm.rctBlockers)) : undefined,
     diskTable(vm.disks),
   );
 }

@@ -79,7 +79,7 @@ export async function createCheckpoint(
 function checkEligible(vm: VmDocument): void {
   const [blocker] = rctBlockers(vm);
   if (blocker !== undefined) {
-    throw new TidemarkError(errorCodes.vmNotEligible, `RCT cannot be used on the VM ${vm.name}.`, { hint: blocker });
+    throw new TidemarkError(errorCodes.vmNotEligible, `The VM ${vm.name} cannot be backed up.`, { hint: blocker });
   }
   if (vm.checkpoint !== undefined) throw busy(vm);
   if (vm.state !== 'running' && vm.state !== 'off') {

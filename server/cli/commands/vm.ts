@@ -58,5 +58,5 @@ function vmTable(vms: readonly VmEntry[]): string {
   const reasons = vms.flatMap(({ host, vm }) =>
     vm.rctBlockers.map((reason) => `${printable(`${host}/${vm.name}: ${reason}`)}\n`),
   );
-  return reasons.length === 0 ? rows : `${rows}\nNo change tracking (RCT):\n${reasons.join('')}`;
+  return reasons.length === 0 ? rows : `${rows}\nCannot be backed up:\n${reasons.join('')}`;
 }

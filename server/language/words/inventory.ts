@@ -21,7 +21,7 @@ export function vmText(vm: InventoryVm): string {
     ...(disks.length === 0 ? [] : [disks.slice(0, 10).join('\n')]),
     ...(disks.length > 10 ? [`and ${disks.length - 10} more disks`] : []),
     vm.lastBackupAt === undefined ? 'Never backed up' : `Last backup: ${utcText(vm.lastBackupAt)}`,
-    ...vm.rctBlockers.map((reason) => `Changes cannot be tracked: ${escaped(reason)}`),
+    ...vm.rctBlockers.map((reason) => `Cannot be backed up: ${escaped(reason)}`),
   ].join('\n\n');
 }
 

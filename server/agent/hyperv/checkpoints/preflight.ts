@@ -72,7 +72,7 @@ export async function preflight(core: Core, id: VmId, consistency: Consistency, 
   const disks = toVmDisks(vm.id, vm.disks, found);
   const [blocker] = rctBlockers(vm, disks, host);
   if (blocker !== undefined) {
-    throw new TidemarkError(errorCodes.vmNotEligible, `RCT cannot be used on the VM ${vmName(vm)}.`, { hint: blocker });
+    throw new TidemarkError(errorCodes.vmNotEligible, `The VM ${vmName(vm)} cannot be backed up.`, { hint: blocker });
   }
   checkState(vm);
   const { checkpoints } = await core.calls.invoke(getCheckpoint, { VmId: id }, signal);

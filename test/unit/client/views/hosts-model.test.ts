@@ -154,7 +154,7 @@ test('a VM whose changes cannot be tracked says so, and its tooltip why', () => 
   };
   const { model, find } = made([reachableHost('hv01')], [blocked]);
   const node = find(`host/hv01/vm/${vmIdOf(1)}`);
-  assert.equal(model.row(node).description, 'off · never backed up · no change tracking');
+  assert.equal(model.row(node).description, 'off · never backed up · cannot be backed up');
   assert.equal(model.row(node).context, 'tidemark.vm+off+norct');
   const tooltip = model.tooltip(node) ?? '';
   assert.match(tooltip, /Configuration version 5\\\.0 is too old/);
