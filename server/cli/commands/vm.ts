@@ -26,9 +26,11 @@ export function addVmCommands(program: Command, context: CliContext): void {
       const result = await withDaemon(context, globals, async (client) =>
         client.request(daemon.listVms, params, { signal: context.signal }),
       );
-      printResult(context, globals, result, result.vms.length === 0 ? 'No VMs.\n' : vmTable(result.vms));
+      const { vms, unreachable } = result;
+      const none = unreachable.length === 0 ? 'No VMs.\n' : 'No VMs are known: not every host answers.\n';
+      printResult(context, globals, result, vms.length === 0 ? none : vmTable(vms));
       if (globals.json) return;
-      for (const { host: name, error } of result.unreachable) {
+      for (const { host: name, error } of unreachable) {
         context.terminal.error(
           `${context.style.warn('warning')}: ${name} did not answer: ${printable(error.message)}\n`,
         );
