@@ -59,6 +59,15 @@ export function refusal(url: string, line: string): TidemarkError {
       hint: 'Give the password that the daemon was started with (--password-file).',
     });
   }
+  if (code === errorCodes.agentLockedOut) {
+    return new TidemarkError(
+      errorCodes.daemonAuthenticationFailed,
+      `The daemon at ${url} refuses this computer for a while: too many logins with a wrong password came from it.`,
+      {
+        hint: 'Correct the password, and try again later: after a minute, or an hour when it went on for long. A restart of the daemon ends it.',
+      },
+    );
+  }
   if (code === errorCodes.daemonCertificateMismatch) {
     return new TidemarkError(
       errorCodes.daemonCertificateMismatch,

@@ -6,12 +6,15 @@ import { createServer } from 'node:tls';
 import type { Server, TLSSocket } from 'node:tls';
 
 import { certificateSha256, endPointBinding } from '../base/channel-binding.ts';
-import { ConnectionGate, connectionKey } from '../base/connection-gate.ts';
+import { ConnectionGate, connectionKey, systemGateClock } from '../base/connection-gate.ts';
 import type { GateTiming } from '../base/connection-gate.ts';
 import { systemCode } from '../base/files.ts';
 import { handshake } from '../base/handshake.ts';
 import { parseHttpsUrl } from '../base/https-url.ts';
+import { LineBudget } from '../base/line-budget.ts';
 import type { Logger } from '../base/log.ts';
+import { LoginGuard, lockOutPolicy } from '../base/login-guard.ts';
+import type { LockOutPolicy } from '../base/login-guard.ts';
 import { scramCredential, ScramServer } from '../base/scram.ts';
 import type { ChannelBinding, ScramCredential } from '../base/scram.ts';
 import {
@@ -35,6 +38,8 @@ export interface RemoteAccess {
   readonly password: string;
   /** What differs from the usual times, for tests. */
   readonly timing?: Partial<GateTiming> | undefined;
+  /** What differs from `lockOutPolicy`, for tests. */
+  readonly lockOut?: Partial<LockOutPolicy> | undefined;
 }
 
 /** A listener that is open. */
@@ -49,6 +54,9 @@ const gateTiming: GateTiming = { authenticationMs: 10_000, penaltyMs: 1000 };
 /** Clients, and those who have not proved anything yet, at a time. */
 const maxConnections = 256;
 const keepAliveMs = 15_000;
+/** Lines about those who have proved nothing: some 100 KiB an hour at most. */
+const strangersLines = 250;
+const strangersPeriodMs = 3_600_000;
 /** Time for the line that refuses a connection to leave, ms. */
 const farewellMs = 200;
 
@@ -74,9 +82,9 @@ export async function listenRemotely(
   }
   const certificate = certificateOf(access.cert);
   const server = makeServer(access);
-  const gate = new ConnectionGate((message) => log.log('warning', message), { ...gateTiming, ...access.timing });
   const credential = await scramCredential(access.password);
-  const door = new Door({ binding: endPointBinding(certificate), credential, gate, log, onClient });
+  const watch = watchDoor(access, log);
+  const door = new Door({ binding: endPointBinding(certificate), credential, ...watch, log, onClient });
   door.serve(server);
   await startListening(server, address);
   // Without a listener a failed accept (no file descriptors left) would end the daemon.
@@ -96,10 +104,27 @@ export async function listenRemotely(
   };
 }
 
+/** What watches over those who have not proved the password; all of it that is logged shares one budget. */
+function watchDoor({ timing, lockOut }: RemoteAccess, log: Logger): Pick<DoorOptions, 'gate' | 'guard' | 'strangers'> {
+  const { now } = timing?.clock ?? systemGateClock;
+  const budget = new LineBudget(strangersLines, strangersPeriodMs, now);
+  const strangers = (message: string): void =>
+    budget.spend((leftOut) => {
+      log.log('warning', leftOut === 0 ? message : `${message} (${leftOut} lines about other strangers left out)`);
+    });
+  // A daemon has no audit log; its log has the wrong passwords.
+  const audit = { note: (): void => undefined };
+  const guard = new LoginGuard({ policy: { ...lockOutPolicy, ...lockOut }, now, log, audit, budget });
+  return { gate: new ConnectionGate(strangers, { ...gateTiming, ...timing }), guard, strangers };
+}
+
 interface DoorOptions {
   readonly binding: ChannelBinding;
   readonly credential: ScramCredential;
   readonly gate: ConnectionGate;
+  readonly guard: LoginGuard;
+  /** Logs what somebody who has proved nothing did; not every line of many. */
+  readonly strangers: (message: string) => void;
   readonly log: Logger;
   readonly onClient: (socket: Socket) => void;
 }
@@ -139,11 +164,12 @@ class Door {
 
   close(): void {
     this.#options.gate.stop();
+    this.#options.guard.close();
     for (const socket of this.#unproved.values()) socket.destroy();
   }
 
   async #letIn(socket: TLSSocket, key: string): Promise<void> {
-    const { log, onClient } = this.#options;
+    const { log, onClient, strangers } = this.#options;
     const failed = (cause?: unknown): TidemarkError =>
       new TidemarkError(errorCodes.daemonAuthenticationFailed, 'The authentication did not come to an end.', { cause });
     const limits = { timeoutMs: handshakeTimeoutMs, maxLineBytes: maxRemoteLineBytes, failed };
@@ -157,7 +183,9 @@ class Door {
       await handshake(socket, limits, async (readLine) => this.#prove(socket, key, readLine, refuse));
     } catch (error) {
       // A client that was refused hangs up, and that may be noticed first.
-      log.log('warning', `A client at ${key} was refused: ${(refusal ?? TidemarkError.from(error)).message}`);
+      const { code, message } = refusal ?? TidemarkError.from(error);
+      // The guard tells of those itself, and how many there were.
+      if (code !== errorCodes.agentLockedOut) strangers(`A client at ${key} was refused: ${message}`);
       return;
     }
     this.#unproved.delete(key);
@@ -172,9 +200,11 @@ class Door {
     readLine: () => Promise<string>,
     refuse: (error: unknown) => Promise<TidemarkError>,
   ): Promise<void> {
-    const { credential, binding, gate } = this.#options;
+    const { credential, binding, gate, guard } = this.#options;
     const scram = new ScramServer(credential, binding);
+    const address = socket.remoteAddress ?? '';
     try {
+      guard.check(address);
       const greeting = await readLine();
       if (!greeting.startsWith(`${remoteGreeting} `)) {
         throw new TidemarkError(errorCodes.daemonVersionMismatch, 'The client speaks another protocol.');
@@ -185,10 +215,15 @@ class Door {
     }
     const proof = await readLine();
     try {
+      // Asked again: the connection may be older than the lock-out.
+      guard.check(address);
       const { message } = scram.final(proof);
       gate.pass(key);
+      guard.succeeded(address);
       socket.write(`${remoteAccepted}${message}\n`);
     } catch (error) {
+      if (TidemarkError.is(error, errorCodes.agentLockedOut)) throw await refuse(error);
+      if (TidemarkError.is(error, errorCodes.agentAuthenticationFailed)) guard.failed(address);
       await gate.penalty(key);
       throw await refuse(error);
     }
@@ -203,6 +238,7 @@ const refusals: Partial<Record<ErrorCode, readonly [ErrorCode, string]>> = {
     'The encrypted connection does not begin at the client: somebody is in between.',
   ],
   [errorCodes.daemonVersionMismatch]: [errorCodes.daemonVersionMismatch, 'It speaks another protocol.'],
+  [errorCodes.agentLockedOut]: [errorCodes.agentLockedOut, 'Too many wrong passwords came from its address.'],
 };
 
 /** Why a client is not let in, for it and for the log. */

@@ -22,7 +22,7 @@
  * 3. client: `<client-final>`
  * 4. daemon: `ok <server-final>`
  *
- * Instead of 2 and 4 the daemon may send `no <code>` with a stable error code, and closes.
+ * Instead of 2 and 4 the daemon may send `no <code>` with a stable error code, and closes. `no TM2007`: too many wrong passwords came from the client's address.
  */
 import { integer, literal, object, string } from './parse.ts';
 import { timestamp } from './model.ts';

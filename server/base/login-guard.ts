@@ -1,14 +1,13 @@
 /**
- * Failed logins: counted for each address, which is refused outright for longer and longer; told in the log and the audit log without drowning them. The owner at another
- * address is never locked out, and this computer itself is only slowed down (base/connection-gate.ts): whoever can log in here could restart the agent, and the
- * administrator must get in while somebody guesses.
+ * Failed logins, at an agent and at a daemon that serves other machines: counted for each address, which is refused outright for longer and longer; told in the log and the
+ * audit log without drowning them. The owner at another address is never locked out, and this computer itself is only slowed down (connection-gate.ts): whoever can log in
+ * here could restart the program, and the administrator must get in while somebody guesses.
  */
-import { isLoopback, plainAddress, sourceOf } from '../base/addresses.ts';
-import type { LineBudget } from '../base/line-budget.ts';
-import { lockedOut, waitText } from '../base/locked-out.ts';
-import type { Logger } from '../base/log.ts';
 import type { TidemarkError } from '../protocol/errors.ts';
-import type { AuditLog } from './audit.ts';
+import { isLoopback, plainAddress, sourceOf } from './addresses.ts';
+import type { LineBudget } from './line-budget.ts';
+import { lockedOut, waitText } from './locked-out.ts';
+import type { Logger } from './log.ts';
 
 /** When an address is locked out, and for how long. */
 export interface LockOutPolicy {
@@ -51,18 +50,30 @@ interface Row {
   told: number;
 }
 
+/** A login, as an audit log has it. */
+export interface LoginEvent {
+  readonly action: 'login';
+  readonly result: string;
+  readonly [detail: string]: string | number | undefined;
+}
+
+/** Where logins are noted. */
+export interface LoginLog {
+  note(event: LoginEvent): void;
+}
+
 /** What a guard works with. */
 export interface LoginGuardOptions {
   readonly policy: LockOutPolicy;
   /** Milliseconds; only differences mean something. */
   readonly now: () => number;
   readonly log: Logger;
-  readonly audit: AuditLog;
+  readonly audit: LoginLog;
   /** Shared by all that strangers can have written. */
   readonly budget: LineBudget;
 }
 
-/** Watches over the logins of one agent. */
+/** Watches over the logins of one listener. */
 export class LoginGuard {
   readonly #options: LoginGuardOptions;
   /** By source, the one that failed last at the end. */

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import type { AuditEvent } from '../../../server/agent/audit.ts';
-import { LoginGuard, lockOutPolicy } from '../../../server/agent/login-guard.ts';
-import type { LockOutPolicy } from '../../../server/agent/login-guard.ts';
 import { LineBudget } from '../../../server/base/line-budget.ts';
+import { LoginGuard, lockOutPolicy } from '../../../server/base/login-guard.ts';
+import type { LockOutPolicy, LoginEvent } from '../../../server/base/login-guard.ts';
 import { errorCodes, TidemarkError } from '../../../server/protocol/errors.ts';
 
 const minute = 60_000;
@@ -12,7 +11,7 @@ const minute = 60_000;
 interface Watched {
   readonly guard: LoginGuard;
   readonly lines: string[];
-  readonly events: AuditEvent[];
+  readonly events: LoginEvent[];
   readonly pass: (ms: number) => void;
   /** What an attempt with a wrong password comes to. */
   readonly attempt: (address: string) => 'checked' | 'refused';
@@ -22,7 +21,7 @@ function watched(policy: Partial<LockOutPolicy> = {}): Watched {
   let time = 1_000_000;
   const now = (): number => time;
   const lines: string[] = [];
-  const events: AuditEvent[] = [];
+  const events: LoginEvent[] = [];
   const guard = new LoginGuard({
     policy: { ...lockOutPolicy, ...policy },
     now,
