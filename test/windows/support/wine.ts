@@ -1,7 +1,18 @@
 /** A Windows of one's own: a Wine prefix with what the agent looks for, that ends with its test. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -53,19 +64,29 @@ export class Wine implements AsyncDisposable {
 
   /** Makes one. `env`: for every program in it. */
   static async create(env: Readonly<Record<string, string>> = {}): Promise<Wine> {
+    const prepared = await preparedPrefix();
     const wine = new Wine({ DISPLAY: '', ...env });
-    await wine.run('wineboot', ['-i']);
-    // Its services end some seconds after it; who asks them meanwhile may meet those, or the new ones.
-    await endOf(spawn('wineserver', ['-w'], { env: wine.#env, stdio: 'ignore' }));
+    cpSync(prepared, wine.prefix, { recursive: true, verbatimSymlinks: true });
     // Without a program of a user Wine ends its services, ours too.
     wine.#keeper = spawn('wine', ['cmd', '/k'], {
       env: wine.#env,
       stdio: ['pipe', 'ignore', 'ignore'],
       cwd: wine.prefix,
     });
+    return wine;
+  }
+
+  /** Makes a prefix with what a Hyper-V host has, in which nothing runs; gives its folder. */
+  static async prepare(): Promise<string> {
+    const wine = new Wine({ DISPLAY: '' });
+    await wine.run('wineboot', ['-i']);
+    // Its services end some seconds after it; who asks them meanwhile may meet those, or the new ones.
+    await endOf(spawn('wineserver', ['-w'], { env: wine.#env, stdio: 'ignore' }));
     wine.write(String.raw`C:\host.reg`, hostRegistry);
     await wine.mustRun('regedit', ['/S', String.raw`C:\host.reg`]);
-    return wine;
+    // The registry is in files when the server has ended.
+    await endOf(spawn('wineserver', ['-w'], { env: wine.#env, stdio: 'ignore' }));
+    return wine.prefix;
   }
 
   /** Where a path `C:\…` lies for Linux. */
@@ -133,6 +154,13 @@ export class Wine implements AsyncDisposable {
     await endOf(spawn('wineserver', ['-w'], { env: this.#env, stdio: 'ignore' }));
     rmSync(this.prefix, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
+}
+
+/** The prefix that all others are copies of: a copy is made faster than another one. The first who needs it makes it. */
+async function preparedPrefix(): Promise<string> {
+  const folder = join(workFolder(), 'prepared-prefix');
+  if (!existsSync(folder)) renameSync(await Wine.prepare(), folder);
+  return folder;
 }
 
 async function endOf(child: ChildProcess): Promise<number | null> {
