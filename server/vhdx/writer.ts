@@ -4,6 +4,7 @@ import { errorCodes, TidemarkError } from '../protocol/errors.ts';
 import { blockState, isPresent } from './bat.ts';
 import type { BatEntry } from './bat.ts';
 import { openParents, VirtualDisk } from './chain.ts';
+import type { OpenOptions } from './chain.ts';
 import { checkDiskRange } from './errors.ts';
 import { bitmapBlockBytes, blockLength } from './geometry.ts';
 import { newGuid } from './guid.ts';
@@ -18,7 +19,7 @@ import { VhdxFile } from './vhdx-file.ts';
 const maxSectorsPerChange = 20;
 
 /** How a file is opened for writing. */
-export interface WriterOptions {
+export interface WriterOptions extends OpenOptions {
   /** DataWriteGuid that the file gets with its first change. Default: a random one. */
   readonly dataWriteGuid?: Guid | undefined;
 }
@@ -243,7 +244,7 @@ export async function openVhdxWriter(path: string, options: WriterOptions = {}):
   const file = await openRandomFile(path, 'write');
   undo.defer(() => file.close());
   const top = await VhdxFile.open(file, true);
-  const parents = await openParents(top);
+  const parents = await openParents(top, options);
   const writer = new VhdxWriter(new VirtualDisk([top, ...parents]), top, await file.size(), options);
   undo.move();
   return writer;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, symlinkSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -596,6 +596,33 @@ test('a restore needs a free name, disks with ids of their own, and a plain fold
   await assert.rejects(restores.commit(id, job()), code('vmExists'));
   await restores.abortAll();
   assert.deepEqual(await readdir(root), []);
+});
+
+test('a folder that somebody swaps for a link stops the restore, and nothing gets to where the link leads', async (t) => {
+  for (const at of ['restore:created', 'restore:closed']) {
+    const { root, host, restores: make } = await site(t);
+    const elsewhere = join(root, '..', 'elsewhere');
+    await mkdir(elsewhere);
+    const swapped: string[] = [];
+    const step = (name: string): void => {
+      if (name !== at) return;
+      swapped.push(...readdirSync(root));
+      const disks = join(root, swapped[0] ?? '', 'Virtual Hard Disks');
+      renameSync(disks, join(elsewhere, 'taken'));
+      symlinkSync(join(elsewhere, 'taken'), disks, 'junction');
+    };
+    const restores = await make({ step });
+    const restoring = async (): Promise<void> => {
+      const id = await restores.begin(definition(), never);
+      await restores.commit(id, job());
+    };
+    await assert.rejects(restoring(), code('hostStateInvalid'), at);
+    assert.equal(swapped.length, 1);
+    assert.ok(!host.calls.names.includes('Start-TidemarkImport'));
+    await restores.abortAll();
+    assert.deepEqual(await readdir(root), []);
+    assert.deepEqual((await readdir(join(elsewhere, 'taken'))).toSorted(), ['data.vhdx', 'os.vhdx']);
+  }
 });
 
 test('without a restore folder the VM goes where the host keeps its virtual disks', async (t) => {

@@ -1,7 +1,7 @@
 /** The files of a VM that is being restored: a new folder of its own, never over anything that exists. */
 import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { dirname, extname, join, relative } from 'node:path';
 
 import { syncDirectory, systemCode } from '../../../base/files.ts';
 import { errorCodes, TidemarkError } from '../../../protocol/errors.ts';
@@ -9,7 +9,7 @@ import type { DiskId } from '../../../protocol/ids.ts';
 import type { VmConfiguration } from '../../../protocol/model.ts';
 import { createVhdx } from '../../../vhdx/index.ts';
 import type { RestoreDefinition } from '../../provider.ts';
-import { isHostPath, isPlainName, isPlainPath, safeName } from '../paths.ts';
+import { isHostPath, isPlainName, isPlainPath, safeName, sameFile } from '../paths.ts';
 
 /** The names that Hyper-V itself uses. */
 const folders = { disks: 'Virtual Hard Disks', configuration: 'Virtual Machines', snapshots: 'Snapshots' } as const;
@@ -64,6 +64,36 @@ function freeName(name: string, taken: Set<string>): string {
   return free;
 }
 
+/**
+ * Checks that `path`, in the folder of a restore, lies where it says: that nobody put a link in the place of that folder or of one in it. Links on the way to the restore folder
+ * are the administrator's. Throws `TM2112`.
+ */
+export async function checkPlace(folder: string, path: string): Promise<void> {
+  const root = dirname(folder);
+  const [realRoot, realPath] = await Promise.all([realpath(root), realpath(path)]);
+  if (sameFile(join(realRoot, relative(root, path)), realPath)) return;
+  throw new TidemarkError(
+    errorCodes.hostStateInvalid,
+    `${path} leads to ${realPath}: somebody has put a link in the place of a folder of this restore.`,
+    { hint: 'Give the agent a restore folder that only administrators may write to, and look who made that link.' },
+  );
+}
+
+/** Checks all that Hyper-V is going to be told of a restore. A folder that is missing is made: Hyper-V may remove an empty one with a VM that it gave up. Throws `TM2112`. */
+export async function checkPlaces(folder: string, disks: readonly RestoredDisk[]): Promise<void> {
+  await checkPlace(folder, folder);
+  for (const name of Object.values(folders)) {
+    const path = join(folder, name);
+    try {
+      await mkdir(path);
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error;
+    }
+    await checkPlace(folder, path);
+  }
+  for (const { path } of disks) await checkPlace(folder, path);
+}
+
 /** Makes the folder and its empty disks, durably. Throws `TM6001` when it exists. */
 export async function makeFolder(
   root: string,
@@ -81,7 +111,7 @@ export async function makeFolder(
       hint: 'Start the restore again: it takes another folder.',
     });
   }
-  for (const name of Object.values(folders)) await mkdir(join(folder, name));
+  await checkPlaces(folder, []);
   for (const [at, { path }] of disks.entries()) {
     const disk = definition.disks[at];
     if (disk === undefined) continue;
@@ -91,19 +121,21 @@ export async function makeFolder(
   await syncDirectory(root);
 }
 
-/** The configuration files of the backup, written into the folder: where the definition is, and the folder of its snapshots. Undefined without a `.vmcx`. */
+/** The configuration files of the backup, written into the folder: where the definition is, and the folder of its snapshots. Undefined without a `.vmcx`. Throws `TM2112` as `checkPlace`. */
 export async function writeConfiguration(
   folder: string,
   files: VmConfiguration['files'],
 ): Promise<{ readonly definition: string; readonly snapshots: string } | undefined> {
   let definition: string | undefined;
   const taken = new Set<string>();
+  await checkPlaces(folder, []);
   for (const { name, base64 } of files) {
     const path = join(folder, folders.configuration, name);
     if (!isPlainName(name) || !isHostPath(path, 'configuration') || taken.has(name.toLowerCase())) continue;
     taken.add(name.toLowerCase());
-    // A restore that is tried again writes the same again: Hyper-V may have changed what it read.
-    await writeFile(path, Buffer.from(base64, 'base64'));
+    // A restore that is tried again writes the same again: Hyper-V may have changed what it read. A link that was put there is not followed.
+    await rm(path, { force: true });
+    await writeFile(path, Buffer.from(base64, 'base64'), { flag: 'wx' });
     if (extname(name).toLowerCase() === '.vmcx') definition ??= path;
   }
   return definition === undefined ? undefined : { definition, snapshots: join(folder, folders.snapshots) };

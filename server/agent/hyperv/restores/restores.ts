@@ -13,7 +13,7 @@ import { withFileErrors } from '../failures/file-errors.ts';
 import { isPlainPath } from '../paths.ts';
 import { WorkProgress } from '../../work-progress.ts';
 import { newRecordKey } from '../records.ts';
-import { makeFolder, planFolder, removeFolder } from './files.ts';
+import { checkPlace, checkPlaces, makeFolder, planFolder, removeFolder } from './files.ts';
 import { PlannedVms } from './planned.ts';
 import type { PlannedVmHost, RestorePlan } from './planned.ts';
 import { recoverRestore } from './recover.ts';
@@ -86,8 +86,10 @@ export class Restores {
     const writers = new Map<DiskId, VhdxWriter>();
     for (const { id, path } of disks) {
       throwIfAborted(signal);
-      const writer = await openVhdxWriter(path);
+      // What was just made has no parent: one that names some was put there.
+      const writer = await openVhdxWriter(path, { mayBeParent: () => false });
       undo.defer(() => writer.close());
+      await checkPlace(folder, path);
       writers.set(id, writer);
     }
     const id = restoreSessionId(key, 'sessionId');
@@ -156,6 +158,7 @@ export class Restores {
       const { step, records } = this.#options;
       await withFileErrors(async () => closeWriters(session, true));
       step('restore:closed');
+      await withFileErrors(async () => checkPlaces(session.folder, session.disks));
       throwIfAborted(job.signal);
       await this.#checkFree(session.definition.name, job.signal);
       const { vmId, record, warnings } = await this.#planned.make(session, session.record, job.signal);
