@@ -39,10 +39,10 @@ Remove that file as soon as it is read.
 Reads of disks at a time, over all daemons. 4 when absent.
 
 .PARAMETER NoFirewallRule
-Leave the firewall as it is.
+Leave the firewall as it is, now and at upgrades. With -NoFirewallRule:$false an upgrade opens it again.
 
 .PARAMETER ServiceAccount
-A group managed service account, DOMAIN\name$. LocalSystem when absent.
+A group managed service account, DOMAIN\name$, or LocalSystem. When absent, the account that the service has, or LocalSystem.
 
 .PARAMETER Upgrade
 Fail when no agent is installed. Without it, an agent that is there is upgraded too.
@@ -235,6 +235,7 @@ function Get-InstallArguments {
     }
     if ($RemovePasswordFile) { $result += '--remove-password-file' }
     if ($NoFirewallRule) { $result += '--no-firewall-rule' }
+    elseif ($isFirewallRuleWanted) { $result += '--firewall-rule' }
     return $result
 }
 
@@ -264,6 +265,7 @@ function Uninstall-Agent {
 }
 
 $agentExitCode = 1
+$isFirewallRuleWanted = $PSBoundParameters.ContainsKey('NoFirewallRule') -and -not $NoFirewallRule
 Assert-Computer
 $isInstalledHere = (Get-Remembered 'InstallPath') -eq $PSScriptRoot
 if ($Uninstall) { Uninstall-Agent } else { Install-Agent }

@@ -126,6 +126,7 @@ Function .onInit
   !insertmacro PassOn PROVIDER provider
   !insertmacro PassOn ROOT root
   !insertmacro PassSwitch NOFIREWALLRULE no-firewall-rule
+  !insertmacro PassSwitch FIREWALLRULE firewall-rule
   !insertmacro PassSwitch REMOVEPASSWORDFILE remove-password-file
   Call CheckComputer
 FunctionEnd
@@ -144,8 +145,10 @@ Function CheckComputer
   ${EndIf}
   ReadRegStr $0 HKLM "SYSTEM\CurrentControlSet\Services\vmms" "ImagePath"
   ${GetOptions} $R0 "/PROVIDER=" $1
+  ; An agent that is there knows its provider; the installation checks it.
   ${If} $0 == ""
   ${AndIf} $1 != "simulated"
+  ${AndIf} $DataPath == ""
     !insertmacro Refuse "The Hyper-V role is not installed. Install it in Server Manager, or with Install-WindowsFeature Hyper-V in PowerShell, and run this setup again."
   ${EndIf}
 FunctionEnd

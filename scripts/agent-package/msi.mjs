@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { version } from '../server-bundle.mjs';
+import { versionQueries } from './file-versions.mjs';
 import { filesOf } from './folder.mjs';
 import { fileIds, settings, wxsOf } from './wxs.mjs';
 
@@ -13,6 +14,7 @@ const runFile = 18;
 const setProperty = 51;
 const continueOnError = 64;
 const rollback = 256;
+const commit = 512;
 const deferred = 1024;
 /** As LocalSystem, not as the user. */
 const noImpersonate = 2048;
@@ -20,8 +22,14 @@ const noImpersonate = 2048;
 const tidemark = String.raw`"[INSTALLFOLDER]server\tidemark.js" agent`;
 // The property of a folder ends with a backslash, which would escape the quote.
 const folders = '--install-path "[INSTALLFOLDER]." --data-path "[DATAFOLDER]"';
-const options = Object.entries(settings).map(([property, option]) => `--${option} "[${property}]"`);
+/** A service keeps the account that it has; the agent is told only of one that is given: it asks the domain for it. */
+const givenAccount = 'GivenAccount';
+const options = Object.entries(settings).map(
+  ([property, option]) => `--${option} "[${property === 'SERVICEACCOUNT' ? givenAccount : property}]"`,
+);
 const install = `${tidemark} install --by-msi ${folders} ${options.join(' ')} [SWITCHES]`;
+/** An earlier version is there, or the settings of one. */
+const former = 'NOT Installed AND KNOWNDATAFOLDER';
 const removeAll = 'REMOVE="ALL" AND NOT UPGRADINGPRODUCTCODE';
 
 /** Sets a property before anything else looks at it. */
@@ -48,12 +56,15 @@ const run = (name, target, sequence, condition, more = 0) => ({
  * choice: a repair takes none of them, but what administrators wrote to the registry.
  */
 export const actions = [
+  set('SetGivenAccount', givenAccount, '[SERVICEACCOUNT]', 500, 'SERVICEACCOUNT'),
   set('SetInstallFolder', 'INSTALLFOLDER', '[KNOWNINSTALLFOLDER]', 501, orRepair('INSTALLFOLDER')),
   set('SetKnownData', 'DATAFOLDER', '[KNOWNDATAFOLDER]', 502, orRepair('DATAFOLDER')),
   set('SetDataFolder', 'DATAFOLDER', '[CommonAppDataFolder]Tidemark Agent', 503, 'NOT DATAFOLDER'),
-  set('SetKnownAccount', 'SERVICEACCOUNT', '[KNOWNSERVICEACCOUNT]', 506, 'Installed AND KNOWNSERVICEACCOUNT'),
+  set('SetKnownAccount', 'SERVICEACCOUNT', '[KNOWNSERVICEACCOUNT]', 507, orRepair('SERVICEACCOUNT')),
+  set('SetAccount', 'SERVICEACCOUNT', 'LocalSystem', 508, 'NOT SERVICEACCOUNT'),
   set('SetNoFirewall', 'SWITCHES', '--no-firewall-rule', 504, 'FIREWALL = "0"'),
-  set('SetRemovePassword', 'SWITCHES', '[SWITCHES] --remove-password-file', 505, 'REMOVEPASSWORDFILE'),
+  set('SetFirewall', 'SWITCHES', '--firewall-rule', 505, 'FIREWALL = "1"'),
+  set('SetRemovePassword', 'SWITCHES', '[SWITCHES] --remove-password-file', 506, 'REMOVEPASSWORDFILE'),
   // Before service and files go: it stops the service, and waits until it has stopped.
   run('Uninstall', `${tidemark} uninstall --by-msi`, 1850, `${removeAll} AND NOT REMOVEDATA`, continueOnError),
   run(
@@ -63,7 +74,22 @@ export const actions = [
     `${removeAll} AND REMOVEDATA`,
     continueOnError,
   ),
-  // After the files, before the service.
+  // After the files, before the service: rolled back while the new program is still there, and the new service not any more.
+  run('KeepFormer', `${tidemark} former keep`, 4097, former),
+  run(
+    'PutBackFormer',
+    `${tidemark} former put-back --data-path "[KNOWNDATAFOLDER]"`,
+    4098,
+    former,
+    rollback + continueOnError,
+  ),
+  run(
+    'ForgetFormer',
+    `${tidemark} former forget --data-path "[KNOWNDATAFOLDER]"`,
+    4099,
+    former,
+    commit + continueOnError,
+  ),
   run(
     'UndoConfigure',
     `${tidemark} uninstall --by-msi --remove-data`,
@@ -72,14 +98,14 @@ export const actions = [
     rollback + continueOnError,
   ),
   run('Configure', install, 4101, 'NOT Installed'),
-  run('Repair', `${tidemark} install --by-msi --no-firewall-rule`, 4102, 'Installed AND NOT REMOVE'),
+  run('Repair', `${tidemark} install --by-msi`, 4102, 'Installed AND NOT REMOVE'),
   // After the service was started.
   run('CheckService', `${tidemark} check-service`, 5910, 'NOT REMOVE'),
 ];
 
-/** When a folder is the one that is known: nobody gave another, or nobody may. */
-function orRepair(folder) {
-  return `KNOWN${folder} AND (Installed OR NOT ${folder})`;
+/** When a setting is the one that is known: nobody gave another, or nobody may. */
+function orRepair(property) {
+  return `KNOWN${property} AND (Installed OR NOT ${property})`;
 }
 
 const quote = (text) => `'${text.replaceAll("'", "''")}'`;
@@ -130,7 +156,7 @@ export function makeMsi(folder, target, as = version) {
     rmSync(target, { force: true });
     // wixl takes relative paths only.
     tool('wixl', ['-a', 'x64', '-o', target, description], folder);
-    for (const query of queries()) tool('msibuild', [target, '-q', query]);
+    for (const query of [...queries(), ...versionQueries(folder, fileIds)]) tool('msibuild', [target, '-q', query]);
     return target;
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -155,9 +155,20 @@ const conditions = [
     'Installed OR DOTNETRELEASE >= "#461808"',
     'The .NET Framework is missing, or older than 4.7.2. Install .NET Framework 4.8 with Windows Update, or from Microsoft.',
   ),
+  // Windows PowerShell ends with 5.1, so texts can be compared.
   condition(
-    'Installed OR HYPERVSERVICE OR PROVIDER = "simulated"',
+    'Installed OR POWERSHELLVERSION >= "5.1"',
+    'Windows PowerShell is missing, or older than 5.1. The agent needs 5.1, which comes with Windows Server 2016 and newer.',
+  ),
+  // An agent that is there knows its provider; the installation checks it.
+  condition(
+    'Installed OR HYPERVSERVICE OR PROVIDER = "simulated" OR WIX_UPGRADE_DETECTED',
     'The Hyper-V role is not installed. Install it in Server Manager, or with Install-WindowsFeature Hyper-V in PowerShell.',
+  ),
+  // An upgrade makes the service anew. `$$` is a `$` for wixl.
+  condition(
+    'Installed OR SERVICEACCOUNT OR NOT KNOWNSERVICEACCOUNT OR KNOWNSERVICEACCOUNT ~= "LocalSystem" OR KNOWNSERVICEACCOUNT >> "$$"',
+    'The account of the service has a password, which only you know. Upgrade with SERVICEACCOUNT=LocalSystem, then set the account in services.msc again.',
   ),
   condition(
     'Installed OR PASSWORDFILE OR KNOWNDATAFOLDER',
@@ -180,13 +191,14 @@ export function wxsOf(files, version, productCode = guidOf(`product ${version}`)
     ...conditions,
     search('WINDOWSBUILD', String.raw`SOFTWARE\Microsoft\Windows NT\CurrentVersion`, 'CurrentBuildNumber'),
     search('DOTNETRELEASE', String.raw`SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full`, 'Release'),
+    search('POWERSHELLVERSION', String.raw`SOFTWARE\Microsoft\PowerShell\3\PowerShellEngine`, 'PowerShellVersion'),
     search('HYPERVSERVICE', String.raw`SYSTEM\CurrentControlSet\Services\vmms`, 'ImagePath'),
     search('KNOWNDATAFOLDER', agentKey, 'DataPath'),
     search('KNOWNINSTALLFOLDER', agentKey, 'InstallPath'),
     search('KNOWNSERVICEACCOUNT', String.raw`SYSTEM\CurrentControlSet\Services` + `\\${serviceName}`, 'ObjectName'),
-    element('Property', { Id: 'FIREWALL', Value: '1' }),
-    element('Property', { Id: 'SERVICEACCOUNT', Value: 'LocalSystem' }),
     element('Property', { Id: 'ARPNOMODIFY', Value: '1' }),
+    // Every file as the package has it, also one that somebody changed, or a program that has a lower version than the one before.
+    element('Property', { Id: 'REINSTALLMODE', Value: 'amus' }),
     element(
       'Directory',
       { Id: 'TARGETDIR', Name: 'SourceDir' },

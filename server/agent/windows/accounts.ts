@@ -4,6 +4,11 @@ import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { systemProgram } from './programs.ts';
 import type { RunProgram } from './programs.ts';
 
+/** Whether this is the account that a service has when none is named. */
+export function isLocalSystem(account: string): boolean {
+  return account.toLowerCase() === 'localsystem';
+}
+
 /** Asks Windows; the name is taken from the environment, never read as part of the command. */
 const command =
   '[Console]::Out.Write((New-Object Security.Principal.NTAccount($env:TIDEMARK_ACCOUNT)).Translate([Security.Principal.SecurityIdentifier]).Value)';

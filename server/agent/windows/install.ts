@@ -1,24 +1,24 @@
 /** Installs and upgrades the agent on Windows: what the script, the MSI and setup.exe do between them, in one place. */
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { systemCode, writeFileDurably } from '../../base/files.ts';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { defaultAgentPort, parseListen } from '../listen-address.ts';
 import type { ListenAddress } from '../listen-address.ts';
 import { readConfigDocument } from '../set-up/config-file.ts';
 import { setUpAgent } from '../set-up/set-up.ts';
 import type { SetUpOptions, SetUpResult } from '../set-up/set-up.ts';
-import { accountSid } from './accounts.ts';
+import { accountSid, isLocalSystem } from './accounts.ts';
 import { waitUntilAnswering } from './answering.ts';
 import { registerEventSource, removeEventSource } from './event-log.ts';
 import { allowThroughFirewall, removeFirewallRule } from './firewall.ts';
+import { readSettingsFiles, writeSettingsFiles } from './former.ts';
 import { forgetInstallation, readInstallation, writeInstallation } from './installation.ts';
 import type { Installation } from './installation.ts';
 import { checkPrerequisites, thisComputer } from './prerequisites.ts';
 import { isEmptyFolder, localPath, protectProgramFolder, stageProgramFolder } from './program-folder.ts';
 import type { RunProgram } from './programs.ts';
-import { installService, removeService, serviceState, startService, stopService } from './service.ts';
+import { installService, keepService, removeService, serviceState, startService, stopService } from './service.ts';
 
 /** What to install. What is absent stays as an earlier installation has it, or gets its default. */
 export interface InstallOptions extends Pick<SetUpOptions, 'password' | 'provider' | 'root' | 'threads'> {
@@ -30,9 +30,9 @@ export interface InstallOptions extends Pick<SetUpOptions, 'password' | 'provide
   readonly protocol?: 'http' | 'https' | undefined;
   readonly listenAddress?: string | undefined;
   readonly port?: number | undefined;
-  /** Whether to open the firewall for the agent. */
-  readonly firewall: boolean;
-  /** `DOMAIN\name$`; LocalSystem when absent. */
+  /** Whether to open the firewall for the agent. When absent, a rule that is there stays as it is, and follows the port. */
+  readonly firewall?: boolean | undefined;
+  /** `DOMAIN\name$` or `LocalSystem`. */
   readonly serviceAccount?: string | undefined;
   /** An MSI has put the program in its place and makes the service itself: do the rest only. */
   readonly byMsi: boolean;
@@ -49,6 +49,8 @@ interface Plan extends InstallOptions {
   readonly listen: string;
   readonly address: ListenAddress;
   readonly earlier: Installation | undefined;
+  /** Whether the rule of the firewall is made anew now, and whether it is ours to make later. */
+  readonly opens: { readonly now: boolean; readonly later: boolean };
   /** Whether a program of an earlier installation is there. */
   readonly upgrade: boolean;
 }
@@ -63,7 +65,7 @@ export async function installAgent(options: InstallOptions): Promise<SetUpResult
   onStep('Checking this computer');
   await checkPrerequisites(thisComputer(run), {
     installPath: paths.installPath,
-    provider: options.provider ?? 'hyperv',
+    provider: plan.provider ?? 'hyperv',
     listen: plan.address,
     upgrade: plan.upgrade,
   });
@@ -98,7 +100,7 @@ async function installUndoably(plan: Plan, undo: AsyncDisposableStack): Promise<
   await folder.swap();
   const result = await configureUndoably(plan, undo);
   onStep('Making the service');
-  if (state === undefined) undo.defer(async () => removeService(run));
+  undo.defer(state === undefined ? async () => removeService(run) : await keepService(run));
   await installService(run, paths, plan.serviceAccount);
   onStep('Starting the service');
   undo.defer(async () => stopService(run));
@@ -145,11 +147,14 @@ async function planOf(options: InstallOptions): Promise<Plan> {
   }
   const before = await readConfigDocument(join(dataPath, 'config.json'));
   const listen = listenOf(options, before?.listen);
+  const address = parseListen(listen);
+  const isSamePort = before !== undefined && parseListen(before.listen).port === address.port;
   return {
     ...options,
     paths: { installPath, dataPath },
     listen,
-    address: parseListen(listen),
+    address,
+    opens: opensFirewall(options.firewall, earlier?.firewall, upgrade && isSamePort),
     earlier,
     upgrade,
     provider: options.provider ?? before?.provider,
@@ -180,6 +185,12 @@ function checkFolders(
   );
 }
 
+/** An upgrade touches no rule whose port stays: an administrator may have made it narrower. */
+function opensFirewall(given: boolean | undefined, earlier: boolean | undefined, isThere: boolean): Plan['opens'] {
+  const later = given ?? earlier ?? true;
+  return { later, now: later && (given === true || !isThere) };
+}
+
 const same = (one: string, other: string | undefined): boolean => one.toLowerCase() === other?.toLowerCase();
 
 /** An address of parts, of which those not given stay as they were. */
@@ -204,8 +215,8 @@ async function configureUndoably(plan: Plan, undo: AsyncDisposableStack): Promis
   return configure(plan);
 }
 
-async function openFirewall({ run, firewall, paths, address, onStep }: Plan): Promise<void> {
-  if (!firewall) return;
+async function openFirewall({ run, opens, paths, address, onStep }: Plan): Promise<void> {
+  if (!opens.now) return;
   onStep(`Opening port ${address.port} of the firewall for the agent`);
   await allowThroughFirewall(run, paths.installPath, address.port);
 }
@@ -217,36 +228,21 @@ async function configure(plan: Plan): Promise<SetUpResult> {
     throw usage('A password is needed.', 'Daemons must know it to use this agent. Give it with a password file.');
   }
   onStep('Writing the settings');
-  const accounts = serviceAccount === undefined ? [] : [await accountSid(run, serviceAccount)];
+  // An account that is not named keeps the rights it has.
+  const accounts =
+    serviceAccount === undefined || isLocalSystem(serviceAccount) ? [] : [await accountSid(run, serviceAccount)];
   const result = await setUpAgent({ directory: paths.dataPath, listen, password, threads, provider, root, accounts });
   if (plan.byMsi) await protectProgramFolder(run, paths.installPath);
   await registerEventSource(run);
-  await writeInstallation(run, { ...paths, version: plan.version });
+  await writeInstallation(run, { ...paths, version: plan.version, firewall: plan.opens.later });
   return result;
 }
 
 /** Holds the small files of a data folder, and gives what puts them back: all of a first installation is removed. */
 async function keepSettings(dataPath: string): Promise<() => Promise<void>> {
   if (await isEmptyFolder(dataPath)) return async () => rm(dataPath, { recursive: true, force: true });
-  const names = ['config.json', 'credential.json', 'certificate.pem', 'key.pem'];
-  const contents = await Promise.all(names.map(async (name) => contentOf(join(dataPath, name))));
-  return async () => {
-    await mkdir(dataPath, { recursive: true });
-    for (const [index, content] of contents.entries()) {
-      const file = join(dataPath, names[index] ?? '');
-      if (content === undefined) await rm(file, { force: true });
-      else await writeFileDurably(file, content, { mode: 0o600 });
-    }
-  };
-}
-
-async function contentOf(file: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const files = await readSettingsFiles(dataPath);
+  return async () => writeSettingsFiles(dataPath, files);
 }
 
 /** Waits until the agent that was set up so answers. Throws `TM1900`. */

@@ -9,8 +9,10 @@ const key = String.raw`HKLM\SOFTWARE\Tidemark\Agent`;
 export interface Installation {
   readonly dataPath: string;
   /** Absent when the program was uninstalled and its data kept. */
-  readonly installPath?: string;
-  readonly version?: string;
+  readonly installPath?: string | undefined;
+  readonly version?: string | undefined;
+  /** Whether the rule of the firewall is ours to make. */
+  readonly firewall?: boolean | undefined;
 }
 
 /** What is installed; undefined when nothing is, and no data was kept. */
@@ -24,7 +26,13 @@ export async function readInstallation(run: RunProgram): Promise<Installation | 
   if (dataPath === undefined) return undefined;
   const installPath = text('InstallPath');
   const version = text('Version');
-  return { dataPath, ...(installPath && { installPath }), ...(version && { version }) };
+  const firewall = values.get('Firewall');
+  return {
+    dataPath,
+    ...(installPath && { installPath }),
+    ...(version && { version }),
+    ...(typeof firewall === 'number' && { firewall: firewall !== 0 }),
+  };
 }
 
 /** Where the agent that is installed on this computer keeps its configuration; undefined when none is. */
@@ -35,8 +43,9 @@ export async function installedDataPath(): Promise<string | undefined> {
 /** Remembers an installation instead of what was remembered before. */
 export async function writeInstallation(run: RunProgram, installation: Installation): Promise<void> {
   await removeRegistryKey(run, key);
-  const { dataPath, installPath = '', version = '' } = installation;
-  await writeRegistryKey(run, key, { DataPath: dataPath, InstallPath: installPath, Version: version });
+  const { dataPath, installPath = '', version = '', firewall } = installation;
+  const choice = firewall === undefined ? {} : { Firewall: firewall ? 1 : 0 };
+  await writeRegistryKey(run, key, { DataPath: dataPath, InstallPath: installPath, Version: version, ...choice });
 }
 
 /** Forgets it. */

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCodes, TidemarkError } from '../../protocol/errors.ts';
 import { mustRun, systemProgram } from './programs.ts';
 import type { RunProgram } from './programs.ts';
-import { writeRegistryKey } from './registry.ts';
+import { readRegistryKey, writeRegistryKey } from './registry.ts';
 import type { RegistryValue } from './registry.ts';
 
 /** The service's name in commands; `serviceDisplayName` is the one that people see. */
@@ -24,7 +24,10 @@ const stopPatienceMs = 30_000;
 /** An end sooner than this after the start is no run: nssm waits longer each time before it starts again, up to four minutes. */
 const throttleMs = 5000;
 const restartDelayMs = 2000;
-/** A file of what the program printed is put aside at a start when it is larger, bytes. */
+/**
+ * A file of what the program printed is put aside at a start when it is larger, bytes. While the program runs it prints a line or two, so nssm need not stand between it and the file
+ * (`AppRotateOnline`): each start is soon enough. The program itself removes the old ones.
+ */
 const outputBytes = 1024 * 1024;
 
 /** Key of the service in the registry. */
@@ -77,6 +80,24 @@ export async function installService(run: RunProgram, paths: ServicePaths, accou
   await writeRegistryKey(run, serviceKey, serviceValues);
   await writeRegistryKey(run, String.raw`${serviceKey}\Parameters`, serviceParameters(paths));
   if (account !== undefined) await sc('config', serviceName, 'obj=', account);
+}
+
+/**
+ * Holds the account and the parameters of the service that is there, and gives what sets them again. The password of an account is known to Windows only: such an account
+ * stays when no other was set meanwhile.
+ */
+export async function keepService(run: RunProgram): Promise<() => Promise<void>> {
+  const parametersKey = String.raw`${serviceKey}\Parameters`;
+  const account = async (): Promise<RegistryValue | undefined> =>
+    (await readRegistryKey(run, serviceKey)).get('ObjectName');
+  const before = await account();
+  const parameters = await readRegistryKey(run, parametersKey);
+  return async () => {
+    await writeRegistryKey(run, parametersKey, Object.fromEntries(parameters));
+    if (before === undefined || before === (await account())) return;
+    const args = ['config', serviceName, 'obj=', String(before)];
+    await mustRun(run, `Setting the account of the service ${serviceName}`, systemProgram('sc.exe'), args);
+  };
 }
 
 /** Puts quotes around the path of the service's program, which an MSI may have left without them. */

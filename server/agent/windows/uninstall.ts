@@ -39,11 +39,11 @@ export async function uninstallAgent(options: UninstallOptions): Promise<Uninsta
   await removeFirewallRule(run);
   await removeEventSource(run);
   if (installation === undefined) return {};
-  const { dataPath, installPath } = installation;
+  const { dataPath, installPath, firewall } = installation;
   const programPath = byMsi || installPath === undefined ? undefined : await removeProgram(installPath, options);
   const program = programPath === undefined ? {} : { programPath };
   if (!removeData) {
-    await writeInstallation(run, { dataPath });
+    await writeInstallation(run, { dataPath, firewall });
     return { dataPath, ...program };
   }
   onStep(`Removing ${dataPath}`);

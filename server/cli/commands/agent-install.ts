@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { InvalidArgumentError, Option } from 'commander';
+import { Argument, InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 
 import type * as Windows from '../../agent/windows/index.ts';
@@ -24,7 +24,7 @@ interface InstallOptions {
   readonly threads?: number | '';
   readonly passwordFile?: string;
   readonly removePasswordFile: boolean;
-  readonly firewallRule: boolean;
+  readonly firewallRule?: boolean;
   readonly serviceAccount?: string;
   readonly provider?: 'hyperv' | 'simulated';
   readonly root?: string;
@@ -36,6 +36,7 @@ interface InstallOptions {
 export function addAgentInstallCommands(agent: Command, context: CliContext): void {
   addInstall(agent, context);
   addUninstall(agent, context);
+  addFormer(agent);
   agent
     .command('check-service')
     .description('Windows: wait until the installed agent answers on this computer')
@@ -59,8 +60,12 @@ function addInstall(agent: Command, context: CliContext): void {
     .option('--threads <number>', 'reads of disks at a time, over all daemons (default: 4)', orEmpty(parseThreads))
     .option('--password-file <file>', 'file whose first line is the password; - for standard input. Without: it stays')
     .option('--remove-password-file', 'remove that file as soon as it is read', false)
-    .option('--no-firewall-rule', "leave Windows' firewall as it is")
-    .option('--service-account <name>', 'account of the service (default: LocalSystem)')
+    .option(
+      '--firewall-rule',
+      "open the port in Windows' firewall (default: at the first installation, and when the port changes)",
+    )
+    .option('--no-firewall-rule', "leave Windows' firewall as it is, now and at upgrades")
+    .option('--service-account <name>', 'account of the service (default: as it is, or LocalSystem)')
     .addOption(
       new Option('--provider <kind>', 'simulated: a trial without Hyper-V').choices(['hyperv', 'simulated', '']),
     )
@@ -74,6 +79,24 @@ function addInstall(agent: Command, context: CliContext): void {
         printSetUp(context, command, result);
         return { Url: result.url, Fingerprint: result.certificateSha256 ?? '' };
       });
+    });
+}
+
+function addFormer(agent: Command): void {
+  agent
+    .command('former')
+    .description('Windows: what an MSI calls around an upgrade, so that settings are put back when it fails late')
+    .addArgument(
+      new Argument('<what>', 'keep a copy, put it back, or remove it').choices(['keep', 'put-back', 'forget']),
+    )
+    .option('--data-path <dir>', 'data folder from before the upgrade')
+    .action(async (what: 'keep' | 'put-back' | 'forget', _own: unknown, command: Command) => {
+      const { forgetFormer, keepFormer, putBackFormer, runProgram } = await windows();
+      const { dataPath }: { readonly dataPath?: string } = command.optsWithGlobals();
+      if (what === 'keep') return keepFormer(runProgram);
+      if (dataPath === undefined)
+        throw new TidemarkError(errorCodes.invalidUsage, 'The option --data-path is missing.');
+      return what === 'put-back' ? putBackFormer(runProgram, dataPath) : forgetFormer(runProgram, dataPath);
     });
 }
 
@@ -109,7 +132,7 @@ async function install(options: InstallOptions, context: CliContext): Promise<Se
     threads: options.threads === '' ? undefined : options.threads,
     password: password === undefined ? undefined : async () => password,
     firewall,
-    serviceAccount: isLocalSystem(options.serviceAccount) ? undefined : given(options.serviceAccount),
+    serviceAccount: given(options.serviceAccount),
     provider: given(provider),
     root: given(options.root),
     byMsi,
@@ -125,11 +148,6 @@ function given<T extends string>(text: T | undefined): Exclude<T, ''> | undefine
 
 function isGiven<T extends string>(text: T | undefined): text is Exclude<T, ''> {
   return text !== undefined && text !== '';
-}
-
-/** The account that a service has when none is named. */
-function isLocalSystem(account: string | undefined): boolean {
-  return account?.toLowerCase() === 'localsystem';
 }
 
 /** Commander makes an empty text of whatever is no value, so it may as well be one. */

@@ -1,13 +1,13 @@
 /** `tidemark agent serve`: serves a host to daemons. */
 import { once } from 'node:events';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 import { Option } from 'commander';
 import type { Command } from 'commander';
 
 import type { AuditFile } from '../../agent/audit.ts';
 import type { ProviderChoice, RunningAgent } from '../../agent/main.ts';
-import { lineLogger } from '../../base/log.ts';
+import { describeError, lineLogger } from '../../base/log.ts';
 import type { Logger } from '../../base/log.ts';
 import type { RotatingFile } from '../../base/rotating-file.ts';
 import type { ScramCredential } from '../../base/scram.ts';
@@ -78,14 +78,18 @@ async function start(options: AgentOptions, context: CliContext): Promise<Starte
   }
   const { serveConfigured } = await import('../../agent/configured.ts');
   const onLogFailure = (line: string): void => context.terminal.error(`${line}\n`);
-  const wrapLog = eventLog ? await eventLogger() : undefined;
+  const wrapLog = eventLog ? await asService(dirname(resolve(config)), onLogFailure) : undefined;
   const signal = lifetimeOf(options, context);
   const agent = await serveConfigured(resolve(config), { version, signal, onLogFailure, wrapLog });
   return { url: agent.url, signal, [Symbol.asyncDispose]: async () => agent.close() };
 }
 
-async function eventLogger(): Promise<(log: Logger) => Logger> {
-  const { EventLog, runProgram } = await import('../../agent/windows/index.ts');
+/** What a service of Windows has besides: the event log, and files of what it printed in its data folder. */
+async function asService(dataPath: string, onFailure: (line: string) => void): Promise<(log: Logger) => Logger> {
+  const { EventLog, runProgram, tidyServiceOutput } = await import('../../agent/windows/index.ts');
+  await tidyServiceOutput(dataPath).catch((error: unknown) =>
+    onFailure(`Old files of the service's output cannot be removed: ${describeError(error)}`),
+  );
   return (log) => {
     const events = new EventLog(log, runProgram);
     events.write('info', `The Tidemark agent ${version} starts.`);

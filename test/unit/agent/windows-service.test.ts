@@ -12,7 +12,7 @@ import { missingPrerequisites } from '../../../server/agent/windows/prerequisite
 import type { Computer, Plan } from '../../../server/agent/windows/prerequisites.ts';
 import { localPath, stageProgramFolder } from '../../../server/agent/windows/program-folder.ts';
 import type { ProgramResult, RunProgram } from '../../../server/agent/windows/programs.ts';
-import { serviceParameters, startService } from '../../../server/agent/windows/service.ts';
+import { keepService, serviceParameters, startService } from '../../../server/agent/windows/service.ts';
 
 interface Called {
   readonly file: string;
@@ -123,6 +123,38 @@ test('the service runs with quotes around its paths, and with no password among 
   assert.equal(
     parameters['AppParameters'],
     String.raw`"C:\Program Files\A\server\tidemark.js" agent --config "C:\ProgramData\B\config.json" --event-log`,
+  );
+});
+
+test('an installation that failed gives the service its account and parameters back', async () => {
+  const key = String.raw`HKLM\SYSTEM\CurrentControlSet\Services\TidemarkAgent`;
+  let account = String.raw`CONTOSO\\backup$`;
+  const { run, calls } = fakeWindows(({ args: [verb, asked = '', file = ''] }) => {
+    if (verb !== 'export') return { code: 0, output: '' };
+    const values =
+      asked === key ? `"ObjectName"="${account}"` : '"AppParameters"="old arguments"\r\n"AppThrottle"=dword:00001388';
+    writeFileSync(
+      file,
+      Buffer.from(`\uFEFFWindows Registry Editor Version 5.00\r\n\r\n[${asked}]\r\n${values}\r\n`, 'utf16le'),
+    );
+    return { code: 0, output: '' };
+  });
+  const undo = await keepService(run);
+  account = 'LocalSystem';
+  calls.length = 0;
+  await undo();
+  const changes = calls.map(({ args }) => args).filter(([verb]) => verb !== 'export');
+  assert.deepEqual(
+    changes.map(([verb, ...args]) => [verb, ...args.filter((text) => !text.startsWith('HKLM'))]),
+    [
+      ['add', '/v', 'AppParameters', '/t', 'REG_SZ', '/d', 'old arguments', '/f', '/reg:64'],
+      ['add', '/v', 'AppThrottle', '/t', 'REG_DWORD', '/d', '5000', '/f', '/reg:64'],
+      ['config', 'TidemarkAgent', 'obj=', String.raw`CONTOSO\backup$`],
+    ],
+  );
+  assert.deepEqual(
+    changes.slice(0, 2).map((args) => args[1]),
+    [`${key}\\Parameters`, `${key}\\Parameters`],
   );
 });
 
