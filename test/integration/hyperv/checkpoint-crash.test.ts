@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import type { HostProvider } from '../../../server/agent/provider.ts';
+import { checkpointId } from '../../../server/protocol/ids.ts';
 import type { ReferencePoint } from '../../../server/protocol/model.ts';
 import { skipWithoutDotnet } from '../../support/hyperv/pwsh.ts';
 import { checkpointOf, MiB, never, owner, quiet, run } from '../../unit/simulated/support.ts';
@@ -88,6 +89,35 @@ test(
     const foreign = await site.vmms.foreignSnapshot(site.vm.id);
     const [found] = await provider.listCheckpoints(undefined, never);
     assert.deepEqual([found?.id, found?.owner], [foreign, undefined]);
+  },
+);
+
+test(
+  'of what an agent left that died, only what Hyper-V ties to its calls is taken for ours beside another product',
+  { timeout: 200_000 },
+  async (t) => {
+    if (skipWithoutDotnet(t)) return;
+    const site = await hyperVSite(t, { disks });
+    const { vm, vmms } = site;
+    await vmms.foreignReferencePoint(vm.id);
+    await site.provider[Symbol.asyncDispose]();
+    let provider = await afterDeath(site, 'checkpoint:started', 'create');
+    assert.equal((await provider.listCheckpoints(undefined, never))[0]?.runId, run, 'known by its job');
+    for (const { id } of await provider.listCheckpoints(undefined, never)) await provider.removeCheckpoint(id, quiet);
+
+    // Its call came to nothing, and nothing says so: the checkpoint is another product's, and has no name.
+    vmms.faults.set({ jobEnds: { CreateSnapshot: { state: 10, errorCode: 32_768, worked: false } } });
+    await provider[Symbol.asyncDispose]();
+    await killedAt(site, 'checkpoint:started', [child, site.stateFolder, vm.id, 'create']);
+    vmms.faults.reset();
+    await vmms.mergesSettled();
+    const foreign = await vmms.foreignSnapshot(vm.id);
+    provider = await site.restarted();
+    await provider.recover(never);
+    const [found] = await provider.listCheckpoints(undefined, never);
+    assert.deepEqual([found?.id, found?.owner], [foreign, undefined]);
+    await assert.rejects(provider.removeCheckpoint(checkpointId(foreign, 'id'), quiet));
+    assert.equal(vmms.foreign().length, 2);
   },
 );
 

@@ -192,7 +192,7 @@ scenario('states, other operations and a full volume refuse a checkpoint, each i
     [{ enabledState: 32_781, healthState: 25 }, 'vmWrongState', /storage is full or lost/],
     [{ enabledState: 10, healthState: 5 }, 'vmWrongState', /changing its state/],
     [{ enabledState: 2, healthState: 5, operationalStatus: [11, 32_774] }, 'vmBusy', /migrated/],
-    [{ operationalStatus: [2], replicationMode: 2 }, 'vmNotEligible', /RCT/],
+    [{ operationalStatus: [2], replicationMode: 2 }, 'vmNotEligible', /cannot be backed up/],
   ] as const;
   for (const [notes, expected, words] of cases) {
     await vmms.describe(vm.id, {
@@ -299,6 +299,34 @@ scenario(
     await assertNothingLeft(site, 'arrays');
   },
   { disks: ['os', 'data'].map((name) => ({ name, sizeBytes: 8 * MiB })) },
+);
+
+scenario(
+  'a reference point that another product made while ours failed is neither counted from nor removed',
+  async (site) => {
+    const { provider, vm, vmms } = site;
+    await vmms.foreignReferencePoint(vm.id);
+    const { id } = await checkpointOf(provider, vm);
+    const failed = { state: 10, errorCode: 32_768, worked: false };
+    vmms.faults.set({
+      jobMs: { ConvertToReferencePoint: 1_000 },
+      jobEnds: { ConvertToReferencePoint: failed },
+      noAffectedElements: true,
+    });
+    const converting = provider.convertCheckpoint(id, quiet).catch((error: unknown) => error);
+    while ((vmms.counts.get('invoke ConvertToReferencePoint') ?? 0) === 0) await sleep(5);
+    await vmms.removeSnapshot(id);
+    await vmms.foreignReferencePoint(vm.id);
+    assert.ok(code('checkpointFailed')(await converting));
+    vmms.faults.reset();
+    assert.deepEqual(await provider.listCheckpoints(undefined, never), []);
+    assert.deepEqual(
+      (await points(provider)).map((point) => point.owner),
+      [undefined, undefined],
+    );
+    assert.equal(vmms.foreign().length, 2);
+    await provider.removeCheckpoint((await checkpointOf(provider, vm)).id, quiet);
+  },
 );
 
 scenario('a reference point that somebody else removed is forgotten', async (site) => {

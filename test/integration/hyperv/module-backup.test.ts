@@ -84,10 +84,19 @@ test('what a job made is found even where Hyper-V does not associate it, and is 
   vmms.faults.set({ noAffectedElements: true });
   const id = await checkpoint(lab);
   const JobId = '00000000-0000-4000-8000-000000000001';
-  assert.deepEqual(await call(resolveCheckpoint, { VmId: vm.id, JobId, Before: [] }), { checkpointId: id });
-  assert.deepEqual(await call(resolveCheckpoint, { VmId: vm.id, JobId, Before: [id] }), { checkpointId: null });
+  assert.deepEqual(await call(resolveCheckpoint, { VmId: vm.id, JobId, Before: [] }), {
+    checkpointId: id,
+    proven: false,
+  });
+  assert.deepEqual(await call(resolveCheckpoint, { VmId: vm.id, JobId, Before: [id] }), {
+    checkpointId: null,
+    proven: false,
+  });
   await vmms.paperSnapshot(vm.id, 'Microsoft:Hyper-V:Snapshot:Recovery', 'of somebody');
-  assert.deepEqual(await call(resolveCheckpoint, { VmId: vm.id, JobId, Before: [] }), { checkpointId: null });
+  assert.deepEqual(await call(resolveCheckpoint, { VmId: vm.id, JobId, Before: [] }), {
+    checkpointId: null,
+    proven: false,
+  });
 });
 
 test('checkpoints of others are neither removed nor converted, and user checkpoints are not even found', async (t) => {

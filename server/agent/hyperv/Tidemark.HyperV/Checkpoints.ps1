@@ -102,7 +102,7 @@ function Get-CreatedId {
 
 <#
 .SYNOPSIS
-The checkpoint that a job made: by Msvm_AffectedJobElement, else the one that was not there before. Null when none or several could be it.
+The checkpoint that a job made: by Msvm_AffectedJobElement, which proves it, else the one that was not there before. Null when none or several could be it.
 #>
 function Resolve-TidemarkCheckpoint {
     [CmdletBinding()]
@@ -122,10 +122,11 @@ function Resolve-TidemarkCheckpoint {
         }
     }
     $created = Select-NewId $Before $affected
-    if ($null -eq $created) {
+    $proven = $null -ne $created
+    if (-not $proven) {
         $created = Select-NewId $Before (Get-RecoveryCheckpointId $VmId)
     }
-    return [ordered]@{ checkpointId = $created }
+    return [ordered]@{ checkpointId = $created; proven = $proven }
 }
 
 <#

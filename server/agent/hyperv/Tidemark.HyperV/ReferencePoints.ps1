@@ -66,7 +66,7 @@ function Start-TidemarkConversion {
 
 <#
 .SYNOPSIS
-The reference point that a job made: by Msvm_AffectedJobElement, else the one that was not there before. Null when none or several could be it.
+The reference point that a job made: by Msvm_AffectedJobElement, which proves it, else the one that was not there before. Null when none or several could be it.
 #>
 function Resolve-TidemarkReferencePoint {
     [CmdletBinding()]
@@ -85,10 +85,11 @@ function Resolve-TidemarkReferencePoint {
         }
     }
     $created = Select-NewId $Before $affected
-    if ($null -eq $created) {
+    $proven = $null -ne $created
+    if (-not $proven) {
         $created = Select-NewId $Before (Get-ReferencePointId $VmId)
     }
-    return [ordered]@{ referencePointId = $created }
+    return [ordered]@{ referencePointId = $created; proven = $proven }
 }
 
 <#

@@ -2,11 +2,11 @@
 import { throwIfAborted, TidemarkError } from '../../../protocol/errors.ts';
 import type { CheckpointId, VmId } from '../../../protocol/ids.ts';
 import { lookUp, toCheckpoint, filesAbove } from './checkpoint-view.ts';
-import { getCheckpoint, getVm, renameCheckpoint } from '../commands/index.ts';
+import { getCheckpoint, getVm, renameCheckpoint, resolveCheckpoint } from '../commands/index.ts';
 import type { HypervCheckpoint } from '../commands/index.ts';
 import type { Core } from '../core.ts';
 import { markText, parseMark } from './marks.ts';
-import { findConverted } from './conversions.ts';
+import { findConverted, hasOthers, pointsOf } from './conversions.ts';
 import { virtualPaths } from './preflight.ts';
 import type { CheckpointRecord, Records } from '../records.ts';
 
@@ -110,7 +110,10 @@ export async function isCreating(core: Core, vmId: VmId, signal: AbortSignal): P
   return vms.some((vm) => vm.operationalStatus[1] === creating);
 }
 
-/** The one checkpoint that the record's call can have made: not there before it, made about then, and of nobody else. */
+/**
+ * The checkpoint that the record's call made: the one that Hyper-V ties to its job, else the one that it can have made: not there before it, made
+ * about then, and without a mark. That one can be of another product, when one works on this VM: then it is left alone.
+ */
 export async function findUnnamed(
   core: Core,
   records: Records,
@@ -122,7 +125,34 @@ export async function findUnnamed(
   if (named !== undefined) return named;
   const taken = new Set(records.checkpoints.list().flatMap((other) => other.checkpointId ?? []));
   const candidates = checkpoints.filter((checkpoint) => isCandidate(core, record, checkpoint, taken));
-  return candidates.length === 1 ? candidates[0] : undefined;
+  const id = candidates.length === 0 ? undefined : await provenCheckpoint(core, record, signal);
+  const proven = candidates.find((checkpoint) => checkpoint.id === id);
+  if (proven !== undefined) return proven;
+  const [found] = candidates;
+  if (found === undefined || candidates.length > 1) return undefined;
+  if (!(await othersWork(core, records, record.vmId, signal))) return found;
+  core.log.log(
+    'warning',
+    `VM ${record.vmId} has a checkpoint without a mark that an interrupted call of Tidemark or another product made: ${found.id}. It is left alone.`,
+  );
+  return undefined;
+}
+
+/** What Hyper-V itself says that the call made; its jobs are known for some minutes. */
+async function provenCheckpoint(
+  core: Core,
+  { vmId, jobId, before }: CheckpointRecord,
+  signal: AbortSignal,
+): Promise<CheckpointId | undefined> {
+  if (jobId === undefined) return undefined;
+  const args = { VmId: vmId, JobId: jobId, Before: before };
+  const { checkpointId, proven } = await core.calls.invoke(resolveCheckpoint, args, signal);
+  return proven ? (checkpointId ?? undefined) : undefined;
+}
+
+/** Whether another product backs up the VM, as far as that can be seen: it has reference points that are not ours. */
+async function othersWork(core: Core, records: Records, vmId: VmId, signal: AbortSignal): Promise<boolean> {
+  return hasOthers(records, await pointsOf(core, vmId, signal));
 }
 
 function isCandidate(

@@ -2,7 +2,7 @@
 import type { DiskId, ReferencePointId, TrackingId } from '../../../protocol/ids.ts';
 import { trackingId as parseTrackingId } from '../../../protocol/ids.ts';
 import type { ReferencePoint } from '../../../protocol/model.ts';
-import { getReferencePoint } from '../commands/index.ts';
+import { getReferencePoint, resolveReferencePoint } from '../commands/index.ts';
 import type { HypervReferencePoint } from '../commands/index.ts';
 import type { Core } from '../core.ts';
 import { nameOf } from '../paths.ts';
@@ -86,6 +86,12 @@ export async function pointsOf(
   return referencePoints.filter((point) => point.vmId === vmId);
 }
 
+/** Whether some of a VM's reference points are not known for ours. */
+export function hasOthers(records: Records, points: readonly HypervReferencePoint[]): boolean {
+  const ours = new Set(records.referencePoints.list().map(({ point }) => point.id));
+  return points.some((point) => !ours.has(point.id));
+}
+
 /** Writes down that a reference point is ours; undefined when its tracking ids cannot be told apart. */
 export async function keepPoint(
   core: Core,
@@ -107,17 +113,44 @@ export async function keepPoint(
 }
 
 /**
- * The reference point that a conversion made of which nobody heard the end: the only one that was not there before and has the
- * checkpoint's disks. It is written down as ours. Undefined when there is none.
+ * The reference point that a conversion made: the one that Hyper-V ties to its job, else the only one that was not there before and has
+ * the checkpoint's disks. It is written down as ours. Undefined when there is none. Unless Hyper-V said that the conversion is done
+ * (`isDone`), the only new one can be of another product, when one works on this VM, and of a later moment: it is left alone.
  */
 export async function findConverted(
   core: Core,
   records: Records,
   record: CheckpointRecord,
   signal: AbortSignal,
+  isDone = false,
 ): Promise<ReferencePoint | undefined> {
-  const found = onlyNew(await pointsOf(core, record.vmId, signal), record, records);
-  return found === undefined ? undefined : keepPoint(core, records, record, found);
+  const points = await pointsOf(core, record.vmId, signal);
+  const id = await provenPoint(core, record, signal);
+  const kept = records.referencePoints.list().find(({ point }) => point.id === id);
+  if (kept !== undefined) return kept.point;
+  const proven = points.find((point) => point.id === id);
+  if (proven !== undefined) return keepPoint(core, records, record, proven);
+  const found = onlyNew(points, record, records);
+  if (found === undefined) return undefined;
+  if (isDone || record.conversion?.others !== true) return keepPoint(core, records, record, found);
+  core.log.log(
+    'warning',
+    `VM ${record.vmId} has a reference point that a conversion of Tidemark or another product made: ${found.id}. It is left alone.`,
+  );
+  return undefined;
+}
+
+/** What Hyper-V itself says that the conversion made; its jobs are known for some minutes. */
+async function provenPoint(
+  core: Core,
+  { vmId, conversion }: CheckpointRecord,
+  signal: AbortSignal,
+): Promise<ReferencePointId | undefined> {
+  const { before = [], jobId, pointId } = conversion ?? {};
+  if (pointId !== undefined || jobId === undefined) return pointId;
+  const args = { VmId: vmId, JobId: jobId, Before: before };
+  const { referencePointId, proven } = await core.calls.invoke(resolveReferencePoint, args, signal);
+  return proven ? (referencePointId ?? undefined) : undefined;
 }
 
 function onlyNew(

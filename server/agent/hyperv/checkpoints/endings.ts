@@ -1,17 +1,14 @@
 /** The two ends of a checkpoint: it is removed, or becomes a reference point. Both are done when its differencing disks are merged. */
 import { errorCodes, throwIfAborted, TidemarkError } from '../../../protocol/errors.ts';
-import type { CheckpointId, ReferencePointId, VmId } from '../../../protocol/ids.ts';
+import type { CheckpointId, VmId } from '../../../protocol/ids.ts';
 import type { ReferencePoint } from '../../../protocol/model.ts';
 import type { JobContext } from '../../provider.ts';
 import { checkpointNotFound, filesAbove, isOurs, lookUp, readableDisks, recordOf } from './checkpoint-view.ts';
-import {
-  resolveReferencePoint,
-  startCheckpointRemoval,
-  startConversion,
-  startReferencePointRemoval,
-} from '../commands/index.ts';
-import type { HypervCheckpoint, Started } from '../commands/index.ts';
-import { findConverted, keepPoint, pointsOf } from './conversions.ts';
+import { startCheckpointRemoval, startConversion } from '../commands/index.ts';
+import type { HypervCheckpoint } from '../commands/index.ts';
+import { findConverted, hasOthers, keepPoint, pointsOf } from './conversions.ts';
+import { convertedUnseen, destroyPoint, dropPoint, findPoint, withProof } from './converted-point.ts';
+import type { ConversionAnswer } from './converted-point.ts';
 import type { Core } from '../core.ts';
 import { toVmDisks } from '../inventory/describe.ts';
 import { isDoubtful } from '../failures/doubt.ts';
@@ -160,14 +157,25 @@ async function beginConversion(
   const disks = readableDisks(toVmDisks(vmId, checkpoint.disks, found))
     .filter(({ frozen }) => frozen.trackable)
     .map(({ attached, frozen }) => ({ instanceId: attached.instanceId, diskId: frozen.id, file: attached.path }));
-  const before = (await pointsOf(core, vmId, ended)).map((point) => point.id);
-  return begin(core, records, vmId, checkpoint, recordOf(records, checkpoint.id), 'converting', { before, disks });
+  const points = await pointsOf(core, vmId, ended);
+  const before = points.map((point) => point.id);
+  const conversion = { before, others: hasOthers(records, points), disks };
+  return begin(core, records, vmId, checkpoint, recordOf(records, checkpoint.id), 'converting', conversion);
 }
 
-/** Asks Hyper-V to end a checkpoint. After a failure it is looked whether that happened all the same; when not, all is as before. */
-async function endOf(core: Core, records: Records, begun: CheckpointRecord, work: () => Promise<void>): Promise<void> {
+/**
+ * Asks Hyper-V to end a checkpoint, and gives whether it said that this is done. After a failure it is looked whether the checkpoint is gone
+ * all the same; when not, all is as before.
+ */
+async function endOf(
+  core: Core,
+  records: Records,
+  begun: CheckpointRecord,
+  work: () => Promise<void>,
+): Promise<boolean> {
   try {
     await work();
+    return true;
   } catch (error) {
     const { checkpointId: id } = begun;
     const still = id === undefined ? undefined : await lookUp(core, id, core.background.ended);
@@ -177,10 +185,10 @@ async function endOf(core: Core, records: Records, begun: CheckpointRecord, work
         `The checkpoint of VM ${begun.vmId} is gone, although Hyper-V reported a failure.`,
         error,
       );
-      return;
+      return false;
     }
     // A conversion that may still come to its end must be found then.
-    const conversion = isDoubtful(error) ? begun.conversion : undefined;
+    const conversion = isDoubtful(error) ? records.checkpoints.get(begun.key)?.conversion : undefined;
     await records.checkpoints.put({ ...begun, phase: 'taken', conversion });
     throw error;
   }
@@ -197,55 +205,23 @@ async function convert(
   const { calls, background, step } = core;
   const { checkpointId: id, vmId, consistency } = begun;
   if (id === undefined) return undefined;
-  const asked: { outcome?: Started; created?: ReferencePointId | null; before?: readonly ReferencePointId[] } = {};
-  await endOf(core, records, begun, async () => {
+  let asked: ConversionAnswer | undefined;
+  const isDone = await endOf(core, records, begun, async () => {
     const args = { CheckpointId: id, Consistency: consistency };
     const answer = await whenFree(core, cancelled, () => calls.invoke(startConversion, args, background.ended));
-    Object.assign(asked, answer);
+    asked = answer;
+    await records.checkpoints.put(withProof(begun, answer));
     step('convert:started');
     await finish(core, answer.outcome, cancelled, progress.part(0, donePercent));
   });
   step('convert:converted');
-  const pointId = await untilSeen(core, () => findPoint(core, vmId, asked));
-  if (pointId === undefined) return findConverted(core, records, begun, background.ended);
+  const pointId = await untilSeen(core, () => findPoint(core, vmId, asked, isDone));
+  if (pointId === undefined) return convertedUnseen(core, records, begun, isDone);
   const found = (await pointsOf(core, vmId, background.ended)).find((point) => point.id === pointId);
   if (found === undefined) return undefined;
   const point = await keepPoint(core, records, begun, found);
-  if (point === undefined) await destroy(core, vmId, pointId, found.trackingIds);
+  if (point === undefined) await destroyPoint(core, vmId, pointId, found.trackingIds);
   return point;
-}
-
-async function findPoint(
-  core: Core,
-  vmId: VmId,
-  asked: {
-    readonly outcome?: Started;
-    readonly created?: ReferencePointId | null;
-    readonly before?: readonly ReferencePointId[];
-  },
-): Promise<ReferencePointId | undefined> {
-  const { outcome, created, before = [] } = asked;
-  if (created !== undefined && created !== null) return created;
-  if (outcome?.state !== 'started') return undefined;
-  const args = { VmId: vmId, JobId: outcome.jobId, Before: before };
-  const { referencePointId } = await core.calls.invoke(resolveReferencePoint, args, core.background.ended);
-  return referencePointId ?? undefined;
-}
-
-/** Removes a reference point of ours whose caller does not wait for it any more. */
-async function dropPoint(core: Core, records: Records, vmId: VmId, id: ReferencePointId): Promise<void> {
-  const found = (await pointsOf(core, vmId, core.background.ended)).find((point) => point.id === id);
-  if (found !== undefined) await destroy(core, vmId, id, found.trackingIds);
-  const record = records.referencePoints.list().find(({ point }) => point.id === id);
-  if (record !== undefined) await records.referencePoints.delete(record.key);
-}
-
-async function destroy(core: Core, vmId: VmId, id: ReferencePointId, trackingIds: readonly string[]): Promise<void> {
-  const { calls, background } = core;
-  const args = { ReferencePointId: id, VmId: vmId, TrackingId: trackingIds };
-  await calls.finish(await calls.invoke(startReferencePointRemoval, args, background.ended), {
-    signal: background.ended,
-  });
 }
 
 async function waitForMerge(core: Core, records: Records, record: CheckpointRecord, job: JobContext): Promise<void> {

@@ -44,11 +44,11 @@ export const startCheckpoint = command<
   object({ before: array(checkpointId, 65_536), outcome: started, created: nullable(checkpointId) }),
 );
 
-/** The checkpoint that a finished job made: through `Msvm_AffectedJobElement`, else the one that was not there before. Null when there is none, or more than one that could be it. */
+/** The checkpoint that a job made: through `Msvm_AffectedJobElement` (`proven`), else the one that was not there before. Null when there is none, or more than one that could be it. */
 export const resolveCheckpoint = command<
   { readonly VmId: VmId; readonly JobId: string; readonly Before: readonly CheckpointId[] },
-  { readonly checkpointId: CheckpointId | null }
->('Resolve-TidemarkCheckpoint', object({ checkpointId: nullable(checkpointId) }));
+  { readonly checkpointId: CheckpointId | null; readonly proven: boolean }
+>('Resolve-TidemarkCheckpoint', object({ checkpointId: nullable(checkpointId), proven: boolean }));
 
 /** Gives a checkpoint its name (`ModifySystemSettings`). */
 export const renameCheckpoint = command<{ readonly CheckpointId: CheckpointId; readonly Name: string }, Started>(

@@ -1,7 +1,7 @@
 /** Reference points and the changes since them (hyperv-rct.md 1.8, 1.9). */
 import { referencePointId, vmId } from '../../../protocol/ids.ts';
 import type { CheckpointId, ReferencePointId, VmId } from '../../../protocol/ids.ts';
-import { array, integer, nullable, object, string } from '../../../protocol/parse.ts';
+import { array, boolean, integer, nullable, object, string } from '../../../protocol/parse.ts';
 import type { Parsed } from '../../../protocol/parse.ts';
 import { maxDiskBytes } from '../../../protocol/model.ts';
 import { command } from './command.ts';
@@ -35,11 +35,11 @@ export const startConversion = command<
   object({ before: array(referencePointId, 65_536), outcome: started, created: nullable(referencePointId) }),
 );
 
-/** The reference point that a finished job made; as `Resolve-TidemarkCheckpoint`. */
+/** The reference point that a job made; as `Resolve-TidemarkCheckpoint`. */
 export const resolveReferencePoint = command<
   { readonly VmId: VmId; readonly JobId: string; readonly Before: readonly ReferencePointId[] },
-  { readonly referencePointId: ReferencePointId | null }
->('Resolve-TidemarkReferencePoint', object({ referencePointId: nullable(referencePointId) }));
+  { readonly referencePointId: ReferencePointId | null; readonly proven: boolean }
+>('Resolve-TidemarkReferencePoint', object({ referencePointId: nullable(referencePointId), proven: boolean }));
 
 /** `DestroyReferencePoint`. Refuses (error id `NotThisReferencePoint`) one whose tracking ids are not exactly these: who asks must know what goes. */
 export const startReferencePointRemoval = command<
