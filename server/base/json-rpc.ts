@@ -53,7 +53,9 @@ export function handleRequest<P, R>(
     const controller = new AbortController();
     const listener = token.onCancellationRequested(() => controller.abort(cancelledError()));
     try {
-      return await handler(message.params(params, ''), controller.signal);
+      const parsed = message.params(params, '');
+      if (parsed !== params) empty(params);
+      return await handler(parsed, controller.signal);
     } catch (error) {
       const { code, message: text, hint } = TidemarkError.from(error).report();
       return new ResponseError(
@@ -65,6 +67,12 @@ export function handleRequest<P, R>(
       listener.dispose();
     }
   });
+}
+
+/** Lets go of parameters that were parsed: the connection holds them until the answer, with all that a parser left out. */
+function empty(params: unknown): void {
+  if (typeof params !== 'object' || params === null) return;
+  for (const name of Object.keys(params)) Reflect.deleteProperty(params, name);
 }
 
 /**

@@ -18,6 +18,10 @@ const firstBodyBytes = 65_536;
 const smallBytes = 262_144;
 /** One value (number, text, object) for so many bytes of the largest message: JSON of empty objects would grow twentyfold in memory. */
 const bytesPerValue = 32;
+/** Of the name of a method, and of an id that is a text: both are held until the answer, and sent back with it. */
+const maxNameLength = 256;
+/** What a message has (JSON-RPC 2.0). */
+const messageFields: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
 
 function violation(what: string): TidemarkError {
   return new TidemarkError(errorCodes.invalidInput, `The other side ${what}.`);
@@ -158,6 +162,7 @@ export class BoundedMessageReader extends AbstractMessageReader {
     if (bytes.length > smallBytes) checkValues(bytes, Math.ceil(this.#maxMessageBytes / bytesPerValue));
     const message: unknown = JSON.parse(bytes.toString('utf8'));
     if (!isMessage(message)) throw violation('sent something that is not a message');
+    for (const name of Object.keys(message)) if (!messageFields.has(name)) Reflect.deleteProperty(message, name);
     return message;
   }
 
@@ -212,5 +217,10 @@ function checkValues(text: Buffer, limit: number): void {
 }
 
 function isMessage(value: unknown): value is Message {
-  return typeof value === 'object' && value !== null && 'jsonrpc' in value && value.jsonrpc === '2.0';
+  if (typeof value !== 'object' || value === null || !('jsonrpc' in value) || value.jsonrpc !== '2.0') return false;
+  return !('id' in value && isLong(value.id)) && !('method' in value && isLong(value.method));
+}
+
+function isLong(value: unknown): boolean {
+  return typeof value === 'string' && value.length > maxNameLength;
 }

@@ -4,6 +4,8 @@ import { duplexPair } from 'node:stream';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 import * as fc from 'fast-check';
 
@@ -16,6 +18,15 @@ const add = request('test/add', object({ values: array(integer()) }), object({ s
 const said = notification('test/said', object({ text: string() }));
 const lost = (cause?: unknown): TidemarkError => new TidemarkError(errorCodes.agentConnectionLost, 'Lost.', { cause });
 const maxBytes = 1024 * 1024;
+
+/** Bytes of objects and texts that something still needs. */
+function memoryInUse(): number {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  assert.ok(typeof collect === 'function');
+  collect();
+  return process.memoryUsage().heapUsed;
+}
 
 /** A served connection: `stream` is the other end, raw. */
 function served(options: { readonly maxRequests?: number; readonly handler?: () => Promise<void> } = {}): {
@@ -227,3 +238,31 @@ test('a peer that ends its half is gone at once, also on a stream that may stay 
   stream.end();
   await once(near, 'close');
 });
+
+test('what came with a request and is no part of it is not held until the answer', async (t) => {
+  const before = memoryInUse();
+  const end = Promise.withResolvers<void>();
+  const { stream, calls } = served({ handler: async () => end.promise });
+  t.after(() => end.resolve());
+  const count = 40;
+  const extra = 'x'.repeat(maxBytes / 3);
+  for (let id = 1; id <= count; id++) {
+    stream.write(frame({ jsonrpc: '2.0', id, method: add.method, params: { values: [id], extra }, extra }));
+    while (calls.length < id) await turn();
+  }
+  const heldBytes = memoryInUse() - before;
+  assert.ok(heldBytes < (count * maxBytes) / 6, `${heldBytes} bytes are held`);
+});
+
+for (const [what, message] of [
+  ['id', { id: 'i'.repeat(1000), method: add.method, params: { values: [] } }],
+  ['method', { id: 1, method: 'm'.repeat(1000), params: {} }],
+] as const) {
+  test(`a request whose ${what} is a long text ends the connection: it would be held, and sent back`, async () => {
+    const { stream, near, calls } = served();
+    const closed = once(near, 'close');
+    stream.resume().write(frame({ jsonrpc: '2.0', ...message }));
+    await closed;
+    assert.deepEqual(calls, []);
+  });
+}
