@@ -11,7 +11,7 @@ import type { Logger } from '../../base/log.ts';
 import { TidemarkError } from '../../protocol/errors.ts';
 import { checkpointId, diskId, ownerId, referencePointId, runId, vmId } from '../../protocol/ids.ts';
 import { checkpoint, consistency, referencePoint, timestamp } from '../../protocol/model.ts';
-import { array, boolean, literal, object, oneOf, optional, string } from '../../protocol/parse.ts';
+import { array, literal, object, oneOf, optional, string } from '../../protocol/parse.ts';
 import type { Parsed, Parser } from '../../protocol/parse.ts';
 
 const path = string({ maxLength: 4096 });
@@ -42,8 +42,6 @@ export const checkpointRecord = object({
   conversion: optional(
     object({
       before: array(referencePointId, 4096),
-      /** Whether some of them are of other products, which may make another one at any time. */
-      others: optional(boolean),
       jobId: optional(string({ maxLength: 256 })),
       /** As Hyper-V gave it at once. */
       pointId: optional(referencePointId),

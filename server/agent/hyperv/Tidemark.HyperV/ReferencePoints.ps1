@@ -56,10 +56,8 @@ function Start-TidemarkConversion {
     }
     $created = $null
     if ([int64]$result.ReturnValue -eq 0) {
+        # Some builds leave it empty: the agent then takes the only new one, but knows that it may be another.
         $created = Get-CreatedId $result 'ResultingReferencePoint'
-        if ($null -eq $created) {
-            $created = Select-NewId $before (Get-ReferencePointId $vmId)
-        }
     }
     return [ordered]@{ before = $before; outcome = (ConvertTo-Started $result); created = $created }
 }

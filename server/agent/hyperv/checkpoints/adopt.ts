@@ -5,8 +5,9 @@ import { lookUp, toCheckpoint, filesAbove } from './checkpoint-view.ts';
 import { getCheckpoint, getVm, renameCheckpoint, resolveCheckpoint } from '../commands/index.ts';
 import type { HypervCheckpoint } from '../commands/index.ts';
 import type { Core } from '../core.ts';
+import { isDoubtful } from '../failures/doubt.ts';
 import { markText, parseMark } from './marks.ts';
-import { findConverted, hasOthers, pointsOf } from './conversions.ts';
+import { findConverted, pointsOf } from './conversions.ts';
 import { virtualPaths } from './preflight.ts';
 import type { CheckpointRecord, Records } from '../records.ts';
 
@@ -112,7 +113,7 @@ export async function isCreating(core: Core, vmId: VmId, signal: AbortSignal): P
 
 /**
  * The checkpoint that the record's call made: the one that Hyper-V ties to its job, else the one that it can have made: not there before it, made
- * about then, and without a mark. That one can be of another product, when one works on this VM: then it is left alone.
+ * about then, and without a mark. That one is another product's when the job failed, and can be when another works on this VM: then it is left alone.
  */
 export async function findUnnamed(
   core: Core,
@@ -130,6 +131,7 @@ export async function findUnnamed(
   if (proven !== undefined) return proven;
   const [found] = candidates;
   if (found === undefined || candidates.length > 1) return undefined;
+  if (await jobFailed(core, record, signal)) return undefined;
   if (!(await othersWork(core, records, record.vmId, signal))) return found;
   core.log.log(
     'warning',
@@ -150,9 +152,22 @@ async function provenCheckpoint(
   return proven ? (checkpointId ?? undefined) : undefined;
 }
 
+/** Whether Hyper-V says that the call came to nothing: what is there then is another product's. */
+async function jobFailed(core: Core, { jobId }: CheckpointRecord, signal: AbortSignal): Promise<boolean> {
+  if (jobId === undefined) return false;
+  try {
+    await core.calls.finish({ state: 'started', jobId }, { signal });
+    return false;
+  } catch (error) {
+    throwIfAborted(signal);
+    return !isDoubtful(error);
+  }
+}
+
 /** Whether another product backs up the VM, as far as that can be seen: it has reference points that are not ours. */
 async function othersWork(core: Core, records: Records, vmId: VmId, signal: AbortSignal): Promise<boolean> {
-  return hasOthers(records, await pointsOf(core, vmId, signal));
+  const ours = new Set(records.referencePoints.list().map(({ point }) => point.id));
+  return (await pointsOf(core, vmId, signal)).some((point) => !ours.has(point.id));
 }
 
 function isCandidate(

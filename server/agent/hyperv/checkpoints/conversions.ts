@@ -86,12 +86,6 @@ export async function pointsOf(
   return referencePoints.filter((point) => point.vmId === vmId);
 }
 
-/** Whether some of a VM's reference points are not known for ours. */
-export function hasOthers(records: Records, points: readonly HypervReferencePoint[]): boolean {
-  const ours = new Set(records.referencePoints.list().map(({ point }) => point.id));
-  return points.some((point) => !ours.has(point.id));
-}
-
 /** Writes down that a reference point is ours; undefined when its tracking ids cannot be told apart. */
 export async function keepPoint(
   core: Core,
@@ -115,7 +109,7 @@ export async function keepPoint(
 /**
  * The reference point that a conversion made: the one that Hyper-V ties to its job, else the only one that was not there before and has
  * the checkpoint's disks. It is written down as ours. Undefined when there is none. Unless Hyper-V said that the conversion is done
- * (`isDone`), the only new one can be of another product, when one works on this VM, and of a later moment: it is left alone.
+ * (`isDone`), the only new one can be of another product, which may have made its first one, and of a later moment: it is left alone.
  */
 export async function findConverted(
   core: Core,
@@ -132,7 +126,7 @@ export async function findConverted(
   if (proven !== undefined) return keepPoint(core, records, record, proven);
   const found = onlyNew(points, record, records);
   if (found === undefined) return undefined;
-  if (isDone || record.conversion?.others !== true) return keepPoint(core, records, record, found);
+  if (isDone) return keepPoint(core, records, record, found);
   core.log.log(
     'warning',
     `VM ${record.vmId} has a reference point that a conversion of Tidemark or another product made: ${found.id}. It is left alone.`,

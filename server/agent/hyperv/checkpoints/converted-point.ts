@@ -1,11 +1,10 @@
 /** The reference point that a conversion made: told from those of others, and taken back when nobody wants it. */
 import type { ReferencePointId, VmId } from '../../../protocol/ids.ts';
-import type { ReferencePoint } from '../../../protocol/model.ts';
 import { resolveReferencePoint, startReferencePointRemoval } from '../commands/index.ts';
 import type { Started } from '../commands/index.ts';
 import type { Core } from '../core.ts';
 import type { CheckpointRecord, Records } from '../records.ts';
-import { findConverted, pointsOf } from './conversions.ts';
+import { pointsOf } from './conversions.ts';
 
 /** What `Start-TidemarkConversion` answers. */
 export interface ConversionAnswer {
@@ -21,33 +20,27 @@ export function withProof(begun: CheckpointRecord, { outcome, created }: Convers
   return { ...begun, conversion: { ...begun.conversion, jobId, pointId: created ?? undefined } };
 }
 
-/** What is found of a conversion whose reference point Hyper-V did not name. Only after a success it can be counted from: else it may be of a later moment. */
-export async function convertedUnseen(
-  core: Core,
-  records: Records,
-  begun: CheckpointRecord,
-  isDone: boolean,
-): Promise<ReferencePoint | undefined> {
-  const latest = records.checkpoints.get(begun.key) ?? begun;
-  const found = await findConverted(core, records, latest, core.background.ended, isDone);
-  if (isDone || found === undefined) return found;
-  await dropPoint(core, records, begun.vmId, found.id);
-  return undefined;
+/** A reference point that can be that of a conversion. */
+export interface FoundPoint {
+  readonly id: ReferencePointId;
+  /** Hyper-V names it; else it is the only new one, and may be of another product. Only what is proven may ever be destroyed. */
+  readonly proven: boolean;
 }
 
-/** The reference point that Hyper-V names for a conversion; undefined while it names none, or when it may be another one. */
+/** The reference point of a conversion; undefined while there is none, or when it may be another one. */
 export async function findPoint(
   core: Core,
   vmId: VmId,
   asked: ConversionAnswer | undefined,
   isDone: boolean,
-): Promise<ReferencePointId | undefined> {
-  if (asked === undefined || asked.created !== null) return asked?.created ?? undefined;
+): Promise<FoundPoint | undefined> {
+  if (asked === undefined) return undefined;
+  if (asked.created !== null) return { id: asked.created, proven: true };
   const { outcome, before } = asked;
   if (outcome.state !== 'started') return undefined;
   const args = { VmId: vmId, JobId: outcome.jobId, Before: before };
   const { referencePointId, proven } = await core.calls.invoke(resolveReferencePoint, args, core.background.ended);
-  return isDone || proven ? (referencePointId ?? undefined) : undefined;
+  return referencePointId !== null && (isDone || proven) ? { id: referencePointId, proven } : undefined;
 }
 
 /** Removes a reference point of ours whose caller does not wait for it any more. */

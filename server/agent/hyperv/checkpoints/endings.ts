@@ -6,8 +6,8 @@ import type { JobContext } from '../../provider.ts';
 import { checkpointNotFound, filesAbove, isOurs, lookUp, readableDisks, recordOf } from './checkpoint-view.ts';
 import { startCheckpointRemoval, startConversion } from '../commands/index.ts';
 import type { HypervCheckpoint } from '../commands/index.ts';
-import { findConverted, hasOthers, keepPoint, pointsOf } from './conversions.ts';
-import { convertedUnseen, destroyPoint, dropPoint, findPoint, withProof } from './converted-point.ts';
+import { findConverted, keepPoint, pointsOf } from './conversions.ts';
+import { destroyPoint, dropPoint, findPoint, withProof } from './converted-point.ts';
 import type { ConversionAnswer } from './converted-point.ts';
 import type { Core } from '../core.ts';
 import { toVmDisks } from '../inventory/describe.ts';
@@ -159,7 +159,7 @@ async function beginConversion(
     .map(({ attached, frozen }) => ({ instanceId: attached.instanceId, diskId: frozen.id, file: attached.path }));
   const points = await pointsOf(core, vmId, ended);
   const before = points.map((point) => point.id);
-  const conversion = { before, others: hasOthers(records, points), disks };
+  const conversion = { before, disks };
   return begin(core, records, vmId, checkpoint, recordOf(records, checkpoint.id), 'converting', conversion);
 }
 
@@ -215,12 +215,14 @@ async function convert(
     await finish(core, answer.outcome, cancelled, progress.part(0, donePercent));
   });
   step('convert:converted');
-  const pointId = await untilSeen(core, () => findPoint(core, vmId, asked, isDone));
-  if (pointId === undefined) return convertedUnseen(core, records, begun, isDone);
-  const found = (await pointsOf(core, vmId, background.ended)).find((point) => point.id === pointId);
+  const made = await untilSeen(core, () => findPoint(core, vmId, asked, isDone));
+  if (made === undefined) {
+    return findConverted(core, records, records.checkpoints.get(begun.key) ?? begun, background.ended, isDone);
+  }
+  const found = (await pointsOf(core, vmId, background.ended)).find((point) => point.id === made.id);
   if (found === undefined) return undefined;
   const point = await keepPoint(core, records, begun, found);
-  if (point === undefined) await destroyPoint(core, vmId, pointId, found.trackingIds);
+  if (point === undefined && made.proven) await destroyPoint(core, vmId, made.id, found.trackingIds);
   return point;
 }
 

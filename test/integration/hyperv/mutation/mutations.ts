@@ -221,7 +221,7 @@ const referencePoints: readonly Mutation[] = [
     'a reference point of no use that stays',
     'odd reference points',
     'checkpoints/endings.ts',
-    '  if (point === undefined) await destroyPoint(core, vmId, pointId, found.trackingIds);\n',
+    '  if (point === undefined && made.proven) await destroyPoint(core, vmId, made.id, found.trackingIds);\n',
     '',
   ),
   one(
