@@ -290,17 +290,23 @@ Function LeavePasswordPage
   StrCpy $Password $0
 FunctionEnd
 
+; Makes the folder $0, to which only the system and administrators have access.
+Function MakeOwnFolder
+  CreateDirectory $0
+  nsExec::Exec '"$SYSDIR\icacls.exe" "$0" /inheritance:r /grant:r *S-1-5-18:(OI)(CI)F *S-1-5-32-544:(OI)(CI)F'
+  Pop $1
+  ${If} $1 != 0
+    !insertmacro Refuse "The folder $0 cannot be protected (code $1)."
+  ${EndIf}
+FunctionEnd
+
 ; Puts the password into a file that only administrators can read; the installation removes it as soon as it has read it.
 Function WritePasswordFile
   ${If} $Password == ""
     Return
   ${EndIf}
-  CreateDirectory "$PLUGINSDIR\secret"
-  nsExec::Exec '"$SYSDIR\icacls.exe" "$PLUGINSDIR\secret" /inheritance:r /grant:r *S-1-5-18:(OI)(CI)F *S-1-5-32-544:(OI)(CI)F'
-  Pop $0
-  ${If} $0 != 0
-    !insertmacro Refuse "The folder for the password cannot be protected (code $0)."
-  ${EndIf}
+  StrCpy $0 "$PLUGINSDIR\secret"
+  Call MakeOwnFolder
   StrCpy $PasswordFile "$PLUGINSDIR\secret\password"
   FileOpen $0 $PasswordFile w
   FileWriteUTF16LE /BOM $0 "$Password$\r$\n"
@@ -317,9 +323,10 @@ Section
   ${AndIf} $DataPath == ""
     !insertmacro Refuse "A password is needed. Give /PASSWORDFILE=FILE: a file whose first line is the password, at least ${SHORTEST_PASSWORD} characters."
   ${EndIf}
-  ; It is removed first: a name that no folder of somebody else has.
-  StrCpy $R1 "$INSTDIR.tidemark-setup"
-  RMDir /r $R1
+  ; What is run from there as administrator nobody else may write to.
+  StrCpy $R1 "$PLUGINSDIR\package"
+  StrCpy $0 $R1
+  Call MakeOwnFolder
   SetOutPath $R1
   File /r "${FOLDER}/*"
   SetOutPath $TEMP
