@@ -68,7 +68,7 @@ for (const [action, failpoints] of Object.entries(steps)) {
       await provider[Symbol.asyncDispose]();
       provider = await afterDeath(site, step, action, point?.id ?? made?.id ?? '');
       // Hyper-V goes on with what the dead agent asked for: the checkpoint may come only now.
-      while (step === 'checkpoint:started' && (await seen(provider)).checkpoints === 0) await sleep(20);
+      if (step === 'checkpoint:started') while ((await seen(provider)).checkpoints === 0) await sleep(20);
       const { checkpoints, points } = await seen(provider);
       if (action === 'create') assert.equal(checkpoints, step === 'checkpoint:recorded' ? 0 : 1, step);
       if (action === 'convert') {
