@@ -1,7 +1,7 @@
 // `npm run test:windows`: the rehearsal of the Windows package under Wine (docs/testing.md). Builds the package twice, as this version and as
 // one that replaces it, with the Node that Wine can run, and installs, uses, upgrades and uninstalls it; and once as users get it. With arguments: only these test files.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -28,8 +28,29 @@ if (missing.length > 0) {
   process.exit(process.env.CI === undefined ? 0 : 1);
 }
 
+const testFiles = () =>
+  readdirSync('test/windows')
+    .filter((name) => name.endsWith('.test.ts'))
+    .sort()
+    .map((name) => `test/windows/${name}`);
+
 /** The version after `version`, for upgrades. */
 const next = (version) => version.replace(/\d+$/, (patch) => String(Number(patch) + 1));
+
+/**
+ * Wine's service manager now and then does not start a service on a machine that does other work as well: in CI, and only there, a file that failed is
+ * tried once more, in a Windows of its own, and both results are printed.
+ */
+function passes(file, env) {
+  const attempts = process.env.CI === undefined ? 1 : 2;
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    if (run(node, ['--test', file], { env }) === 0) {
+      if (attempt > 1) console.log(`# note: ${file} passed at its second try; its first result is above`);
+      return true;
+    }
+  }
+  return false;
+}
 
 installDependencies();
 // Imported only now: it needs the dependencies.
@@ -51,8 +72,10 @@ try {
   mkdirSync(join(folder, 'work'));
   const env = { TIDEMARK_WINDOWS_PACKAGES: JSON.stringify(made), TIDEMARK_WINDOWS_WORK: join(folder, 'work') };
   const only = process.argv.slice(2);
-  const files = only.length > 0 ? only : ['test/windows/*.test.ts'];
-  status = run(node, ['--test', '--test-concurrency=1', ...files], { env: { ...env, WINEDEBUG: '-all' } });
+  const files = only.length > 0 ? only : testFiles();
+  const failed = files.filter((file) => !passes(file, { ...env, WINEDEBUG: '-all' }));
+  if (failed.length > 0) console.log(`Failed: ${failed.join(', ')}`);
+  status = failed.length === 0 ? 0 : 1;
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

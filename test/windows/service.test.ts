@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { agentService, freePort, installedAgent, logIn, password, servingProcess } from './support/agent.ts';
@@ -62,10 +62,12 @@ const bySetup: Way = {
     const options = Object.entries(settings).map(
       ([name, value]) => `/${name.replaceAll('-', '').toUpperCase()}=${value}`,
     );
-    return inCommandFile(
+    const resultFile = String.raw`C:\result.ini`;
+    const { code } = await inCommandFile(
       wine,
-      String.raw`${there} /S ${options.join(' ')} /RESULTFILE=C:\result.ini /D=${bySetup.installPath}`,
+      String.raw`${there} /S ${options.join(' ')} /RESULTFILE=${resultFile} /D=${bySetup.installPath}`,
     );
+    return { code, output: readFileSync(wine.path(resultFile), 'utf16le') };
   },
   async uninstall(wine, _made, removeData) {
     // With _? it does not copy itself elsewhere and return at once.
