@@ -63,6 +63,11 @@ class WatchedFile extends MemoryFile implements RandomFile {
     if (size > 64 * MiB) throw truncated(this.path, 'there is no room');
     await super.truncate(size);
   }
+
+  override async write(source: Uint8Array, position: number): Promise<void> {
+    if (position + source.length > 64 * MiB) throw truncated(this.path, 'there is no room');
+    await super.write(source, position);
+  }
 }
 
 /** Opens, lists and reads; anything but success and a Tidemark error fails. */
