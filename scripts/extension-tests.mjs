@@ -12,7 +12,7 @@ import { findBrowser } from '../test/support/vscode/install.ts';
 import { packageFile } from '../test/support/vscode/labels.ts';
 import { failuresIn, runSuite } from '../test/support/vscode/run-suite.ts';
 import { packageExtension } from './package.mjs';
-import { node, run } from './setup.mjs';
+import { testFilePasses } from './setup.mjs';
 
 const args = process.argv.slice(2);
 const has = (name) => args.includes(name);
@@ -45,24 +45,10 @@ if (!has('--desktop') && findBrowser() === undefined) {
 }
 const named = args.filter((argument) => argument.endsWith('.test.ts'));
 
-/**
- * Each file in a VS Code of its own. A machine that does other work as well now and then swallows a click: in CI, and only there, a file that failed
- * is tried once more, and both results are printed.
- */
+/** Each file in a VS Code of its own. A machine that does other work as well now and then swallows a click. */
 function endToEnd() {
   const files = named.length > 0 ? named : globSync('test/e2e/*.test.ts').toSorted();
-  const attempts = process.env.CI ? 2 : 1;
-  return files.filter((file) => !passes(file, attempts)).length;
-}
-
-function passes(file, attempts) {
-  for (let attempt = 1; attempt <= attempts; attempt++) {
-    if (run(node, ['--test', file]) === 0) {
-      if (attempt > 1) console.log(`# note: ${file} passed at its second try; its first result is above`);
-      return true;
-    }
-  }
-  return false;
+  return files.filter((file) => !testFilePasses(file)).length;
 }
 
 let status = has('--e2e') ? 0 : await suites();

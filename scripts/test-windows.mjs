@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { installDependencies, node, run } from './setup.mjs';
+import { installDependencies, testFilePasses } from './setup.mjs';
 
 /** Debian packages of the programs. */
 const tools = {
@@ -37,21 +37,6 @@ const testFiles = () =>
 /** The version after `version`, for upgrades. */
 const next = (version) => version.replace(/\d+$/, (patch) => String(Number(patch) + 1));
 
-/**
- * Wine's service manager now and then does not start a service on a machine that does other work as well: in CI, and only there, a file that failed is
- * tried once more, in a Windows of its own, and both results are printed.
- */
-function passes(file, env) {
-  const attempts = process.env.CI === undefined ? 1 : 2;
-  for (let attempt = 1; attempt <= attempts; attempt++) {
-    if (run(node, ['--test', file], { env }) === 0) {
-      if (attempt > 1) console.log(`# note: ${file} passed at its second try; its first result is above`);
-      return true;
-    }
-  }
-  return false;
-}
-
 installDependencies();
 // Imported only now: it needs the dependencies.
 const { packageAgent } = await import('./package-agent.mjs');
@@ -73,7 +58,8 @@ try {
   const env = { TIDEMARK_WINDOWS_PACKAGES: JSON.stringify(made), TIDEMARK_WINDOWS_WORK: join(folder, 'work') };
   const only = process.argv.slice(2);
   const files = only.length > 0 ? only : testFiles();
-  const failed = files.filter((file) => !passes(file, { ...env, WINEDEBUG: '-all' }));
+  // Wine's service manager now and then does not start a service on a machine that does other work as well.
+  const failed = files.filter((file) => !testFilePasses(file, { env: { ...env, WINEDEBUG: '-all' } }));
   if (failed.length > 0) console.log(`Failed: ${failed.join(', ')}`);
   status = failed.length === 0 ? 0 : 1;
 } finally {

@@ -5,18 +5,7 @@ import type { RunServices } from '../../../server/daemon/runs/context.ts';
 import { executeRestoreVm } from '../../../server/daemon/runs/restore-vm.ts';
 import { restorePointId } from '../../../server/protocol/ids.ts';
 import type { Repository } from '../../../server/repository/index.ts';
-import { FakeBackup, vm } from './support/fake-backup.ts';
-
-const configuration = {
-  name: 'sql01',
-  generation: 2,
-  configVersion: '9.0',
-  processorCount: 1,
-  memoryBytes: 0,
-  networkAdapters: [],
-  disks: [],
-  files: [],
-};
+import { configuration, FakeBackup, vm } from './support/fake-backup.ts';
 
 /** A restore point without disks: what is asked here is what becomes of the agent's answer. */
 function servicesOf(fake: FakeBackup): RunServices {

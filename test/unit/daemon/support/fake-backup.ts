@@ -223,7 +223,8 @@ export class FakeBackup {
   }
 }
 
-const configuration = {
+/** The summary of a VM without disks. */
+export const configuration = {
   name: 'sql01',
   generation: 2,
   configVersion: '9.0',
