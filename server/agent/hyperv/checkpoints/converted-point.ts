@@ -23,7 +23,7 @@ export function withProof(begun: CheckpointRecord, { outcome, created }: Convers
 /** A reference point that can be that of a conversion. */
 export interface FoundPoint {
   readonly id: ReferencePointId;
-  /** Hyper-V names it; else it is the only new one, and may be of another product. Only what is proven may ever be destroyed. */
+  /** Hyper-V names it; else it is the only new one after a conversion that is done, which is left alone when its tracking ids are of no use. */
   readonly proven: boolean;
 }
 
