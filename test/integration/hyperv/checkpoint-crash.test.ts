@@ -32,6 +32,12 @@ async function seen(provider: HostProvider): Promise<{ checkpoints: number; poin
   return { checkpoints: checkpoints.length, points };
 }
 
+/** Until the reference point is known for ours: Hyper-V may show it before it ties it to the job. */
+async function untilConverted(provider: HostProvider): Promise<void> {
+  while (!(await provider.listReferencePoints(undefined, never)).some((point) => point.owner === owner))
+    await sleep(20);
+}
+
 /** Removes what the killed run left, as a daemon does; then nothing may be left. */
 async function cleanUp(site: HyperVSite, provider: HostProvider, step: string): Promise<void> {
   for (const { id } of await provider.listCheckpoints(undefined, never)) await provider.removeCheckpoint(id, quiet);
@@ -69,6 +75,7 @@ for (const [action, failpoints] of Object.entries(steps)) {
       provider = await afterDeath(site, step, action, point?.id ?? made?.id ?? '');
       // Hyper-V goes on with what the dead agent asked for: the checkpoint may come only now.
       if (step === 'checkpoint:started') while ((await seen(provider)).checkpoints === 0) await sleep(20);
+      if (step === 'convert:started') await untilConverted(provider);
       const { checkpoints, points } = await seen(provider);
       if (action === 'create') assert.equal(checkpoints, step === 'checkpoint:recorded' ? 0 : 1, step);
       if (action === 'convert') {
@@ -122,6 +129,29 @@ test(
     assert.deepEqual([found?.id, found?.owner], [foreign, undefined]);
     await assert.rejects(provider.removeCheckpoint(checkpointId(foreign, 'id'), quiet));
     assert.equal(vmms.foreign().length, 2);
+  },
+);
+
+test(
+  'a conversion that goes on after the agent died makes a reference point that is known for ours',
+  { timeout: 200_000 },
+  async (t) => {
+    if (skipWithoutDotnet(t)) return;
+    const site = await hyperVSite(t, { disks });
+    let { provider } = site;
+    // The second time it is there only some time after the job's end.
+    for (const visibleAfterMs of [0, 1_000]) {
+      const made = await checkpointOf(provider, site.vm);
+      await provider[Symbol.asyncDispose]();
+      site.vmms.faults.set({ jobMs: { ConvertToReferencePoint: 3_000 }, visibleAfterMs });
+      provider = await afterDeath(site, 'convert:started', 'convert', made.id);
+      assert.deepEqual(await seen(provider), { checkpoints: 1, points: [] }, 'it has only begun');
+      await untilConverted(provider);
+      const { points } = await seen(provider);
+      assert.equal(points[0]?.disks[0]?.diskId, site.vm.disks[0]?.id);
+      site.vmms.faults.reset();
+      await cleanUp(site, provider, 'convert:started');
+    }
   },
 );
 

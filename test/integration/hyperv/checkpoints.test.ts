@@ -114,6 +114,40 @@ scenario('what Hyper-V shows late, or does not tie to its job, is found all the 
   }
 });
 
+scenario(
+  'a list of reference points that is older than a conversion does not make anybody forget what it made',
+  async (site) => {
+    const { vm, powershell } = site;
+    const listed = Promise.withResolvers<void>();
+    const converted = Promise.withResolvers<void>();
+    let isHeld = false;
+    const provider = await site.restarted({
+      powershell: {
+        async invoke(command, args, options) {
+          const answer = await powershell.invoke(command, args, options);
+          if (isHeld && command.name === 'Get-TidemarkReferencePoint') {
+            isHeld = false;
+            listed.resolve();
+            await converted.promise;
+          }
+          return answer;
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      },
+    });
+    const checkpoint = await checkpointOf(provider, vm);
+    isHeld = true;
+    const listing = provider.listReferencePoints(undefined, never);
+    await listed.promise;
+    const point = await provider.convertCheckpoint(checkpoint.id, quiet);
+    converted.resolve();
+    assert.deepEqual(await listing, []);
+    assert.deepEqual(await provider.listReferencePoints(undefined, never), [point]);
+    await provider.removeReferencePoint(point.id, undefined, quiet);
+    await assertNothingLeft({ ...site, provider }, 'after the old list');
+  },
+);
+
 scenario('cancelling answers at once in every phase, and what was begun is taken back behind it', async (site) => {
   const { provider, vm, vmms } = site;
   const cancelled = async (work: (job: typeof quiet) => Promise<unknown>, after: () => boolean): Promise<void> => {

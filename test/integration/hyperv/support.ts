@@ -10,6 +10,7 @@ import type { TestContext } from 'node:test';
 import { createHyperVProvider } from '../../../server/agent/hyperv/index.ts';
 import type { HyperVProviderOptions } from '../../../server/agent/hyperv/index.ts';
 import { createPowerShell } from '../../../server/agent/hyperv/powershell/index.ts';
+import type { PowerShell } from '../../../server/agent/hyperv/powershell/index.ts';
 import type { HostProvider } from '../../../server/agent/provider.ts';
 import { createVm, initHost } from '../../../server/agent/simulated/index.ts';
 import type { SimulatedBuild } from '../../../server/agent/simulated/index.ts';
@@ -33,6 +34,8 @@ export interface HyperVSite {
   readonly vm: VmInfo;
   readonly vmms: RunningVmms;
   readonly provider: HostProvider;
+  /** What the provider calls Hyper-V with. */
+  readonly powershell: PowerShell;
   /** What the provider wrote to its log. */
   readonly lines: readonly string[];
   /** Another provider, as after a restart of the agent; the one before is gone. */
@@ -89,7 +92,7 @@ export async function hyperVSite(
     current = make(more);
     return current;
   };
-  return { root, directory, stateFolder, vm, vmms, provider: current, lines, restarted };
+  return { root, directory, stateFolder, vm, vmms, provider: current, powershell, lines, restarted };
 }
 
 /** Runs a program as an agent of the site until its failpoint kills it. */

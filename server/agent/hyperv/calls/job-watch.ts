@@ -4,7 +4,7 @@ import type { Logger } from '../../../base/log.ts';
 import { errorCodes, TidemarkError } from '../../../protocol/errors.ts';
 import { actionOf } from '../failures/actions.ts';
 import type { Clock } from './clock.ts';
-import { getJob, stopJob } from '../commands/jobs.ts';
+import { getJob, jobPhase, stopJob } from '../commands/jobs.ts';
 import type { Job } from '../commands/jobs.ts';
 import { hypervError, jobFailure } from '../failures/errors.ts';
 import type { JobTiming } from './job-timing.ts';
@@ -25,11 +25,6 @@ export interface JobWatchOptions {
   readonly clock: Clock;
   readonly log: Logger;
 }
-
-/** `Msvm_ConcreteJob.JobState`. New (2), Starting (3) and all others go on. */
-const completed = 7;
-const completedWithWarnings = 32_768;
-const terminal: ReadonlySet<number> = new Set([completed, 8, 9, 10, completedWithWarnings]);
 
 /** What `RequestStateChange` returns when the job is busy: ask again. */
 const stopBusy = 4099;
@@ -148,7 +143,8 @@ export class JobWatch {
       this.#percent = job.percent;
       if (this.#settleBy === undefined) this.#options.progress?.(job.percent);
     }
-    if (terminal.has(job.jobState)) return this.#ended(job);
+    const phase = jobPhase(job);
+    if (phase !== 'running') return this.#ended(job, phase);
     const { clock, timing } = this.#options;
     if (this.#last?.percent !== job.percent || this.#last.jobState !== job.jobState) {
       this.#last = { percent: job.percent, jobState: job.jobState };
@@ -159,14 +155,10 @@ export class JobWatch {
     return undefined;
   }
 
-  #ended(job: Job): JobEnding {
-    const isDone = job.jobState === completed || job.jobState === completedWithWarnings;
-    // A storage job tells its HRESULT apart from the error code.
-    if (!isDone || job.errorCode !== 0 || job.completionStatus >= 0x80000000) {
-      return { state: 'failed', error: jobFailure(job, this.#options.name) };
-    }
+  #ended(job: Job, phase: 'completed' | 'completed-with-warnings' | 'failed'): JobEnding {
+    if (phase === 'failed') return { state: 'failed', error: jobFailure(job, this.#options.name) };
     if (this.#percent < 100 && this.#settleBy === undefined) this.#options.progress?.(100);
-    if (job.jobState === completed) return { state: 'succeeded', warning: undefined };
+    if (phase === 'completed') return { state: 'succeeded', warning: undefined };
     const words = job.errors.length > 0 ? job.errors.map(({ message }) => message).join(' ') : job.errorDescription;
     return { state: 'succeeded', warning: `Hyper-V completed it with a warning. ${oneLine(words, 1024)}`.trim() };
   }

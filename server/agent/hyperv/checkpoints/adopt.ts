@@ -2,7 +2,7 @@
 import { throwIfAborted, TidemarkError } from '../../../protocol/errors.ts';
 import type { CheckpointId, VmId } from '../../../protocol/ids.ts';
 import { lookUp, toCheckpoint, filesAbove } from './checkpoint-view.ts';
-import { getCheckpoint, getVm, renameCheckpoint, resolveCheckpoint } from '../commands/index.ts';
+import { getCheckpoint, getJob, getVm, jobPhase, renameCheckpoint, resolveCheckpoint } from '../commands/index.ts';
 import type { HypervCheckpoint } from '../commands/index.ts';
 import type { Core } from '../core.ts';
 import { isDoubtful } from '../failures/doubt.ts';
@@ -59,7 +59,8 @@ function unfinished(records: Records, vmId: VmId | undefined): readonly Checkpoi
   return (
     records.checkpoints
       .list()
-      .filter((record) => record.phase !== 'taken' && (vmId === undefined || record.vmId === vmId))
+      .filter(({ phase, conversion }) => phase !== 'taken' || conversion !== undefined)
+      .filter((record) => vmId === undefined || record.vmId === vmId)
       // Of two that could have made a checkpoint, the later one did.
       .toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1))
   );
@@ -73,18 +74,34 @@ async function settle(
 ): Promise<string | undefined> {
   if (record.phase === 'starting') return settleStarted(core, records, record, signal);
   const { checkpointId } = record;
+  const conversion = record.phase === 'merging' ? undefined : record.conversion;
+  const job = conversion === undefined ? 'unknown' : await conversionJob(core, conversion, signal);
   const found = checkpointId === undefined ? undefined : await lookUp(core, checkpointId, signal);
   if (found !== undefined) {
+    // Unless it came to nothing, the checkpoint may become a reference point yet, which must be known for ours then.
+    if (conversion !== undefined && job !== 'failed') return undefined;
     await records.checkpoints.put({ ...record, phase: 'taken', conversion: undefined });
     return `The checkpoint ${found.id} of VM ${record.vmId} was not removed by the agent that began it.`;
   }
-  if (record.phase !== 'merging' && record.conversion !== undefined) {
+  if (conversion !== undefined) {
     const point = await findConverted(core, records, record, signal);
-    const conversion = point === undefined ? undefined : record.conversion;
-    await records.checkpoints.put({ ...record, phase: 'merging', conversion });
+    // Hyper-V may show it a little later. Its job is gone some minutes after its end.
+    if (point === undefined && job !== 'failed' && job !== 'unknown') return undefined;
+    await records.checkpoints.put({ ...record, phase: 'merging', conversion: point && conversion });
     return point === undefined ? undefined : `Found reference point ${point.id} of VM ${record.vmId}.`;
   }
   return settleMerge(core, records, record, signal);
+}
+
+/** How far the job of a conversion is; `unknown` when there is none of which Hyper-V knows any more. */
+async function conversionJob(
+  core: Core,
+  { jobId }: NonNullable<CheckpointRecord['conversion']>,
+  signal: AbortSignal,
+): Promise<ReturnType<typeof jobPhase> | 'unknown'> {
+  if (jobId === undefined) return 'unknown';
+  const { job } = await core.calls.invoke(getJob, { JobId: jobId }, signal);
+  return job === null ? 'unknown' : jobPhase(job);
 }
 
 /** A checkpoint that was asked for, and nobody heard what came of it. */

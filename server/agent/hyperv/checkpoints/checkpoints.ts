@@ -10,7 +10,6 @@ import { adopt, adoptLocked, claim, forget } from './adopt.ts';
 import { lookUp, recordOf, toCheckpoint } from './checkpoint-view.ts';
 import { getCheckpoint, resolveCheckpoint, startCheckpoint } from '../commands/index.ts';
 import type { HypervCheckpoint, Started } from '../commands/index.ts';
-import { findConverted } from './conversions.ts';
 import type { Core } from '../core.ts';
 import { findVm, foldersOf, preflight, virtualPaths } from './preflight.ts';
 import { pause, WorkProgress } from '../../work-progress.ts';
@@ -229,13 +228,14 @@ async function pruneTaken(
   signal: AbortSignal,
 ): Promise<void> {
   for (const record of records.checkpoints.list()) {
-    if (record.phase !== 'taken' || (vmId !== undefined && record.vmId !== vmId)) continue;
+    // One with a conversion may have become a reference point: that is for `adopt` to find out.
+    if (record.phase !== 'taken' || record.conversion !== undefined) continue;
+    if (vmId !== undefined && record.vmId !== vmId) continue;
     const { checkpointId: id } = record;
     if (id === undefined || checkpoints.some((checkpoint) => checkpoint.id === id)) continue;
     await core.locks.tryRun(record.vmId, async () => {
       // The list is older than the lock: what was taken meanwhile is not on it.
       if ((await lookUp(core, id, signal)) !== undefined) return;
-      if (record.conversion !== undefined) await findConverted(core, records, record, signal);
       await forget(core, records, record, signal);
     });
   }

@@ -8,6 +8,7 @@ import type { Core } from '../core.ts';
 import { nameOf } from '../paths.ts';
 import { newRecordKey } from '../records.ts';
 import type { CheckpointRecord, Records } from '../records.ts';
+import { untilSeen } from './seen.ts';
 
 /** A disk and the `InstanceID` under which Hyper-V names it where it is attached. */
 export interface KnownDisk {
@@ -118,12 +119,16 @@ export async function findConverted(
   signal: AbortSignal,
   isDone = false,
 ): Promise<ReferencePoint | undefined> {
-  const points = await pointsOf(core, record.vmId, signal);
   const id = await provenPoint(core, record, signal);
   const kept = records.referencePoints.list().find(({ point }) => point.id === id);
   if (kept !== undefined) return kept.point;
-  const proven = points.find((point) => point.id === id);
-  if (proven !== undefined) return keepPoint(core, records, record, proven);
+  if (id !== undefined) {
+    const proven = await untilSeen(core, async () =>
+      (await pointsOf(core, record.vmId, signal)).find((point) => point.id === id),
+    );
+    if (proven !== undefined) return keepPoint(core, records, record, proven);
+  }
+  const points = await pointsOf(core, record.vmId, signal);
   const found = onlyNew(points, record, records);
   if (found === undefined) return undefined;
   if (isDone) return keepPoint(core, records, record, found);

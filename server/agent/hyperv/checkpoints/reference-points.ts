@@ -30,14 +30,16 @@ export async function listReferencePoints(
   signal: AbortSignal,
 ): Promise<readonly ReferencePoint[]> {
   await core.host.get(signal);
-  await adopt(core, vmId, signal);
   const records = await core.records();
+  const noted = records.referencePoints.list();
   const filter = vmId === undefined ? {} : { VmId: vmId };
   const vms =
     vmId === undefined ? (await core.calls.invoke(getVm, {}, signal)).vms : [await findVm(core, vmId, signal)];
   const { referencePoints } = await core.calls.invoke(getReferencePoint, filter, signal);
   const points = referencePoints.filter((point) => vmId === undefined || point.vmId === vmId);
-  await prune(records, vms, points, vmId);
+  await prune(records, noted, vms, points, vmId);
+  // Only now: what is on Hyper-V's list and came of a conversion is known for ours then.
+  await adopt(core, vmId, signal);
   const known = new Map(records.referencePoints.list().map(({ point }) => [point.id, point]));
   const listed: ReferencePoint[] = [];
   const unknown: HypervReferencePoint[] = [];
@@ -79,16 +81,20 @@ async function describe(
   }));
 }
 
-/** Drops records of reference points that are gone. Of a VM that is not here nothing is known: it may have moved, and come back. */
+/**
+ * Drops those of the `noted` records whose reference points are gone; later ones may not be on the list. Of a VM that is not here nothing is
+ * known: it may have moved, and come back.
+ */
 async function prune(
   records: Records,
+  noted: readonly ReferencePointRecord[],
   vms: readonly HypervVm[],
   points: readonly HypervReferencePoint[],
   vmId: VmId | undefined,
 ): Promise<void> {
   const there = new Set(points.map((point) => point.id));
   const present = new Set(vms.map((vm) => vm.id));
-  for (const { key, point } of records.referencePoints.list()) {
+  for (const { key, point } of noted) {
     if (there.has(point.id) || (vmId !== undefined && point.vmId !== vmId)) continue;
     const old = Date.now() - Date.parse(point.createdAt) > awayMs;
     if (present.has(point.vmId) || old) await records.referencePoints.delete(key);

@@ -24,6 +24,23 @@ export const job = object({
 });
 export type Job = Parsed<typeof job>;
 
+/** `Msvm_ConcreteJob.JobState`. New (2), Starting (3) and all others go on. */
+const completed = 7;
+const completedWithWarnings = 32_768;
+const terminal: ReadonlySet<number> = new Set([completed, 8, 9, 10, completedWithWarnings]);
+
+/** How far a job is. A storage job tells its HRESULT apart from the error code. */
+export function jobPhase({
+  jobState,
+  errorCode,
+  completionStatus,
+}: Job): 'running' | 'completed' | 'completed-with-warnings' | 'failed' {
+  if (!terminal.has(jobState)) return 'running';
+  if (errorCode !== 0 || completionStatus >= 0x80000000) return 'failed';
+  if (jobState === completed) return 'completed';
+  return jobState === completedWithWarnings ? 'completed-with-warnings' : 'failed';
+}
+
 /** The job, or null when there is none of that id any more: it vanishes 5 minutes after its end, and with VMMS. */
 export const getJob = command<{ readonly JobId: string }, { readonly job: Job | null }>(
   'Get-TidemarkJob',
