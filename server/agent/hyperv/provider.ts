@@ -21,7 +21,7 @@ import { Exports } from './exports/exports.ts';
 import { HostFacts } from './inventory/host-facts.ts';
 import { DiskInventory } from './inventory/inventory.ts';
 import { Merges } from './checkpoints/merges.ts';
-import { filesSince } from './checkpoints/conversions.ts';
+import { filesSince } from './checkpoints/tracked-disks.ts';
 import { createCalls } from './calls/powershell-calls.ts';
 import type { CallsOptions } from './calls/powershell-calls.ts';
 import { createPowerShell } from './powershell/index.ts';

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 
 import * as fc from 'fast-check';
 
-import { pairDisks } from '../../../server/agent/hyperv/checkpoints/conversions.ts';
+import { pairDisks } from '../../../server/agent/hyperv/checkpoints/tracked-disks.ts';
 import { markText, parseMark } from '../../../server/agent/hyperv/checkpoints/marks.ts';
 import { newRecordKey, openRecords } from '../../../server/agent/hyperv/records.ts';
 import type { CheckpointRecord } from '../../../server/agent/hyperv/records.ts';

@@ -7,7 +7,7 @@ import type { HypervCheckpoint } from '../commands/index.ts';
 import type { Core } from '../core.ts';
 import { isDoubtful } from '../failures/doubt.ts';
 import { markText, parseMark } from './marks.ts';
-import { findConverted, pointsOf } from './conversions.ts';
+import { findConverted, pointsOf } from './converted-point.ts';
 import { virtualPaths } from './preflight.ts';
 import type { CheckpointRecord, Records } from '../records.ts';
 

@@ -6,9 +6,7 @@ import type { JobContext } from '../../provider.ts';
 import { checkpointNotFound, filesAbove, isOurs, lookUp, readableDisks, recordOf } from './checkpoint-view.ts';
 import { startCheckpointRemoval, startConversion } from '../commands/index.ts';
 import type { HypervCheckpoint } from '../commands/index.ts';
-import { findConverted, keepPoint, pointsOf } from './conversions.ts';
-import { destroyPoint, dropPoint, findPoint, withProof } from './converted-point.ts';
-import type { ConversionAnswer } from './converted-point.ts';
+import { awaitConverted, dropPoint, findConverted, pointsOf, withProof } from './converted-point.ts';
 import type { Core } from '../core.ts';
 import { toVmDisks } from '../inventory/describe.ts';
 import { isDoubtful } from '../failures/doubt.ts';
@@ -17,7 +15,7 @@ import { virtualPaths } from './preflight.ts';
 import { WorkProgress } from '../../work-progress.ts';
 import { newRecordKey } from '../records.ts';
 import type { CheckpointRecord, Records } from '../records.ts';
-import { finish, untilSeen, whenFree } from './seen.ts';
+import { finish, whenFree } from './seen.ts';
 
 /** Percent of a job when Hyper-V's own is done; and of a merge when it is waited for. */
 const donePercent = 90;
@@ -203,27 +201,17 @@ async function convert(
   progress: WorkProgress,
 ): Promise<ReferencePoint | undefined> {
   const { calls, background, step } = core;
-  const { checkpointId: id, vmId, consistency } = begun;
+  const { checkpointId: id, consistency } = begun;
   if (id === undefined) return undefined;
-  let asked: ConversionAnswer | undefined;
   const isDone = await endOf(core, records, begun, async () => {
     const args = { CheckpointId: id, Consistency: consistency };
     const answer = await whenFree(core, cancelled, () => calls.invoke(startConversion, args, background.ended));
-    asked = answer;
     await records.checkpoints.put(withProof(begun, answer));
     step('convert:started');
     await finish(core, answer.outcome, cancelled, progress.part(0, donePercent));
   });
   step('convert:converted');
-  const made = await untilSeen(core, () => findPoint(core, vmId, asked, isDone));
-  if (made === undefined) {
-    return findConverted(core, records, records.checkpoints.get(begun.key) ?? begun, background.ended, isDone);
-  }
-  const found = (await pointsOf(core, vmId, background.ended)).find((point) => point.id === made.id);
-  if (found === undefined) return undefined;
-  const point = await keepPoint(core, records, begun, found);
-  if (point === undefined && made.proven) await destroyPoint(core, vmId, made.id, found.trackingIds);
-  return point;
+  return awaitConverted(core, records, records.checkpoints.get(begun.key) ?? begun, isDone);
 }
 
 async function waitForMerge(core: Core, records: Records, record: CheckpointRecord, job: JobContext): Promise<void> {
