@@ -131,13 +131,16 @@ function notStarted(code: number, output: string): TidemarkError {
   });
 }
 
-/** Stops the service and waits until it has; one that is not there is no failure. Throws `TM1900` when it goes on running. */
+/**
+ * Stops the service and waits until it has; one that is not there is no failure. One that is about to start is let start first: Windows refuses to stop it then
+ * (`ControlService`, 1061), and nssm would end the program but run on as a service that cannot be stopped any more. Throws `TM1900` when it goes on running.
+ */
 export async function stopService(run: RunProgram): Promise<void> {
   const deadline = Date.now() + 2 * stopPatienceMs;
   for (;;) {
     const state = await serviceState(run);
     if (state === undefined || state === 'STOPPED') return;
-    if (state !== 'STOP_PENDING') await run(systemProgram('sc.exe'), ['stop', serviceName]);
+    if (!state.endsWith('_PENDING')) await run(systemProgram('sc.exe'), ['stop', serviceName]);
     if (Date.now() > deadline) {
       throw new TidemarkError(errorCodes.internal, `The service ${serviceName} does not stop.`, {
         hint: 'Wait for its backups and restores to end, or restart the computer, and try again.',

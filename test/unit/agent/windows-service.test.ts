@@ -12,7 +12,7 @@ import { missingPrerequisites } from '../../../server/agent/windows/prerequisite
 import type { Computer, Plan } from '../../../server/agent/windows/prerequisites.ts';
 import { localPath, stageProgramFolder } from '../../../server/agent/windows/program-folder.ts';
 import type { ProgramResult, RunProgram } from '../../../server/agent/windows/programs.ts';
-import { keepService, serviceParameters, startService } from '../../../server/agent/windows/service.ts';
+import { keepService, serviceParameters, startService, stopService } from '../../../server/agent/windows/service.ts';
 
 interface Called {
   readonly file: string;
@@ -271,4 +271,16 @@ test('an installation removes what an earlier one left beside its folder, and ne
     assert.ok(existsSync(theirs));
     rmSync(dirname(theirs), { recursive: true });
   }
+});
+
+test('a service that is about to start is stopped only when it has, and one that ends is waited for', async () => {
+  const states = ['START_PENDING', 'START_PENDING', 'RUNNING', 'STOP_PENDING', 'STOPPED'];
+  const { run, calls } = fakeWindows(({ args }) =>
+    args[0] === 'query' ? { code: 0, output: `STATE : 0 ${states.shift() ?? ''}` } : { code: 0, output: '' },
+  );
+  await stopService(run);
+  assert.deepEqual(
+    calls.map(({ args }) => args[0]),
+    ['query', 'query', 'query', 'stop', 'query', 'query'],
+  );
 });
