@@ -156,6 +156,39 @@ test(
 );
 
 test(
+  'a checkpoint that comes while the list is made is not listed as that of nobody',
+  { timeout: 200_000 },
+  async (t) => {
+    if (skipWithoutDotnet(t)) return;
+    const site = await hyperVSite(t, { disks });
+    const { powershell, vmms } = site;
+    await site.provider[Symbol.asyncDispose]();
+    vmms.faults.set({ jobMs: { CreateSnapshot: 4_000 } });
+    await killedAt(site, 'checkpoint:started', [child, site.stateFolder, site.vm.id, 'create']);
+    let waits = true;
+    const provider = await site.restarted({
+      powershell: {
+        async invoke(command, args, options) {
+          const answer = await powershell.invoke(command, args, options);
+          if (waits && command.name === 'Get-TidemarkCheckpoint') {
+            waits = false;
+            assert.deepEqual(vmms.leftovers(), [], 'it is not there yet');
+            while (vmms.leftovers().length === 0) await sleep(20);
+          }
+          return answer;
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      },
+    });
+    let listed = await provider.listCheckpoints(undefined, never);
+    while (listed.length === 0) listed = await provider.listCheckpoints(undefined, never);
+    assert.deepEqual([listed.length, listed[0]?.owner, listed[0]?.runId], [1, owner, run]);
+    vmms.faults.reset();
+    await cleanUp(site, provider, 'checkpoint:started');
+  },
+);
+
+test(
   'the agent killed while it takes a checkpoint back leaves one that is known for ours',
   { timeout: 200_000 },
   async (t) => {

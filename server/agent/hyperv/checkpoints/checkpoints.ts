@@ -192,10 +192,11 @@ export async function listCheckpoints(
 ): Promise<readonly Checkpoint[]> {
   await core.host.get(signal);
   if (vmId !== undefined) await findVm(core, vmId, signal);
-  await adopt(core, vmId, signal);
   const records = await core.records();
   const filter = vmId === undefined ? {} : { VmId: vmId };
   const { checkpoints } = await core.calls.invoke(getCheckpoint, filter, signal);
+  // Only now: what is on Hyper-V's list and came of an interrupted call is known for ours then.
+  await adopt(core, vmId, signal);
   await pruneTaken(core, records, checkpoints, vmId, signal);
   const told = checkpoints.map((checkpoint) => ({ checkpoint, record: recordOf(records, checkpoint.id) }));
   const toRead = told.filter(({ record }) => record?.checkpoint === undefined);
