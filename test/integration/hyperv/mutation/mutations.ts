@@ -131,7 +131,7 @@ const checkpoints: readonly Mutation[] = [
   ),
   one(
     'the merge that nobody waits for',
-    'backups',
+    'slow merges',
     'checkpoints/merges.ts',
     'if (isClean(status, files)) return;',
     'return;',

@@ -199,6 +199,14 @@ async function backups(bench: Bench): Promise<void> {
   assert.equal(listed.length, 2);
 }
 
+/** A merge that takes its time: much longer than who does not wait for it needs to come back, also on a busy machine. */
+async function slowMerges(bench: Bench): Promise<void> {
+  const { provider, vm, vmms } = bench;
+  vmms.faults.set({ mergeMs: 1_500 });
+  await provider.removeCheckpoint((await checkpointOf(provider, vm)).id, quiet);
+  await checkLedger(bench, [], []);
+}
+
 /** Copies that Hyper-V makes, of a checkpoint: for disks that cannot be opened. */
 async function copies(bench: Bench): Promise<void> {
   const { provider, stateFolder } = bench;
@@ -300,7 +308,7 @@ async function cancellations(bench: Bench): Promise<void> {
   vmms.faults.reset();
   // A job that cannot be ended makes its checkpoint, however late it is asked to end.
   const cancellable = { CreateSnapshot: false };
-  vmms.faults.set({ jobMs: { CreateSnapshot: 60, ConvertToReferencePoint: 60 }, cancellable });
+  vmms.faults.set({ jobMs: { CreateSnapshot: 600, ConvertToReferencePoint: 600 }, cancellable });
   await cancelled(bench, 'CreateSnapshot', (signal) => checkpointOf(provider, vm, 'crash', job(signal)));
   // The next one waits until the one before has cleaned up.
   const checkpoint = await checkpointOf(provider, vm);
@@ -438,6 +446,7 @@ async function restored({ provider }: Bench, definition: RestoreDefinition, imag
 export const parts = {
   backups: { host: {}, run: backups },
   'backups on Server 2016': { host: { build: 14_393 }, run: backups },
+  'slow merges': { host: {}, run: slowMerges },
   copies: { host: { alwaysCopy: true }, run: copies },
   foreigners: { host: {}, run: foreigners },
   failures: { host: {}, run: failures },
