@@ -143,9 +143,10 @@ test(
     for (const visibleAfterMs of [0, 1_000]) {
       const made = await checkpointOf(provider, site.vm);
       await provider[Symbol.asyncDispose]();
-      site.vmms.faults.set({ jobMs: { ConvertToReferencePoint: 3_000 }, visibleAfterMs });
+      site.vmms.faults.set({ stuckJobs: ['ConvertToReferencePoint'], visibleAfterMs });
       provider = await afterDeath(site, 'convert:started', 'convert', made.id);
       assert.deepEqual(await seen(provider), { checkpoints: 1, points: [] }, 'it has only begun');
+      site.vmms.faults.set({ stuckJobs: [] });
       await untilConverted(provider);
       const { points } = await seen(provider);
       assert.equal(points[0]?.disks[0]?.diskId, site.vm.disks[0]?.id);
@@ -163,7 +164,7 @@ test(
     const site = await hyperVSite(t, { disks });
     const { powershell, vmms } = site;
     await site.provider[Symbol.asyncDispose]();
-    vmms.faults.set({ jobMs: { CreateSnapshot: 4_000 } });
+    vmms.faults.set({ stuckJobs: ['CreateSnapshot'] });
     await killedAt(site, 'checkpoint:started', [child, site.stateFolder, site.vm.id, 'create']);
     let waits = true;
     const provider = await site.restarted({
@@ -173,6 +174,7 @@ test(
           if (waits && command.name === 'Get-TidemarkCheckpoint') {
             waits = false;
             assert.deepEqual(vmms.leftovers(), [], 'it is not there yet');
+            vmms.faults.set({ stuckJobs: [] });
             while (vmms.leftovers().length === 0) await sleep(20);
           }
           return answer;
