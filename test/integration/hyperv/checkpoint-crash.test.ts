@@ -11,7 +11,7 @@ import { checkpointId } from '../../../server/protocol/ids.ts';
 import type { ReferencePoint } from '../../../server/protocol/model.ts';
 import { skipWithoutDotnet } from '../../support/hyperv/pwsh.ts';
 import { checkpointOf, MiB, never, owner, quiet, run } from '../../unit/simulated/support.ts';
-import { hyperVSite, killedAt } from './support.ts';
+import { answeringAfter, hyperVSite, killedAt } from './support.ts';
 import type { HyperVSite } from './support.ts';
 
 const child = fileURLToPath(new URL('checkpoint-child.ts', import.meta.url));
@@ -168,19 +168,13 @@ test(
     await killedAt(site, 'checkpoint:started', [child, site.stateFolder, site.vm.id, 'create']);
     let waits = true;
     const provider = await site.restarted({
-      powershell: {
-        async invoke(command, args, options) {
-          const answer = await powershell.invoke(command, args, options);
-          if (waits && command.name === 'Get-TidemarkCheckpoint') {
-            waits = false;
-            assert.deepEqual(vmms.leftovers(), [], 'it is not there yet');
-            vmms.faults.set({ stuckJobs: [] });
-            while (vmms.leftovers().length === 0) await sleep(20);
-          }
-          return answer;
-        },
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      },
+      powershell: answeringAfter(powershell, 'Get-TidemarkCheckpoint', async () => {
+        if (!waits) return;
+        waits = false;
+        assert.deepEqual(vmms.leftovers(), [], 'it is not there yet');
+        vmms.faults.set({ stuckJobs: [] });
+        while (vmms.leftovers().length === 0) await sleep(20);
+      }),
     });
     let listed = await provider.listCheckpoints(undefined, never);
     while (listed.length === 0) listed = await provider.listCheckpoints(undefined, never);

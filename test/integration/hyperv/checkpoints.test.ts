@@ -23,7 +23,7 @@ import {
   quiet,
   run,
 } from '../../unit/simulated/support.ts';
-import { fastJobs, hyperVSite } from './support.ts';
+import { answeringAfter, fastJobs, hyperVSite } from './support.ts';
 import type { HyperVSite } from './support.ts';
 
 /** Nothing is waited for long. */
@@ -122,18 +122,12 @@ scenario(
     const converted = Promise.withResolvers<void>();
     let isHeld = false;
     const provider = await site.restarted({
-      powershell: {
-        async invoke(command, args, options) {
-          const answer = await powershell.invoke(command, args, options);
-          if (isHeld && command.name === 'Get-TidemarkReferencePoint') {
-            isHeld = false;
-            listed.resolve();
-            await converted.promise;
-          }
-          return answer;
-        },
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      },
+      powershell: answeringAfter(powershell, 'Get-TidemarkReferencePoint', async () => {
+        if (!isHeld) return;
+        isHeld = false;
+        listed.resolve();
+        await converted.promise;
+      }),
     });
     const checkpoint = await checkpointOf(provider, vm);
     isHeld = true;

@@ -95,6 +95,18 @@ export async function hyperVSite(
   return { root, directory, stateFolder, vm, vmms, provider: current, powershell, lines, restarted };
 }
 
+/** The same PowerShell; what it answers to the function `name` is given out only after `then`. Its end is not that of the other. */
+export function answeringAfter(powershell: PowerShell, name: string, then: () => Promise<void>): PowerShell {
+  return {
+    async invoke(command, args, options) {
+      const answer = await powershell.invoke(command, args, options);
+      if (command.name === name) await then();
+      return answer;
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
 /** Runs a program as an agent of the site until its failpoint kills it. */
 export async function killedAt(site: HyperVSite, step: string, args: readonly string[]): Promise<void> {
   const shell = await testPowerShell();

@@ -5,7 +5,7 @@ import { errorCodes, TidemarkError } from '../../../protocol/errors.ts';
 import { actionOf } from '../failures/actions.ts';
 import type { Clock } from './clock.ts';
 import { getJob, jobPhase, stopJob } from '../commands/jobs.ts';
-import type { Job } from '../commands/jobs.ts';
+import type { Job, JobPhase } from '../commands/jobs.ts';
 import { hypervError, jobFailure } from '../failures/errors.ts';
 import type { JobTiming } from './job-timing.ts';
 import type { PowerShell } from '../powershell/powershell.ts';
@@ -155,7 +155,7 @@ export class JobWatch {
     return undefined;
   }
 
-  #ended(job: Job, phase: 'completed' | 'completed-with-warnings' | 'failed'): JobEnding {
+  #ended(job: Job, phase: Exclude<JobPhase, 'running'>): JobEnding {
     if (phase === 'failed') return { state: 'failed', error: jobFailure(job, this.#options.name) };
     if (this.#percent < 100 && this.#settleBy === undefined) this.#options.progress?.(100);
     if (phase === 'completed') return { state: 'succeeded', warning: undefined };

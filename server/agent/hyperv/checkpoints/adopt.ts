@@ -3,7 +3,7 @@ import { throwIfAborted, TidemarkError } from '../../../protocol/errors.ts';
 import type { CheckpointId, VmId } from '../../../protocol/ids.ts';
 import { lookUp, toCheckpoint, filesAbove } from './checkpoint-view.ts';
 import { getCheckpoint, getJob, getVm, jobPhase, renameCheckpoint, resolveCheckpoint } from '../commands/index.ts';
-import type { HypervCheckpoint } from '../commands/index.ts';
+import type { HypervCheckpoint, JobPhase } from '../commands/index.ts';
 import type { Core } from '../core.ts';
 import { isDoubtful } from '../failures/doubt.ts';
 import { markText, parseMark } from './marks.ts';
@@ -98,7 +98,7 @@ async function conversionJob(
   core: Core,
   { jobId }: NonNullable<CheckpointRecord['conversion']>,
   signal: AbortSignal,
-): Promise<ReturnType<typeof jobPhase> | 'unknown'> {
+): Promise<JobPhase | 'unknown'> {
   if (jobId === undefined) return 'unknown';
   const { job } = await core.calls.invoke(getJob, { JobId: jobId }, signal);
   return job === null ? 'unknown' : jobPhase(job);

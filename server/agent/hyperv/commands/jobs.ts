@@ -29,12 +29,11 @@ const completed = 7;
 const completedWithWarnings = 32_768;
 const terminal: ReadonlySet<number> = new Set([completed, 8, 9, 10, completedWithWarnings]);
 
-/** How far a job is. A storage job tells its HRESULT apart from the error code. */
-export function jobPhase({
-  jobState,
-  errorCode,
-  completionStatus,
-}: Job): 'running' | 'completed' | 'completed-with-warnings' | 'failed' {
+/** How far a job is. */
+export type JobPhase = 'running' | 'completed' | 'completed-with-warnings' | 'failed';
+
+/** Tells the phase of a job. A storage job tells its HRESULT apart from the error code. */
+export function jobPhase({ jobState, errorCode, completionStatus }: Job): JobPhase {
   if (!terminal.has(jobState)) return 'running';
   if (errorCode !== 0 || completionStatus >= 0x80000000) return 'failed';
   if (jobState === completed) return 'completed';
